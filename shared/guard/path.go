@@ -1,0 +1,110 @@
+package guard
+
+import (
+	"unicode"
+	"unicode/utf8"
+
+	"fourways/shared/http1"
+)
+
+// Path decodes a target's path into dst, which it returns grown, and refuses what
+// could be read as a way out of the root by anything that touches the path later.
+// raw begins with a slash; so does the result, and a slash at its end is kept.
+//
+// It is decoded once (RFC 3986 section 2.4), and what is then looked at is what the
+// file system will be asked for. 400 is for bytes that mean nothing: a broken
+// percent-encoding, text that is not UTF-8. 403 is for what means something that no
+// honest client asks for: a segment that is empty or dots only, a backslash, a
+// control character, an encoded slash. 400 wins where both apply.
+func Path(dst, raw []byte) ([]byte, http1.Fault) {
+	if len(raw) == 0 || raw[0] != '/' {
+		return dst, http1.Fault{Status: 400, Reason: http1.BadTarget}
+	}
+	from := len(dst)
+	dst, slash, ok := decode(dst, raw)
+	path := dst[from:]
+	if !ok || !utf8.Valid(path) {
+		return dst[:from], http1.Fault{Status: 400, Reason: http1.BadPathEncoding}
+	}
+	if slash || !harmlessText(path) || !harmlessSegments(path) {
+		return dst[:from], http1.Fault{Status: 403, Reason: http1.PathTraversal}
+	}
+	return dst, http1.Fault{}
+}
+
+// decode appends raw to dst with its percent-encoding undone. slash reports
+// whether a slash was among what had been encoded; ok, whether all of it was two
+// hexadecimal digits behind each percent sign.
+func decode(dst, raw []byte) (_ []byte, slash, ok bool) {
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if c == '%' {
+			if len(raw)-i < 3 {
+				return dst, false, false
+			}
+			high, low := unhex(raw[i+1]), unhex(raw[i+2])
+			if high < 0 || low < 0 {
+				return dst, false, false
+			}
+			c = byte(high<<4 | low)
+			slash = slash || c == '/'
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	return dst, slash, true
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// harmlessText reports whether the text, which is UTF-8, has neither a backslash,
+// which some systems take for a slash, nor a control character, those behind ASCII
+// included.
+func harmlessText(path []byte) bool {
+	for i := 0; i < len(path); {
+		c := path[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' || c == 0x7f || c == '\\' {
+				return false
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(path[i:])
+		if unicode.IsControl(r) {
+			return false
+		}
+		i += size
+	}
+	return true
+}
+
+// harmlessSegments reports whether no segment is empty or dots only. The path
+// begins with a slash and may end with one.
+func harmlessSegments(path []byte) bool {
+	dots, others := 0, 0
+	for _, c := range path[1:] {
+		switch {
+		case c == '/':
+			if others == 0 {
+				return false
+			}
+			dots, others = 0, 0
+		case c == '.':
+			dots++
+		default:
+			others++
+		}
+	}
+	return others > 0 || dots == 0
+}

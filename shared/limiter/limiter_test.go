@@ -1,0 +1,547 @@
+package limiter
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+const ms = int64(1e6) // nanoseconds
+
+// small is easy to reckon with: one request each 100 ms, three at once, a ban after two refusals.
+func small() Config {
+	return Config{Key: [2]uint64{1, 2}, IPv6Prefix: 64, MaxConns: 2, Rate: 10, Burst: 3, BanAfter: 2, Ban: 1000 * ms}
+}
+
+func newTable(t require.TestingT, clients int, cfg Config) *Table {
+	table, err := New(make([]byte, Size(clients)), cfg)
+	require.NoError(t, err)
+	return table
+}
+
+func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// numbered is the n-th of many IPv4 addresses.
+func numbered(n int) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], 0xc6120000+uint32(n))
+	return netip.AddrFrom4(b)
+}
+
+func TestConnectionsAreCounted(t *testing.T) {
+	table, a := newTable(t, 8, small()), ip("192.0.2.1")
+	first := table.Accept(a, 0)
+	second := table.Accept(a, 0)
+	assert.Equal(t, Allowed, first.Kind)
+	assert.Equal(t, Allowed, second.Kind)
+	assert.NotZero(t, first.Ticket)
+	third := table.Accept(a, 0)
+	assert.Equal(t, Verdict{Kind: TooManyConnections}, third)
+	assert.Equal(t, Allowed, table.Accept(ip("192.0.2.2"), 0).Kind, "another client is not concerned")
+	table.Release(third.Ticket)
+	assert.Equal(t, TooManyConnections, table.Accept(a, 0).Kind, "a refused connection gives nothing back")
+	table.Release(first.Ticket)
+	assert.Equal(t, Allowed, table.Accept(a, 0).Kind)
+}
+
+func TestRateBurstAndBan(t *testing.T) {
+	steps := []struct {
+		name string
+		at   int64
+		want Verdict
+	}{
+		{"the first of a burst", 0, Verdict{}},
+		{"the second", 0, Verdict{}},
+		{"the third", 0, Verdict{}},
+		{"the fourth is too many, and says when to come back", 0, Verdict{Kind: Limited, RetryAfter: 100 * ms}},
+		{"at that time it passes, which ends the row of refusals", 100 * ms, Verdict{}},
+		{"one refusal", 150 * ms, Verdict{Kind: Limited, RetryAfter: 50 * ms}},
+		{"the second in a row is a ban", 150 * ms, Verdict{Kind: Banned, NewBan: true, RetryAfter: 1000 * ms}},
+		{"banned, though the rate would allow it", 1149 * ms, Verdict{Kind: Banned, RetryAfter: 1 * ms}},
+		{"the ban is over", 1150 * ms, Verdict{}},
+		{"the burst is whole again", 1150 * ms, Verdict{}},
+		{"its last", 1150 * ms, Verdict{}},
+		{"refusals are counted from nothing again", 1150 * ms, Verdict{Kind: Limited, RetryAfter: 100 * ms}},
+	}
+	table, a := newTable(t, 8, small()), ip("192.0.2.1")
+	for _, s := range steps {
+		require.Equal(t, s.want, table.Request(a, s.at), s.name)
+	}
+	assert.Equal(t, uint64(1), table.Mitigations())
+}
+
+func TestABannedClientCannotConnect(t *testing.T) {
+	cfg := small()
+	cfg.BanAfter = 1
+	table, a := newTable(t, 8, cfg), ip("192.0.2.1")
+	open := table.Accept(a, 0)
+	for range 4 {
+		table.Request(a, 0)
+	}
+	assert.Equal(t, Verdict{Kind: Banned, RetryAfter: 600 * ms}, table.Accept(a, 400*ms))
+	assert.Equal(t, Allowed, table.Accept(a, 1000*ms).Kind, "after the ban it may")
+	assert.Equal(t, TooManyConnections, table.Accept(a, 1000*ms).Kind, "the connection from before is still counted")
+	table.Release(open.Ticket)
+	assert.Equal(t, Allowed, table.Accept(a, 1000*ms).Kind)
+}
+
+func TestWhoIsOneClient(t *testing.T) {
+	cases := []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"two IPv4 addresses", "192.0.2.1", "192.0.2.2", false},
+		{"IPv4 and the same inside IPv6", "192.0.2.1", "::ffff:192.0.2.1", true},
+		{"two addresses of a /64", "2001:db8::1", "2001:db8::ffff:0:0:2", true},
+		{"two neighbouring /64", "2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{"one address with and without zone", "fe80::1%eth0", "fe80::1", true},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			table := newTable(t, 64, small())
+			table.Accept(ip(tc.a), 0)
+			table.Accept(ip(tc.a), 0)
+			assert.Equal(t, tc.same, table.Accept(ip(tc.b), 0).Kind == TooManyConnections)
+		})
+	}
+}
+
+func TestTheIPv6PrefixIsChosen(t *testing.T) {
+	for bits, same := range map[int]bool{48: true, 64: false, 128: false} {
+		cfg := small()
+		cfg.IPv6Prefix, cfg.MaxConns = bits, 1
+		table := newTable(t, 64, cfg)
+		table.Accept(ip("2001:db8:0:1::1"), 0)
+		assert.Equal(t, same, table.Accept(ip("2001:db8:0:2::1"), 0).Kind == TooManyConnections, "/%d", bits)
+	}
+}
+
+func TestNothingIsLimited(t *testing.T) {
+	cases := []struct {
+		name   string
+		addr   netip.Addr
+		change func(*Config)
+	}{
+		{"for an exempt network", ip("10.1.2.3"), func(c *Config) { c.Exempt = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }},
+		{"for an exempt network, written as IPv6", ip("::ffff:10.1.2.3"), func(c *Config) { c.Exempt = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }},
+		{"for an exempt link-local address with a zone", ip("fe80::1%eth0"), func(c *Config) { c.Exempt = []netip.Prefix{netip.MustParsePrefix("fe80::/10")} }},
+		{"for a client of a Unix socket", netip.Addr{}, func(*Config) {}},
+		{"with every limit off", ip("192.0.2.1"), func(c *Config) { c.MaxConns, c.Rate = 0, 0 }},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := small()
+			tc.change(&cfg)
+			table := newTable(t, 8, cfg)
+			for range 100 {
+				require.Equal(t, Allowed, table.Accept(tc.addr, 0).Kind)
+				require.Equal(t, Verdict{}, table.Request(tc.addr, 0))
+			}
+		})
+	}
+}
+
+func TestBanAfterZeroNeverBans(t *testing.T) {
+	cfg := small()
+	cfg.BanAfter = 0
+	table := newTable(t, 8, cfg)
+	for range 3 {
+		table.Request(ip("192.0.2.1"), 0)
+	}
+	for range 2 * MaxBanAfter {
+		require.Equal(t, Limited, table.Request(ip("192.0.2.1"), 0).Kind)
+	}
+}
+
+func TestTheCountOfConnectionsDoesNotRunOver(t *testing.T) {
+	cfg := small()
+	cfg.MaxConns = 0
+	table := newTable(t, 8, cfg)
+	for range maxConns {
+		require.Equal(t, Allowed, table.Accept(ip("192.0.2.1"), 0).Kind)
+	}
+	assert.Equal(t, TooManyConnections, table.Accept(ip("192.0.2.1"), 0).Kind)
+}
+
+func TestTheFactorScalesTheRate(t *testing.T) {
+	table, a := newTable(t, 8, small()), ip("192.0.2.1")
+	assert.Equal(t, 1.0, table.Factor())
+	table.SetFactor(0.25)
+	for range 3 {
+		require.Equal(t, Allowed, table.Request(a, 0).Kind)
+	}
+	assert.Equal(t, Verdict{Kind: Limited, RetryAfter: 400 * ms}, table.Request(a, 0))
+	for f, want := range map[float64]float64{2: 1, 0: minFactor, -1: minFactor, 0.5: 0.5, math.Inf(1): 1} {
+		table.SetFactor(f)
+		assert.Equal(t, want, table.Factor())
+	}
+	table.SetFactor(math.NaN())
+	assert.Equal(t, minFactor, table.Factor())
+}
+
+func TestAFloodOfAddressesForgetsNoBanAndNoConnection(t *testing.T) {
+	cfg := small()
+	cfg.MaxConns, cfg.BanAfter = 1, 1
+	table := newTable(t, 64, cfg)
+	banned, connected := ip("192.0.2.1"), ip("192.0.2.2")
+	for range 4 {
+		table.Request(banned, 0)
+	}
+	open := table.Accept(connected, 0)
+	for n := range 100_000 {
+		table.Request(numbered(n), 1)
+	}
+	assert.Equal(t, Banned, table.Accept(banned, 2).Kind)
+	assert.Equal(t, Banned, table.Request(banned, 2).Kind)
+	assert.Equal(t, TooManyConnections, table.Accept(connected, 2).Kind)
+	table.Release(open.Ticket)
+	assert.Equal(t, Allowed, table.Accept(connected, 2).Kind)
+}
+
+func TestWithEveryEntryNeededANewcomerPassesUnrecorded(t *testing.T) {
+	cfg := small()
+	cfg.MaxConns = 1
+	table := newTable(t, ways, cfg)
+	for n := range ways {
+		require.NotZero(t, table.Accept(numbered(n), 0).Ticket)
+	}
+	assert.Zero(t, table.Unrecorded())
+	late := numbered(ways)
+	v := table.Accept(late, 0)
+	assert.Equal(t, Verdict{}, v)
+	assert.Equal(t, Verdict{}, table.Request(late, 0))
+	table.Release(v.Ticket)
+	assert.Equal(t, uint64(2), table.Unrecorded())
+	for n := range ways {
+		assert.Equal(t, TooManyConnections, table.Accept(numbered(n), 0).Kind, "those before are still counted")
+	}
+}
+
+func TestTheQuietestClientGivesWay(t *testing.T) {
+	table := newTable(t, ways, small())
+	for n := range ways {
+		for range 3 {
+			table.Request(numbered(n), int64(n)*ms)
+		}
+	}
+	table.Request(numbered(ways), 10*ms)
+	for n := 1; n < ways; n++ {
+		assert.Equal(t, Limited, table.Request(numbered(n), 10*ms).Kind, "client %d is remembered", n)
+	}
+	assert.Equal(t, Allowed, table.Request(numbered(0), 10*ms).Kind, "the quietest is not")
+}
+
+func TestTwoViewsOfOneRegion(t *testing.T) {
+	region := make([]byte, Size(64))
+	cfg := small()
+	cfg.BanAfter = 1
+	one, err := New(region, cfg)
+	require.NoError(t, err)
+	cfg.Key = [2]uint64{}
+	two, err := New(region, cfg)
+	require.NoError(t, err)
+	a := ip("192.0.2.1")
+
+	ticket := one.Accept(a, 0).Ticket
+	two.Accept(a, 0)
+	assert.Equal(t, TooManyConnections, one.Accept(a, 0).Kind)
+	two.Release(ticket)
+	assert.Equal(t, Allowed, one.Accept(a, 0).Kind, "a ticket of the one is good in the other")
+	one.Request(a, 0)
+	two.Request(a, 0)
+	one.Request(a, 0)
+	assert.True(t, two.Request(a, 0).NewBan)
+	assert.Equal(t, Verdict{Kind: Banned, RetryAfter: 1000 * ms}, one.Request(a, 0))
+	assert.Equal(t, uint64(1), one.Mitigations())
+	two.SetFactor(0.5)
+	assert.Equal(t, 0.5, one.Factor())
+}
+
+func TestNewRefuses(t *testing.T) {
+	good := func() []byte { return make([]byte, Size(8)) }
+	used := make([]byte, Size(1024))
+	_, err := New(used, small())
+	require.NoError(t, err)
+	foreign := good()
+	foreign[0] = 1
+	cases := []struct {
+		name   string
+		region []byte
+		change func(*Config)
+		want   error
+	}{
+		{"a region too small", make([]byte, Size(1)-1), nil, ErrRegion},
+		{"no region", nil, nil, ErrRegion},
+		{"a region that is not aligned", make([]byte, Size(8)+8)[1:], nil, ErrRegion},
+		{"a region of another size", used[:Size(8)], nil, ErrRegion},
+		{"a region of something else", foreign, nil, ErrRegion},
+		{"a new region without a key", good(), func(c *Config) { c.Key = [2]uint64{} }, ErrConfig},
+		{"a rate without a burst", good(), func(c *Config) { c.Burst = 0 }, ErrConfig},
+		{"a negative rate", good(), func(c *Config) { c.Rate = -1 }, ErrConfig},
+		{"more refusals than can be counted", good(), func(c *Config) { c.BanAfter = MaxBanAfter + 1 }, ErrConfig},
+		{"no bits of IPv6", good(), func(c *Config) { c.IPv6Prefix = 0 }, ErrConfig},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := small()
+			if tc.change != nil {
+				tc.change(&cfg)
+			}
+			_, err := New(tc.region, cfg)
+			assert.ErrorIs(t, err, tc.want)
+		})
+	}
+}
+
+func TestSizeHoldsAtLeastSoMany(t *testing.T) {
+	for clients, sets := range map[int]int{0: 1, 1: 1, 8: 1, 9: 2, 17: 4, 65536: 8192} {
+		table := newTable(t, clients, small())
+		assert.Len(t, table.sets, sets, "%d clients", clients)
+	}
+}
+
+// TestSipHash compares with the vectors of the reference implementation (key 00..0f, message 00..0f).
+func TestSipHash(t *testing.T) {
+	var msg [16]byte
+	for i := range msg {
+		msg[i] = byte(i)
+	}
+	key := [2]uint64{0x0706050403020100, 0x0f0e0d0c0b0a0908}
+	assert.Equal(t, uint64(0x3f2acc7f57c29bdb), siphash(key, msg))
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	cfg := small()
+	cfg.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	table := newTable(t, 64, cfg)
+	addrs := []netip.Addr{ip("192.0.2.1"), ip("2001:db8::1"), ip("::ffff:192.0.2.1"), ip("127.0.0.1"), ip("fe80::1%eth0")}
+	now := int64(0)
+	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+		for _, a := range addrs {
+			v := table.Accept(a, now)
+			table.Request(a, now)
+			table.Release(v.Ticket)
+		}
+		now += ms
+	}))
+}
+
+// model is the limiter with a map, without a bound and without sharing: what the table must do while no set is full.
+type model struct {
+	cfg     Config
+	factor  float64
+	clients map[netip.Addr]*modelClient
+}
+
+// modelClient is a leaky bucket: a request pours in one interval, and time runs out of it.
+type modelClient struct {
+	conns, refused int
+	fill, seen     int64 // nanoseconds
+	until          int64 // end of the ban; 0 for none
+}
+
+func (m *model) client(a netip.Addr) *modelClient {
+	if m.clients[a] == nil {
+		m.clients[a] = &modelClient{}
+	}
+	return m.clients[a]
+}
+
+func (m *model) accept(a netip.Addr, now int64) Verdict {
+	c := m.client(a)
+	if c.until > now {
+		return Verdict{Kind: Banned, RetryAfter: c.until - now}
+	}
+	if c.conns == m.cfg.MaxConns {
+		return Verdict{Kind: TooManyConnections}
+	}
+	c.conns++
+	return Verdict{}
+}
+
+func (m *model) request(a netip.Addr, now int64) Verdict {
+	c := m.client(a)
+	if c.until > now {
+		return Verdict{Kind: Banned, RetryAfter: c.until - now}
+	}
+	interval := int64(1e9 / (float64(m.cfg.Rate) * m.factor))
+	c.fill = max(0, c.fill-(now-c.seen))
+	c.seen = now
+	over := c.fill + interval - interval*int64(m.cfg.Burst)
+	if over <= 0 {
+		c.fill += interval
+		c.refused = 0
+		return Verdict{}
+	}
+	c.refused++
+	if c.refused < m.cfg.BanAfter {
+		return Verdict{Kind: Limited, RetryAfter: over}
+	}
+	c.refused = 0
+	c.until = now + m.cfg.Ban
+	return Verdict{Kind: Banned, NewBan: true, RetryAfter: m.cfg.Ban}
+}
+
+func TestTheTableDoesWhatTheModelDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := Config{
+			Key: [2]uint64{rapid.Uint64Min(1).Draw(t, "key"), 1}, IPv6Prefix: 64,
+			MaxConns: rapid.IntRange(1, 4).Draw(t, "conns"), Rate: rapid.IntRange(1, 1000).Draw(t, "rate"),
+			Burst: rapid.IntRange(1, 5).Draw(t, "burst"), BanAfter: rapid.IntRange(1, 4).Draw(t, "ban after"),
+			Ban: rapid.Int64Range(0, 3e9).Draw(t, "ban"),
+		}
+		table, m := newTable(t, ways, cfg), &model{cfg: cfg, factor: 1, clients: map[netip.Addr]*modelClient{}}
+		addr := rapid.Map(rapid.IntRange(0, ways-1), numbered) // as many as fit into the one set
+		var open []Ticket
+		var owners []netip.Addr
+		now := int64(0)
+		t.Repeat(map[string]func(*rapid.T){
+			"accept": func(t *rapid.T) {
+				a := addr.Draw(t, "address")
+				want, got := m.accept(a, now), table.Accept(a, now)
+				if got.Kind == Allowed {
+					open, owners = append(open, got.Ticket), append(owners, a)
+				}
+				got.Ticket = 0
+				require.Equal(t, want, got)
+			},
+			"release": func(t *rapid.T) {
+				if len(open) == 0 {
+					t.Skip("nothing is open")
+				}
+				i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
+				table.Release(open[i])
+				m.client(owners[i]).conns--
+				open, owners = append(open[:i], open[i+1:]...), append(owners[:i], owners[i+1:]...)
+			},
+			"request": func(t *rapid.T) {
+				a := addr.Draw(t, "address")
+				require.Equal(t, m.request(a, now), table.Request(a, now))
+			},
+			"time passes": func(t *rapid.T) { now += rapid.Int64Range(0, 2e9).Draw(t, "nanoseconds") },
+			"factor": func(t *rapid.T) {
+				m.factor = rapid.SampledFrom([]float64{1, 0.75, 0.5, 0.25}).Draw(t, "factor")
+				table.SetFactor(m.factor)
+			},
+		})
+	})
+}
+
+// TestWhateverHappensBansAndConnectionsStay lets many more addresses in than there are entries.
+func TestWhateverHappensBansAndConnectionsStay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := Config{Key: [2]uint64{rapid.Uint64Min(1).Draw(t, "key"), 1}, IPv6Prefix: 64, MaxConns: 2, Rate: 10, Burst: 1, BanAfter: 1, Ban: 1e9}
+		table := newTable(t, 2*ways, cfg)
+		addr := rapid.Map(rapid.IntRange(0, 99), numbered)
+		bans, open := map[netip.Addr]int64{}, map[netip.Addr][]Ticket{}
+		now := int64(0)
+		t.Repeat(map[string]func(*rapid.T){
+			"accept": func(t *rapid.T) {
+				a := addr.Draw(t, "address")
+				v := table.Accept(a, now)
+				require.Equal(t, bans[a] > now, v.Kind == Banned, "bans are kept, and nobody else is banned")
+				if bans[a] <= now {
+					require.Equal(t, len(open[a]) == cfg.MaxConns, v.Kind == TooManyConnections, "connections are counted")
+				}
+				if v.Ticket != 0 {
+					open[a] = append(open[a], v.Ticket)
+				}
+			},
+			"release": func(t *rapid.T) {
+				a := addr.Draw(t, "address")
+				if n := len(open[a]); n > 0 {
+					table.Release(open[a][n-1])
+					open[a] = open[a][:n-1]
+				}
+			},
+			"request": func(t *rapid.T) {
+				a := addr.Draw(t, "address")
+				v := table.Request(a, now)
+				require.Equal(t, bans[a] > now, v.Kind == Banned && !v.NewBan, "bans are kept, and nobody else is banned")
+				if v.NewBan {
+					bans[a] = now + cfg.Ban
+				}
+			},
+			"time passes": func(t *rapid.T) { now += rapid.Int64Range(0, 5e8).Draw(t, "nanoseconds") },
+		})
+	})
+}
+
+// TestConcurrentClients races few addresses over few entries, so that entries change hands all the time.
+func TestConcurrentClients(t *testing.T) {
+	const workers, rounds = 4, 20_000
+	cfg := small()
+	cfg.MaxConns, cfg.BanAfter = 3, 5
+	region := make([]byte, Size(2*ways))
+	var clock atomic.Int64
+	var bans atomic.Uint64
+	var wg sync.WaitGroup
+	for w := range workers {
+		table, err := New(region, cfg)
+		require.NoError(t, err)
+		wg.Go(func() {
+			for i := range rounds {
+				a := numbered((i*7 + w*3) % 40)
+				now := clock.Add(ms / 10)
+				v := table.Accept(a, now)
+				if table.Request(a, now).NewBan {
+					bans.Add(1)
+				}
+				table.Release(v.Ticket)
+			}
+		})
+	}
+	wg.Wait()
+	table, err := New(region, cfg)
+	require.NoError(t, err)
+	assert.Equal(t, table.Mitigations(), bans.Load())
+	for i := range table.sets {
+		for way := range ways {
+			assert.Zero(t, entry(table.sets[i].entries[way].Load()).conns(), "a connection was counted for the wrong client")
+		}
+	}
+}
+
+// TestConcurrentRequestsPassAsOne checks that a burst is not wider because many workers ask at once.
+func TestConcurrentRequestsPassAsOne(t *testing.T) {
+	cfg := small()
+	cfg.Burst, cfg.BanAfter = 1000, 0
+	table, a := newTable(t, 64, cfg), ip("192.0.2.1")
+	table.Accept(a, 0) // the entry is there, so it is one
+	var passed atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				if table.Request(a, 0).Kind == Allowed {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, int64(1000), passed.Load())
+}
+
+func BenchmarkRequest(b *testing.B) {
+	for _, clients := range []int{1, 50_000} {
+		b.Run(fmt.Sprintf("%d clients", clients), func(b *testing.B) {
+			cfg := small()
+			cfg.Rate, cfg.Burst = 200, 400
+			table := newTable(b, 65536, cfg)
+			now := int64(0)
+			for i := 0; b.Loop(); i++ {
+				now += 5 * ms
+				table.Request(numbered(i%clients), now)
+			}
+		})
+	}
+}

@@ -1,0 +1,145 @@
+package limiter
+
+// The region: a header, then sets. Everything in it is an integer of eight bytes, read and written atomically, and
+// nothing is a pointer, so it may be mapped at another place in each process.
+
+import (
+	"errors"
+	"math"
+	"math/bits"
+	"net/netip"
+	"sync/atomic"
+	"unsafe"
+)
+
+const (
+	magic     = 0x4657_4c49_4d49_5401 // "FWLIMIT" and the version of the layout
+	headSize  = int(unsafe.Sizeof(header{}))
+	setSize   = int(unsafe.Sizeof(set{}))
+	alignment = int(unsafe.Alignof(header{}))
+
+	minFactor = 1.0 / 1024
+	second    = 1e9 // nanoseconds
+)
+
+// header is one cache line.
+type header struct {
+	magic       atomic.Uint64 // written last: a region without it is a new one
+	sets        atomic.Uint64
+	key         [2]atomic.Uint64
+	factor      atomic.Uint64 // bits of a float64; 0 stands for 1
+	mitigations atomic.Uint64
+	unrecorded  atomic.Uint64
+	_           uint64
+}
+
+// Table is one view of a region. It is safe for concurrent use and allocates nothing after New.
+type Table struct {
+	cfg    Config
+	header *header
+	sets   []set
+	key    [2]uint64
+}
+
+// Errors of New.
+var (
+	ErrRegion = errors.New("limiter: region too small, not aligned to 8 bytes, or of another layout")
+	ErrConfig = errors.New("limiter: configuration out of range, or without a key")
+)
+
+// Size is the number of bytes of a region for at least so many clients.
+func Size(clients int) int {
+	sets := max(1, (clients+ways-1)/ways)
+	return headSize + setSize<<bits.Len(uint(sets-1))
+}
+
+// New makes a view of region. A region of zeros is set up; one that is set up is joined with all that is in it, if it has
+// the same size. The first New must have returned before another process calls its own. The region stays the caller's
+// and must outlive the Table.
+func New(region []byte, cfg Config) (*Table, error) {
+	sets := (len(region) - headSize) / setSize
+	if sets < 1 || uintptr(unsafe.Pointer(unsafe.SliceData(region)))%uintptr(alignment) != 0 {
+		return nil, ErrRegion
+	}
+	if !cfg.valid() {
+		return nil, ErrConfig
+	}
+	sets = 1 << (bits.Len(uint(sets)) - 1)
+	h := (*header)(unsafe.Pointer(unsafe.SliceData(region)))
+	if h.magic.Load() == 0 {
+		if cfg.Key == [2]uint64{} {
+			return nil, ErrConfig
+		}
+		h.sets.Store(uint64(sets))
+		h.key[0].Store(cfg.Key[0])
+		h.key[1].Store(cfg.Key[1])
+		h.magic.Store(magic)
+	}
+	if h.magic.Load() != magic || h.sets.Load() != uint64(sets) {
+		return nil, ErrRegion
+	}
+	return &Table{
+		cfg:    cfg,
+		header: h,
+		sets:   unsafe.Slice((*set)(unsafe.Pointer(&region[headSize])), sets),
+		key:    [2]uint64{h.key[0].Load(), h.key[1].Load()},
+	}, nil
+}
+
+func (c *Config) valid() bool {
+	return c.IPv6Prefix >= 1 && c.IPv6Prefix <= 128 && c.MaxConns >= 0 && c.Ban >= 0 &&
+		c.BanAfter >= 0 && c.BanAfter <= MaxBanAfter &&
+		(c.Rate == 0 || c.Rate > 0 && c.Rate <= second && c.Burst >= 1 && c.Burst <= 1e6)
+}
+
+// identify names the client that addr belongs to, or says that there is nothing to limit: it is exempt, or there is no
+// address because it came by a Unix socket. IPv4 written as IPv6 (RFC 4291 2.5.5.2) is IPv4; a zone does not count.
+func (t *Table) identify(addr netip.Addr) (identity, bool) {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() {
+		return 0, false
+	}
+	for _, p := range t.cfg.Exempt {
+		if p.Contains(addr) {
+			return 0, false
+		}
+	}
+	if addr.Is6() {
+		p, _ := addr.Prefix(t.cfg.IPv6Prefix) // cannot fail: valid has seen the number of bits
+		addr = p.Addr()
+	}
+	id := identity(siphash(t.key, addr.As16()))
+	if id>>idShift == 0 {
+		id |= 1 << idShift
+	}
+	return id, true
+}
+
+func (t *Table) set(id identity) *set { return &t.sets[int(id)&(len(t.sets)-1)] }
+
+// interval is the time between two requests at the rate that holds now, in nanoseconds.
+func (t *Table) interval() int64 {
+	return int64(second / (float64(t.cfg.Rate) * t.Factor()))
+}
+
+// SetFactor makes every view use f times its Rate from now on; f is brought into the range 1/1024 to 1.
+func (t *Table) SetFactor(f float64) {
+	if !(f > minFactor) { // so written, NaN is small too
+		f = minFactor
+	}
+	t.header.factor.Store(math.Float64bits(min(f, 1)))
+}
+
+// Factor is what SetFactor set, 1 at first.
+func (t *Table) Factor() float64 {
+	if b := t.header.factor.Load(); b != 0 {
+		return math.Float64frombits(b)
+	}
+	return 1
+}
+
+// Mitigations is the number of bans since the region was set up.
+func (t *Table) Mitigations() uint64 { return t.header.mitigations.Load() }
+
+// Unrecorded is how often a client was let in without an entry because its set was full, since the region was set up.
+func (t *Table) Unrecorded() uint64 { return t.header.unrecorded.Load() }

@@ -1,0 +1,43 @@
+package session
+
+import (
+	"net/netip"
+
+	"fourways/shared/http1"
+)
+
+// trusted reports whether the peer is a proxy whose word is taken.
+func (s *Session) trusted() bool { return s.loc.Server.trusts(s.peer.Addr()) }
+
+func (srv *Server) trusts(a netip.Addr) bool {
+	a = a.Unmap()
+	for _, p := range srv.Trusted {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// client is the address the request came from. X-Forwarded-For grows to the right,
+// each proxy appending whom it heard from; so the last address that is not a
+// trusted proxy's is the client's, and what stands left of it anybody can have
+// made up. Where the field makes no sense the peer itself is the client.
+func (s *Session) client(x *Exchange) netip.Addr {
+	peer := s.peer.Addr().Unmap()
+	if len(s.loc.Server.Trusted) == 0 || !s.trusted() {
+		return peer
+	}
+	client := peer
+	for value := range x.Request().All(http1.XForwardedFor) {
+		for item := range http1.ListItems(value) {
+			a, err := netip.ParseAddr(string(item))
+			if err != nil {
+				client = peer
+			} else if a = a.Unmap(); !s.loc.Server.trusts(a) {
+				client = a
+			}
+		}
+	}
+	return client
+}

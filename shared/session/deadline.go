@@ -1,0 +1,80 @@
+package session
+
+import (
+	"fourways/shared/clock"
+	"fourways/shared/http1"
+)
+
+// await sets the deadline for a wait. A wait that goes on keeps the deadline it
+// has: a head that comes a byte at a time gets no more time for it.
+func (s *Session) await(w wait) {
+	if s.wait == w {
+		return
+	}
+	t := &s.loc.Server.Timing
+	s.wait = w
+	s.since = s.loc.Clock.Now()
+	switch w {
+	case waitIdle:
+		s.deadline = s.since + t.Idle
+	case waitHead:
+		s.deadline = s.since + t.Head
+	case waitBody, waitWrite:
+		s.moved = s.progress()
+		s.deadline = s.since + rateGrace
+	case waitWork:
+		s.deadline = clock.Never
+	}
+}
+
+// expire decides what it means that the deadline has passed. It reports false when
+// the connection is to be cut without another word.
+func (s *Session) expire() bool {
+	switch s.wait {
+	case waitHead:
+		s.act.conn.Fail(http1.Fault{Status: 408, Reason: http1.HeadTimeout})
+		return true
+	case waitBody:
+		if s.fastEnough() {
+			return true
+		}
+		f := http1.Fault{Status: 408, Reason: http1.BodyTooSlow}
+		if s.act.conn.Status() != 0 {
+			s.report(&s.act.x, f)
+			return false
+		}
+		s.act.conn.Fail(f)
+		return true
+	case waitWrite:
+		if s.fastEnough() {
+			return true
+		}
+		s.report(&s.act.x, http1.Fault{Status: 408, Reason: http1.ReaderTooSlow})
+		s.abortive = true
+		return false
+	}
+	return false
+}
+
+// fastEnough looks at what has moved since the last look, and begins the next one.
+func (s *Session) fastEnough() bool {
+	now, total := s.loc.Clock.Now(), s.progress()
+	millis := int64((now - s.since) / clock.Millisecond)
+	ok := (total-s.moved)*1000 >= s.loc.Server.Timing.MinRate*millis
+	s.since, s.moved, s.deadline = now, total, now+rateGrace
+	return ok
+}
+
+// progress is how many bytes have moved in the direction that is waited for. Of an
+// answer only what the peer has acknowledged counts: a socket's send buffer takes
+// megabytes at once however slowly they are read.
+func (s *Session) progress() int64 {
+	if s.wait == waitBody {
+		return s.act.conn.BodyBytes()
+	}
+	sent := s.act.conn.Out().Sent()
+	if s.loc.Unsent != nil {
+		sent -= s.loc.Unsent(s.handle)
+	}
+	return sent
+}

@@ -1,0 +1,198 @@
+package session
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"fourways/shared/bufpool"
+	"fourways/shared/clock"
+	"fourways/shared/guard"
+	"fourways/shared/http1"
+	"fourways/shared/limiter"
+	"fourways/shared/stats"
+)
+
+// Handler decides what is answered. It is called on the session's thread and must
+// not block: what may block goes to [Exchange.Park].
+type Handler interface {
+	// Serve answers the request, or begins to: on return the answer is complete, or a
+	// Sink, a Source or Park has been asked for.
+	Serve(x *Exchange)
+	// Refuse answers the request with an error. It completes the answer.
+	Refuse(x *Exchange, f http1.Fault)
+}
+
+// Observer is told what happened, for the logs. It is called on the sessions'
+// threads, so it must be safe for concurrent use, and must not keep the Exchange.
+type Observer interface {
+	// Done: an answer is complete and has been handed to the kernel, or lies in front
+	// of others that will be.
+	Done(x *Exchange)
+	// Refused: a request was turned away, or a connection cut.
+	Refused(x *Exchange, f http1.Fault)
+	// Panicked: a Handler panicked with this value, and the client gets a 500 if
+	// nothing was sent yet.
+	// It is called while the stack is still that of the panic.
+	Panicked(x *Exchange, value any)
+}
+
+// Timing is how long a client may take.
+type Timing struct {
+	Head    clock.Time // first byte to the end of a head
+	Idle    clock.Time // between two requests
+	MinRate int64      // bytes a second that bodies and answers must move at least, 0 for no limit
+}
+
+// Bounds that nobody needs to change.
+const (
+	rateGrace   = 5 * clock.Second // before and between two looks at a transfer's rate
+	lingerTime  = 2 * clock.Second // that a closed connection's client may take to read its last answer
+	lingerBytes = 1 << 20          // of what it still sends that are read and dropped meanwhile
+	lastCall    = 1 * clock.Second // after its last answer, that a client may still send a request while the server stops
+	highWater   = 64 << 10         // bytes waiting to be sent, above which no further request is looked at
+	lowWater    = 32 << 10         // bytes waiting to be sent, below which a Source is asked for more
+	keepActive  = 64               // sets of buffers a thread keeps for reuse
+)
+
+// Server is what all sessions share. Its fields are set before the first session
+// opens and do not change afterwards.
+type Server struct {
+	HTTP     http1.Config
+	Timing   Timing
+	Hosts    *guard.Hosts
+	Stats    *stats.Region
+	Limiter  *limiter.Table // nil for no defence per address
+	Handler  Handler
+	Observer Observer
+	MaxConns int64          // connections at once
+	Trusted  []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
+
+	conns    atomic.Int64
+	draining atomic.Bool
+}
+
+// Drain makes every answer from now on its connection's last. Drivers close their
+// listeners first, and step their idle sessions once afterwards.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Conns is the number of connections admitted and not yet closed.
+func (s *Server) Conns() int64 { return s.conns.Load() }
+
+// Local is what the sessions of one thread share.
+type Local struct {
+	Server *Server
+	Clock  clock.Clock
+	Stats  *stats.Slot
+	Worker string // the thread's name in the log
+
+	// Unsent asks the kernel how many bytes written to the socket the peer has not
+	// acknowledged (SIOCOUTQ, tcp(7)); handle is what the session was opened with. It
+	// makes a slow reader visible behind a large socket buffer. May be nil.
+	Unsent func(handle int) int64
+
+	chunks  *bufpool.Pool
+	free    []*active
+	ids     idMaker
+	away    []byte        // the last Turnaway
+	dropped [4 << 10]byte // what lingering sessions read and drop goes here
+}
+
+// NewLocal makes a thread's Local. seed tells its request ids from other threads'
+// and other runs' ones.
+func NewLocal(srv *Server, st *stats.Slot, worker string, seed uint64) *Local {
+	return &Local{
+		Server: srv, Stats: st, Worker: worker,
+		chunks: bufpool.New(http1.ChunkSize, 2*keepActive),
+		ids:    idMaker{prefix: uint32(seed ^ seed>>32)},
+	}
+}
+
+// Admission stands for one connection that was let in, until it is given back.
+type Admission struct{ ticket limiter.Ticket }
+
+// Admit decides whether a connection may be served at all, and counts one that may:
+// with the Admission a Session is opened, or it is given back with Dismiss. For
+// TooManyConnections the client is told so ([Local.Turnaway]); for the other reasons
+// the connection is closed at once.
+func (l *Local) Admit(peer netip.Addr) (Admission, http1.Reason) {
+	srv := l.Server
+	n := srv.conns.Add(1)
+	if n > srv.MaxConns {
+		srv.conns.Add(-1)
+		return Admission{}, http1.TooManyConnections
+	}
+	var adm Admission
+	if srv.Limiter != nil && peer.IsValid() {
+		v := srv.Limiter.Accept(peer, int64(l.Clock.Now()))
+		if why := refusalOf(v.Kind); why != http1.NoReason {
+			srv.conns.Add(-1)
+			l.Stats.Refuse(why)
+			l.Stats.Add(stats.Dropped, 1)
+			return Admission{}, why
+		}
+		adm.ticket = v.Ticket
+	}
+	srv.Stats.SawActive(n)
+	return adm, http1.NoReason
+}
+
+// Dismiss gives back an Admission that no Session was opened with.
+func (l *Local) Dismiss(adm Admission) {
+	l.Server.conns.Add(-1)
+	if t := l.Server.Limiter; t != nil {
+		t.Release(adm.ticket)
+	}
+}
+
+// refusalOf puts a verdict of the limiter into the server's words.
+func refusalOf(k limiter.Kind) http1.Reason {
+	switch k {
+	case limiter.TooManyConnections:
+		return http1.TooManyFromClient
+	case limiter.Limited:
+		return http1.RateLimited
+	case limiter.Banned:
+		return http1.Banned
+	}
+	return http1.NoReason
+}
+
+// Turnaway makes the whole answer to a connection that cannot be served now: 503 with
+// Retry-After (RFC 9110 section 15.6.4). It counts and reports the refusal. The
+// answer is valid until the next call.
+func (l *Local) Turnaway(peer netip.AddrPort, why http1.Reason) []byte {
+	s := Session{loc: l, peer: peer}
+	s.act = l.borrow(&s)
+	s.act.conn.Fail(http1.Fault{Status: 503, Reason: why})
+	s.refuse(s.act.conn.Fault())
+	l.Stats.Add(stats.Dropped, 1)
+	l.away = l.away[:0]
+	iov, _ := s.act.conn.Out().Bytes(make([][]byte, 0, 8))
+	for _, p := range iov {
+		l.away = append(l.away, p...)
+	}
+	s.release()
+	return l.away
+}
+
+// borrow lends an active, ready for its session's next request.
+func (l *Local) borrow(s *Session) *active {
+	var a *active
+	if n := len(l.free); n > 0 {
+		a = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		a = newActive(l)
+	}
+	a.open(s)
+	return a
+}
+
+func (l *Local) giveBack(a *active) {
+	if len(l.free) < keepActive {
+		l.free = append(l.free, a)
+	}
+}
