@@ -1,0 +1,199 @@
+// Package accesslog writes one line for each request, without making anybody wait and without allocating.
+//
+// Log formats the line into a buffer in memory and returns. A goroutine of the Logger takes the buffer when 64 KiB are
+// full, or a second after its first line, and writes it whole lines at a time; with nothing to write it sleeps. A disk
+// that falls a megabyte behind costs lines, which are counted: an event loop must not wait for it.
+//
+// An Entry stays the caller's; its slices are copied before Log returns.
+package accesslog
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fourways/shared/logging"
+)
+
+const (
+	flushSize  = 64 << 10 // bytes; a buffer this full is written at once
+	flushDelay = time.Second
+	bufferSize = 1 << 20 // bytes; there are two buffers
+)
+
+// Entry is one request that was answered.
+type Entry struct {
+	Client   netip.Addr
+	Time     int64 // nanoseconds since 1970, when the request began
+	Duration int64 // nanoseconds, to the last byte handed to the kernel
+	Status   int
+	Bytes    int64 // of the response's body, as sent
+
+	// As they came from the client, so they may hold anything. Empty ones are written as "-", or "" in JSON.
+	Method, Target, Proto []byte
+	Referer, UserAgent    []byte
+	ID                    []byte // X-Request-Id
+}
+
+// Logger is safe for concurrent use.
+type Logger struct {
+	file   *logging.File
+	format func([]byte, *Entry) []byte
+	delay  time.Duration // from a buffer's first line to its being written
+
+	mu     sync.Mutex // for a few copies, never over a system call
+	filled []byte     // under mu: whole lines that wait to be written
+	closed bool       // under mu
+
+	writing sync.Mutex // held over write(2); always taken before mu
+	spare   []byte     // under writing: the other buffer, empty
+
+	dropped atomic.Uint64
+	some    chan struct{} // the buffer has its first line
+	enough  chan struct{} // the buffer is worth a write
+	stop    chan struct{} // closed by Close
+	done    chan struct{} // closed when the goroutine is gone
+}
+
+// Open opens the log at path, "-" for standard error, in combined format or as JSON.
+func Open(path string, json bool) (*Logger, error) {
+	return open(path, json, flushDelay)
+}
+
+func open(path string, json bool, delay time.Duration) (*Logger, error) {
+	if path == "-" {
+		path = ""
+	}
+	file, err := logging.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	l := &Logger{
+		file:   file,
+		format: appendCombined,
+		delay:  delay,
+		filled: make([]byte, 0, bufferSize),
+		spare:  make([]byte, 0, bufferSize),
+		some:   make(chan struct{}, 1),
+		enough: make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	if json {
+		l.format = appendJSON
+	}
+	go l.run()
+	return l, nil
+}
+
+// Log adds the line of e. It neither waits for a disk nor allocates.
+func (l *Logger) Log(e *Entry) {
+	l.mu.Lock()
+	if l.closed || len(l.filled) > bufferSize-maxLine {
+		l.mu.Unlock()
+		l.dropped.Add(1)
+		return
+	}
+	before := len(l.filled)
+	l.filled = l.format(l.filled, e)
+	after := len(l.filled)
+	l.mu.Unlock()
+	if before == 0 {
+		wake(l.some)
+	}
+	if before < flushSize && after >= flushSize {
+		wake(l.enough)
+	}
+}
+
+// wake leaves a token in c unless one is there: the goroutine looks at the buffer, not at the number of tokens.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// run writes the buffer until Close.
+func (l *Logger) run() {
+	defer close(l.done)
+	timer := time.NewTimer(l.delay)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.some:
+		case <-l.stop:
+			return
+		}
+		timer.Reset(l.delay)
+		select {
+		case <-timer.C:
+		case <-l.enough:
+		case <-l.stop:
+			return
+		}
+		l.Flush()
+	}
+}
+
+// Flush writes what is there. It waits for the disk. Lines of a failed write are lost and counted.
+func (l *Logger) Flush() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.flush()
+}
+
+// flush swaps the buffers, so that Log goes on while the full one is written. The caller holds l.writing.
+func (l *Logger) flush() error {
+	l.mu.Lock()
+	full := l.filled
+	l.filled = l.spare
+	l.mu.Unlock()
+	l.spare = full[:0]
+	if len(full) == 0 {
+		return nil
+	}
+	written, err := l.file.Write(full)
+	l.dropped.Add(lost(full, written))
+	return err
+}
+
+// lost counts the lines that did not get into the file whole.
+func lost(lines []byte, written int) uint64 {
+	var n uint64
+	for _, b := range lines[written:] {
+		if b == '\n' {
+			n++
+		}
+	}
+	return n
+}
+
+// Reopen writes what is there to the old file and goes on in a new one of the same name. It fails as File.Reopen does,
+// with the old file still in use.
+func (l *Logger) Reopen() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if err := l.flush(); err != nil {
+		return err
+	}
+	return l.file.Reopen()
+}
+
+// Close writes what is there and closes the file. It is called once; a Log after it is counted as dropped.
+func (l *Logger) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	close(l.stop)
+	<-l.done
+	err := l.Flush()
+	if closing := l.file.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// Dropped is the number of lines that were lost because the disk was too slow or full, since the start.
+func (l *Logger) Dropped() uint64 { return l.dropped.Load() }

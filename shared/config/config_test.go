@@ -1,0 +1,372 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/limiter"
+)
+
+var update = flag.Bool("update", false, "write testdata/help.txt anew")
+
+// sample is a stage with a flag of its own.
+func sample(queue *int) Stage {
+	return Stage{
+		Name: "stage1-threadpool", Number: 1, Title: "thread pool", DefaultWorkers: 10, WorkersHelp: "threads",
+		Flags: []Flag{{Name: "queue", Unit: "N", Default: "50", Help: "connections that may wait for a thread", Set: Int(queue, 0, 1000)}},
+	}
+}
+
+func parse(t *testing.T, args ...string) *Config {
+	t.Helper()
+	c, err := Parse(sample(new(int)), args, nil)
+	require.NoError(t, err)
+	return c
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "server.conf")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
+	var queue int
+	c, err := Parse(sample(&queue), nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, 50, queue)
+	assert.Equal(t, &Config{
+		Listen:       []Address{{Network: TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:8080")}},
+		Workers:      10,
+		Types:        []string{"html", "txt", "png", "jpg", "jpeg"},
+		CacheControl: "no-cache",
+		Clients: Clients{
+			Entries: 65536, IPv6Prefix: 64, MaxConns: 100, Rate: 200, Burst: 400, BanAfter: 20, Ban: time.Minute,
+			Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		},
+		Limits: Limits{
+			RequestLine: 8192, Head: 8192, Fields: 100, Body: 1048576, Requests: 100, Conns: 50000,
+			HeadTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second, MinRate: 240, DrainTimeout: 10 * time.Second,
+			CacheSize: 64 << 20, CacheItem: 64 << 10,
+		},
+		Log: Log{Level: slog.LevelInfo},
+	}, c)
+}
+
+func TestAddresses(t *testing.T) {
+	cases := []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"a port alone keeps the default host", []string{"9000"}, []string{"127.0.0.1:9000"}},
+		{"port and host", []string{"9000", "0.0.0.0"}, []string{"0.0.0.0:9000"}},
+		{"a host may be IPv6 without brackets", []string{"9000", "::1"}, []string{"[::1]:9000"}},
+		{"a host may be IPv6 with brackets", []string{"9000", "[::1]"}, []string{"[::1]:9000"}},
+		{"localhost is the loopback address", []string{"9000", "localhost"}, []string{"127.0.0.1:9000"}},
+		{"-port changes the default's port", []string{"-port", "0"}, []string{"127.0.0.1:0"}},
+		{"-listen repeats", []string{"-listen", "[::]:80", "-listen", "unix:/run/x.sock"}, []string{"[::]:80", "unix:/run/x.sock"}},
+		{"-listen without a host is every address", []string{"-listen", ":80"}, []string{"[::]:80"}},
+		{"an IPv4 address inside IPv6 is IPv4", []string{"-listen", "[::ffff:127.0.0.1]:80"}, []string{"127.0.0.1:80"}},
+		{"the longest path of a Unix socket", []string{"-listen", "unix:/" + strings.Repeat("x", 106)}, []string{"unix:/" + strings.Repeat("x", 106)}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []string
+			for _, a := range parse(t, tc.args...).Listen {
+				got = append(got, a.String())
+			}
+			assert.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestFlagsMayFollowArguments(t *testing.T) {
+	c := parse(t, "-inline", "9000", "-chunked", "127.0.0.2", "-max-body=7", "3")
+	assert.True(t, c.Inline)
+	assert.True(t, c.Chunked)
+	assert.Equal(t, int64(7), c.Limits.Body)
+	assert.Equal(t, 3, c.Workers)
+	assert.Equal(t, "127.0.0.2:9000", c.Listen[0].String())
+}
+
+func TestTheHighestSourceWins(t *testing.T) {
+	conf := file(t, "# a comment\n\n  max-body \t 1\r\nmlock\nhost a.example\nhost b.example\nport 1111\nheader X-Note: a # b\n")
+	cases := []struct {
+		name    string
+		args    []string
+		environ []string
+		check   func(*testing.T, *Config)
+	}{
+		{"the file beats the default", nil, nil, func(t *testing.T, c *Config) {
+			assert.Equal(t, int64(1), c.Limits.Body)
+			assert.True(t, c.LockMemory)
+			assert.Equal(t, []string{"a.example", "b.example"}, c.Hosts)
+			assert.Equal(t, []Header{{"X-Note", "a # b"}}, c.Headers)
+			assert.Equal(t, "127.0.0.1:1111", c.Listen[0].String())
+		}},
+		{"the environment beats the file", nil, []string{"FOURWAYS_MAX_BODY=2", "FOURWAYS_MLOCK=false"}, func(t *testing.T, c *Config) {
+			assert.Equal(t, int64(2), c.Limits.Body)
+			assert.False(t, c.LockMemory)
+		}},
+		{"a flag beats the environment", []string{"-max-body", "3"}, []string{"FOURWAYS_MAX_BODY=2"}, func(t *testing.T, c *Config) {
+			assert.Equal(t, int64(3), c.Limits.Body)
+		}},
+		{"a list of a higher source replaces the whole list", []string{"-host", "C.example"}, nil, func(t *testing.T, c *Config) {
+			assert.Equal(t, []string{"c.example"}, c.Hosts)
+		}},
+		{"a listed variable is split at commas", nil, []string{"FOURWAYS_HOST=d.example, [::1]"}, func(t *testing.T, c *Config) {
+			assert.Equal(t, []string{"d.example", "[::1]"}, c.Hosts)
+		}},
+		{"-listen in the environment beats -port in the file", nil, []string{"FOURWAYS_LISTEN=:5"}, func(t *testing.T, c *Config) {
+			assert.Equal(t, "[::]:5", c.Listen[0].String())
+		}},
+		{"the short form beats -listen in the environment", []string{"6"}, []string{"FOURWAYS_LISTEN=:5"}, func(t *testing.T, c *Config) {
+			assert.Equal(t, "127.0.0.1:6", c.Listen[0].String())
+			assert.Len(t, c.Listen, 1)
+		}},
+		{"of one flag given twice, the last counts", []string{"-max-body", "8", "-max-body", "9"}, nil, func(t *testing.T, c *Config) {
+			assert.Equal(t, int64(9), c.Limits.Body)
+		}},
+	}
+	for _, tc := range cases {
+		for how, args := range map[string][]string{"by flag": append([]string{"-config", conf}, tc.args...), "by environment": tc.args} {
+			t.Run(tc.name+", file named "+how, func(t *testing.T) {
+				c, err := Parse(sample(new(int)), args, append([]string{"FOURWAYS_CONFIG=" + conf}, tc.environ...))
+				require.NoError(t, err)
+				tc.check(t, c)
+			})
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	c := parse(t, "-types", "HTML,css", "-rate-exempt", "none", "-trusted-proxy", "10.1.2.3/8,::ffff:192.0.2.0/120",
+		"-error-page", "404=/404.html", "-error-page", "500=/500.html", "-cors", "https://example.org:8443", "-idle-timeout", "0.5",
+		"-log-level", "debug", "-log-format", "json", "-access-log", "-", "-access-format", "json", "-cache-control", "", "-drain-timeout", "0",
+		"-log-file", "/var/log/x", "-header", "X-A: 1", "-header", "X-B:")
+	assert.Equal(t, []string{"html", "css"}, c.Types)
+	assert.Empty(t, c.Clients.Exempt)
+	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}, c.Clients.TrustedProxies)
+	assert.Equal(t, map[int]string{404: "/404.html", 500: "/500.html"}, c.ErrorPages)
+	assert.Equal(t, "https://example.org:8443", c.CORS)
+	assert.Equal(t, 500*time.Millisecond, c.Limits.IdleTimeout)
+	assert.Equal(t, Log{Level: slog.LevelDebug, JSON: true, File: "/var/log/x", Access: "-", AccessJSON: true}, c.Log)
+	assert.Empty(t, c.CacheControl)
+	assert.Equal(t, []Header{{"X-A", "1"}, {"X-B", ""}}, c.Headers)
+}
+
+func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
+	cases := []struct {
+		name string
+		args []string
+		want string // part of the message
+	}{
+		{"an unknown flag", []string{"-nope"}, "not defined: -nope; -h lists the flags"},
+		{"a flag without its value", []string{"-max-body"}, "-max-body; -h lists the flags"},
+		{"a negative number", []string{"-max-body", "-1"}, `-max-body: "-1" does not fit; give a whole number from 0 to`},
+		{"a number with a plus", []string{"-max-body", "+1"}, "whole number"},
+		{"a number with underscores", []string{"-max-body", "1_000"}, "whole number"},
+		{"a number beyond 64 bits", []string{"-max-body", "99999999999999999999"}, "whole number"},
+		{"no number", []string{"-max-fields="}, "whole number"},
+		{"a head too small for any request", []string{"-max-head", "255"}, "from 256 to"},
+		{"a mistake that a later flag would hide", []string{"-max-body", "x", "-max-body", "1"}, `-max-body: "x"`},
+		{"no workers", []string{"-workers", "0"}, "from 1 to"},
+		{"a stage's own flag out of range", []string{"-queue", "1001"}, "-queue: \"1001\" does not fit; give a whole number from 0 to 1000"},
+		{"seconds below zero", []string{"-ban", "-1"}, "seconds from 0.001"},
+		{"a timeout of zero", []string{"-head-timeout", "0"}, "seconds from 0.001"},
+		{"seconds that are not a number", []string{"-ban", "NaN"}, "as 10 or 0.5"},
+		{"seconds with an exponent", []string{"-ban", "1e3"}, "as 10 or 0.5"},
+		{"seconds with a unit", []string{"-ban", "10s"}, "as 10 or 0.5"},
+		{"seconds that end in a dot", []string{"-ban", "10."}, "as 10 or 0.5"},
+		{"infinite seconds", []string{"-ban", "Inf"}, "as 10 or 0.5"},
+		{"a switch with an odd value", []string{"-chunked=maybe"}, "neither true nor false"},
+		{"a port out of range", []string{"65536"}, `PORT HOST: "65536" is not a port; give a number from 0 to 65535`},
+		{"-port out of range", []string{"-port", "70000"}, "-port: "},
+		{"a host that needs a resolver", []string{"80", "example.org"}, "is not an address"},
+		{"an address with a zone", []string{"80", "fe80::1%lo"}, "zone"},
+		{"an address without a port", []string{"-listen", "127.0.0.1"}, "has no port"},
+		{"IPv6 without brackets", []string{"-listen", "::1:80"}, "in brackets"},
+		{"a Unix socket without a path", []string{"-listen", "unix:"}, "1 to 107 bytes"},
+		{"a path too long for a Unix socket", []string{"-listen", "unix:/" + strings.Repeat("x", 107)}, "1 to 107 bytes"},
+		{"a fourth argument", []string{"80", "::1", "2", "more"}, `"more" is one argument too many`},
+		{"the port twice", []string{"-port", "80", "81"}, "given twice"},
+		{"the address twice", []string{"-listen", ":80", "81"}, "given twice"},
+		{"-listen and -port", []string{"-listen", ":80", "-port", "81"}, "given twice"},
+		{"the workers twice", []string{"-workers", "2", "80", "::1", "2"}, "given twice"},
+		{"no number of workers", []string{"80", "::1", "two"}, "WORKERS: "},
+		{"a host with a port", []string{"-host", "example.org:80"}, "not a host name"},
+		{"an empty host", []string{"-host", ""}, "not a host name"},
+		{"a type with a dot", []string{"-types", "html,.txt"}, `".txt" is not a file type`},
+		{"no type", []string{"-types", ""}, "not a file type"},
+		{"a network with host name", []string{"-rate-exempt", "localhost"}, "not a network"},
+		{"a network too narrow", []string{"-monitor-from", "10.0.0.0/33"}, "not a network"},
+		{"none is a word of one flag only", []string{"-trusted-proxy", "none"}, "not a network"},
+		{"an origin with a path", []string{"-cors", "https://example.org/"}, "not an origin"},
+		{"an origin without a scheme", []string{"-cors", "example.org"}, "not an origin"},
+		{"an error page for a success", []string{"-error-page", "200=/x"}, "from 400 to 599"},
+		{"an error page without a path", []string{"-error-page", "404"}, "as 404=/404.html"},
+		{"an error page with a line break", []string{"-error-page", "404=/x\r\ny"}, "as 404=/404.html"},
+		{"an unknown log level", []string{"-log-level", "loud"}, "debug, info, warn or error"},
+		{"an unknown log format", []string{"-log-format", "xml"}, "text or json"},
+		{"a header without a colon", []string{"-header", "X-A"}, "give 'Name: value'"},
+		{"a header with a blank before the colon", []string{"-header", "X-A : 1"}, "give 'Name: value'"},
+		{"a header that splits the response", []string{"-header", "X-A: 1\r\nSet-Cookie: x"}, "printable ASCII"},
+		{"a header that frames", []string{"-header", "transfer-ENCODING: chunked"}, "written by the server"},
+		{"a header of CORS", []string{"-header", "Access-Control-Allow-Origin: *"}, "written by the server"},
+		{"headers too long together", []string{"-header", "A: " + strings.Repeat("x", 2100), "-header", "B: " + strings.Repeat("x", 2100)}, "stay under 4096"},
+		{"a Cache-Control with a line break", []string{"-cache-control", "a\nb"}, "printable ASCII"},
+		{"a config file that is not there", []string{"-config", "/nonexistent/x"}, "give a file that can be read"},
+		{"a root with a NUL", []string{"-root", "a\x00b"}, "NUL"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Parse(sample(new(int)), tc.args, nil)
+			var bad *UsageError
+			require.ErrorAs(t, err, &bad)
+			assert.Contains(t, bad.Error(), tc.want)
+			assert.NotContains(t, bad.Error(), "\n")
+		})
+	}
+}
+
+func TestWhatCannotBeUsedInAFileIsSaidWithItsLine(t *testing.T) {
+	cases := []struct{ name, text, want string }{
+		{"an unknown name", "rate 1\n\nnope 2\n", ":3: nope is no setting"},
+		{"a name with a dash", "-rate 1\n", ":1: -rate is no setting"},
+		{"a file that names another", "config other\n", ":1: config is no setting"},
+		{"a value out of range", "# x\nmax-head 1\n", `:2: max-head: "1" does not fit`},
+		{"a setting twice", "rate 1\nrate 2\n", ":2: rate stands there twice"},
+		{"a value missing", "rate\n", `:1: rate: "" does not fit`},
+		{"a control character", "root a\x01b\n", ":1: holds a control character"},
+		{"not UTF-8", "root a\xffb\n", ":1: holds a control character or is not UTF-8"},
+		{"a file without an end", strings.Repeat("#\n", maxFile), "more than 1048576 bytes"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			path := file(t, tc.text)
+			_, err := Parse(sample(new(int)), []string{"-config", path}, nil)
+			var bad *UsageError
+			require.ErrorAs(t, err, &bad)
+			assert.Contains(t, bad.Error(), path)
+			assert.Contains(t, bad.Error(), tc.want)
+		})
+	}
+}
+
+func TestAnEnvironmentVariableIsNamedInItsError(t *testing.T) {
+	_, err := Parse(sample(new(int)), nil, []string{"FOURWAYS_MAX_HEAD=1"})
+	assert.ErrorContains(t, err, "FOURWAYS_MAX_HEAD: ")
+}
+
+func TestWarnings(t *testing.T) {
+	cases := []struct {
+		name    string
+		args    []string
+		environ []string
+		want    []string // parts, one for each warning
+	}{
+		{"an ordinary start has none", nil, []string{"HOME=/root", "FOURWAYS_RATE=1"}, nil},
+		{"a variable that is no setting", nil, []string{"FOURWAYS_NOPE=1"}, []string{`"FOURWAYS_NOPE" is no setting`}},
+		{"a variable in the wrong case", nil, []string{"FOURWAYS_rate=1"}, []string{`"FOURWAYS_rate" is no setting`}},
+		{"a request line longer than the head", []string{"-max-head", "1000", "-max-request-line", "2000"}, nil, []string{"a line over 1000 bytes is refused"}},
+		{"files larger than the cache", []string{"-cache-size", "1", "-cache-item", "2048"}, nil, []string{"-cache-item is more"}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := Parse(sample(new(int)), tc.args, tc.environ)
+			require.NoError(t, err)
+			require.Len(t, c.Warnings, len(tc.want))
+			for i, part := range tc.want {
+				assert.Contains(t, c.Warnings[i], part)
+			}
+		})
+	}
+}
+
+func TestHelpIsAsPrinted(t *testing.T) {
+	for _, dashed := range []string{"-h", "--help"} {
+		_, err := Parse(sample(new(int)), []string{"8080", dashed}, nil)
+		var notice *Notice
+		require.ErrorAs(t, err, &notice)
+		golden := filepath.Join("testdata", "help.txt")
+		if *update {
+			require.NoError(t, os.WriteFile(golden, []byte(notice.Text), 0o644))
+		}
+		want, readErr := os.ReadFile(golden)
+		require.NoError(t, readErr)
+		assert.Equal(t, string(want), notice.Text)
+	}
+}
+
+func TestVersionNamesTheStage(t *testing.T) {
+	_, err := Parse(sample(new(int)), []string{"-version"}, nil)
+	var notice *Notice
+	require.ErrorAs(t, err, &notice)
+	assert.True(t, strings.HasPrefix(notice.Text, "fourways stage1-threadpool "))
+	assert.True(t, strings.HasSuffix(notice.Text, "\n"))
+}
+
+func TestEverySettingIsDefinedOnceAndExplained(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range table(sample(new(int)), &Config{}) {
+		assert.False(t, seen[f.Name], f.Name)
+		seen[f.Name] = true
+		assert.NotEmpty(t, f.Help, f.Name)
+		assert.NotEmpty(t, f.Group, f.Name)
+		assert.NotNil(t, f.Set, f.Name)
+		if f.Default != "" {
+			assert.NoError(t, f.Set(f.Default), f.Name)
+		}
+	}
+}
+
+func TestEveryValueForClientsSuitsTheTable(t *testing.T) {
+	for name, args := range map[string][]string{
+		"the smallest": {"-clients", "8", "-ipv6-prefix", "1", "-max-conns-per-client", "0", "-rate", "0", "-burst", "1", "-ban-after", "0", "-ban", "0.001"},
+		"the largest":  {"-ipv6-prefix", "128", "-max-conns-per-client", "65535", "-rate", "1000000", "-burst", "1000000", "-ban-after", "4095", "-ban", "604800"},
+	} {
+		c := parse(t, args...).Clients
+		_, err := limiter.New(make([]byte, limiter.Size(c.Entries)), limiter.Config{
+			Key: [2]uint64{1}, IPv6Prefix: c.IPv6Prefix, MaxConns: c.MaxConns, Rate: c.Rate, Burst: c.Burst, BanAfter: c.BanAfter, Ban: c.Ban.Nanoseconds(),
+		})
+		assert.NoError(t, err, name)
+	}
+	assert.Equal(t, limiter.MaxBanAfter, maxBanAfter)
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add([]byte("max-head 8192\n# comment\nheader X-A: b # c\r\n\tmlock\n"))
+	f.Add([]byte("a\x00b\n\xff"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		entries, err := parseFile("f", data)
+		var bad *UsageError
+		if err != nil && !errors.As(err, &bad) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		var again strings.Builder
+		for _, e := range entries {
+			again.WriteString(e.name + " " + e.value + "\n")
+		}
+		back, err := parseFile("f", []byte(again.String()))
+		if err != nil || len(back) != len(entries) {
+			t.Fatalf("what was read cannot be written and read again: %q, %v", again.String(), err)
+		}
+		for i, e := range entries {
+			if back[i].name != e.name || back[i].value != e.value {
+				t.Fatalf("%q became %q", e, back[i])
+			}
+		}
+	})
+}

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// help is the text of -h: the flags by group, each with its unit, its default and whether it repeats.
+func help(stage Stage, flags []Flag) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Four Ways to Wait, stage %d: %s\n\n", stage.Number, stage.Title)
+	fmt.Fprintf(&b, "Usage: %s [flags] [PORT [HOST [WORKERS]]]\n", stage.Name)
+	group := ""
+	for _, f := range flags {
+		if f.Group != group {
+			group = f.Group
+			fmt.Fprintf(&b, "\n%s\n", group)
+		}
+		fmt.Fprintf(&b, "  %s\n        %s\n", strings.TrimSpace("-"+f.Name+" "+f.Unit), f.Help+f.remarks())
+	}
+	fmt.Fprintf(&b, "\nEvery flag may also stand in the file of -%s, without its dash, and in the environment: -max-head is\n", flagConfig)
+	fmt.Fprintf(&b, "%s. A flag beats the environment, which beats the file. Seconds may have a fraction, as 0.5.\n", envName("max-head"))
+	return b.String()
+}
+
+// remarks is what the table's columns add to the help phrase.
+func (f Flag) remarks() string {
+	var parts []string
+	if f.Repeat {
+		parts = append(parts, "repeatable")
+	}
+	if f.Default != "" {
+		parts = append(parts, "default "+f.Default)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+func version(stage Stage) string {
+	v := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	return fmt.Sprintf("fourways %s %s %s %s/%s\n", stage.Name, v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,196 @@
+package config
+
+// The table of settings: one row each, in the order in which -h shows them. Nothing else in the package knows a
+// setting's name, but for the few that the short form PORT HOST WORKERS writes to.
+
+import (
+	"strconv"
+	"time"
+)
+
+// Bounds of the settings. A default stands in its row; what is here is what a value may not pass.
+const (
+	minHead        = 256        // bytes; below this no browser's request fits
+	maxHead        = 1 << 20    // bytes; each receive buffer is this big
+	maxFields      = 10_000     // fields
+	maxBody        = 1 << 40    // bytes
+	maxRequests    = 1 << 30    // requests
+	maxConns       = 10_000_000 // connections
+	maxPerClient   = 1<<16 - 1  // connections; the client table counts in 16 bits
+	maxBanAfter    = 1<<12 - 1  // refusals; the client table counts in 12 bits
+	maxRate        = 1_000_000  // requests a second
+	minClients     = 8          // entries; one set of the table
+	maxClients     = 1 << 24    // entries, 400 MB
+	maxWorkers     = 8192       // Go's runtime gives up at 10,000 threads (runtime/debug.SetMaxThreads)
+	maxSockBuf     = 1 << 30    // bytes
+	maxMinRate     = 1 << 40    // bytes a second
+	maxCacheMiB    = 1 << 20    // MiB, 1 TiB
+	maxCacheKiB    = 1 << 20    // KiB, 1 GiB
+	maxHeaderBytes = 4 << 10    // bytes of all added fields together
+
+	mib = 1 << 20 // bytes
+	kib = 1 << 10 // bytes
+
+	shortest = time.Millisecond   // of a timeout that may not be zero
+	longest  = 7 * 24 * time.Hour // of any time
+)
+
+// Names of the settings that the short form on the command line writes to as well.
+const (
+	flagListen  = "listen"
+	flagPort    = "port"
+	flagWorkers = "workers"
+	flagConfig  = "config"
+	flagVersion = "version"
+)
+
+// The groups of -h, in order. A stage's own flags come after them.
+const (
+	groupListen   = "Addresses and workers"
+	groupFiles    = "Files"
+	groupAnswers  = "Answers"
+	groupClients  = "Defence per client address"
+	groupLimits   = "Limits"
+	groupLogs     = "Logs and monitoring"
+	groupSettings = "Settings"
+)
+
+// Flag is one setting.
+type Flag struct {
+	Name    string // without the dash
+	Unit    string // what stands for the value in -h; empty for a switch, which needs no value
+	Default string // written as a user would write it; empty for none
+	Help    string // one phrase in lower case; -h adds the default and whether it repeats
+	Group   string // heading in -h; empty for the stage's own
+	Repeat  bool   // may be given several times
+	// Set takes one value. Its error completes the sentence `-name: …` and says what to give instead.
+	Set func(value string) error
+}
+
+// table binds every setting to its place in c. The three parts follow the headings of -h.
+func table(stage Stage, c *Config) []Flag {
+	rows := append(serverRows(stage, c), answerRows(c)...)
+	rows = append(rows, clientRows(&c.Clients)...)
+	rows = append(rows, limitRows(&c.Limits)...)
+	rows = append(rows, logRows(c)...)
+	for _, f := range stage.Flags {
+		if f.Group == "" {
+			f.Group = "Stage " + strconv.Itoa(stage.Number) + ": " + stage.Title
+		}
+		rows = append(rows, f)
+	}
+	return append(rows,
+		Flag{Group: groupSettings, Name: flagConfig, Unit: "FILE",
+			Help: "settings from a file, one `name value` a line", Set: ignore},
+		Flag{Group: groupSettings, Name: flagVersion,
+			Help: "print the version and stop", Set: ignore},
+	)
+}
+
+func serverRows(stage Stage, c *Config) []Flag {
+	return []Flag{
+		{Group: groupListen, Name: flagListen, Unit: "ADDRESS", Default: defaultListen, Repeat: true,
+			Help: "where to listen: 127.0.0.1:8080, [::]:8080 for IPv6 and IPv4, unix:/run/x.sock; port 0 picks a free one", Set: addresses(&c.Listen)},
+		{Group: groupListen, Name: flagPort, Unit: "PORT",
+			Help: "another port on the default address", Set: checkPort},
+		{Group: groupListen, Name: flagWorkers, Unit: "N", Default: strconv.Itoa(stage.DefaultWorkers),
+			Help: "number of " + stage.WorkersHelp, Set: Int(&c.Workers, 1, maxWorkers)},
+		{Group: groupListen, Name: "host", Unit: "NAME", Repeat: true,
+			Help: "a further Host name that is ours; * allows any", Set: hosts(&c.Hosts)},
+		{Group: groupListen, Name: "sock-buf", Unit: "BYTES", Default: "0",
+			Help: "buffers of each socket; 0 leaves them to the kernel's own tuning", Set: Int(&c.SockBuf, 0, maxSockBuf)},
+		{Group: groupListen, Name: "mlock",
+			Help: "lock the server's memory, so that it is never swapped out", Set: Switch(&c.LockMemory)},
+
+		{Group: groupFiles, Name: "root", Unit: "FOLDER",
+			Help: "the folder to serve; without it, the site inside the program", Set: text(&c.Root)},
+		{Group: groupFiles, Name: "types", Unit: "EXTENSIONS", Default: "html,txt,png,jpg,jpeg", Repeat: true,
+			Help: "the file types that are served, with commas", Set: extensions(&c.Types)},
+		{Group: groupFiles, Name: "chunked",
+			Help: "send files in chunks of 8 KiB", Set: Switch(&c.Chunked)},
+		{Group: groupFiles, Name: "inline",
+			Help: "send files under their own type, not as downloads", Set: Switch(&c.Inline)},
+		{Group: groupFiles, Name: "cache-control", Unit: "VALUE", Default: "no-cache",
+			Help: "value of the Cache-Control field of files; empty for none", Set: fieldValue(&c.CacheControl)},
+		{Group: groupFiles, Name: "cache-size", Unit: "MIB", Default: "64",
+			Help: "file bodies in memory, per process", Set: scaled(&c.Limits.CacheSize, mib, 0, maxCacheMiB)},
+		{Group: groupFiles, Name: "cache-item", Unit: "KIB", Default: "64",
+			Help: "the largest file body kept in memory", Set: scaled(&c.Limits.CacheItem, kib, 0, maxCacheKiB)},
+	}
+}
+
+func answerRows(c *Config) []Flag {
+	return []Flag{
+		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
+			Help: "a further field of every response", Set: header(&c.Headers)},
+		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,
+			Help: "a page of the site instead of our own for one status", Set: errorPage(c)},
+		{Group: groupAnswers, Name: "cors", Unit: "ORIGIN",
+			Help: "the origin that may read answers from scripts: https://example.org, or * for any", Set: origin(&c.CORS)},
+	}
+}
+
+func clientRows(c *Clients) []Flag {
+	return []Flag{
+		{Group: groupClients, Name: "clients", Unit: "N", Default: "65536",
+			Help: "addresses that are remembered", Set: Int(&c.Entries, minClients, maxClients)},
+		{Group: groupClients, Name: "ipv6-prefix", Unit: "BITS", Default: "64",
+			Help: "bits of an IPv6 address that make one client", Set: Int(&c.IPv6Prefix, 1, 128)},
+		{Group: groupClients, Name: "max-conns-per-client", Unit: "N", Default: "100",
+			Help: "open connections of one client; 0 for no limit", Set: Int(&c.MaxConns, 0, maxPerClient)},
+		{Group: groupClients, Name: "rate", Unit: "N", Default: "200",
+			Help: "requests a second of one client; 0 for no limit", Set: Int(&c.Rate, 0, maxRate)},
+		{Group: groupClients, Name: "burst", Unit: "N", Default: "400",
+			Help: "requests that one client may send at once", Set: Int(&c.Burst, 1, maxRate)},
+		{Group: groupClients, Name: "ban-after", Unit: "N", Default: "20",
+			Help: "refused requests in a row before a client is banned; 0 never bans", Set: Int(&c.BanAfter, 0, maxBanAfter)},
+		{Group: groupClients, Name: "ban", Unit: "SECONDS", Default: "60",
+			Help: "how long a ban lasts", Set: Seconds(&c.Ban, shortest, longest)},
+		{Group: groupClients, Name: "rate-exempt", Unit: "CIDR", Default: "127.0.0.0/8,::1", Repeat: true,
+			Help: "clients that all of this is not for, with commas, or none", Set: prefixesOrNone(&c.Exempt)},
+		{Group: groupClients, Name: "trusted-proxy", Unit: "CIDR", Repeat: true,
+			Help: "a proxy whose X-Forwarded-For names the client", Set: prefixes(&c.TrustedProxies)},
+	}
+}
+
+func limitRows(l *Limits) []Flag {
+	return []Flag{
+		{Group: groupLimits, Name: "max-request-line", Unit: "BYTES", Default: "8192",
+			Help: "the request line; over it is 414", Set: Int(&l.RequestLine, 16, maxHead)},
+		{Group: groupLimits, Name: "max-head", Unit: "BYTES", Default: "8192",
+			Help: "a request's head, request line included; over it is 431", Set: Int(&l.Head, minHead, maxHead)},
+		{Group: groupLimits, Name: "max-fields", Unit: "N", Default: "100",
+			Help: "fields of a head; over it is 431", Set: Int(&l.Fields, 1, maxFields)},
+		{Group: groupLimits, Name: "max-body", Unit: "BYTES", Default: "1048576",
+			Help: "a request's body; over it is 413", Set: Int(&l.Body, 0, maxBody)},
+		{Group: groupLimits, Name: "max-requests", Unit: "N", Default: "100",
+			Help: "requests of one connection; 0 for no limit", Set: Int(&l.Requests, 0, maxRequests)},
+		{Group: groupLimits, Name: "max-conns", Unit: "N", Default: "50000",
+			Help: "open connections of the whole server; over it is 503", Set: Int(&l.Conns, 1, maxConns)},
+		{Group: groupLimits, Name: "head-timeout", Unit: "SECONDS", Default: "10",
+			Help: "from a head's first byte to its end; over it is 408", Set: Seconds(&l.HeadTimeout, shortest, longest)},
+		{Group: groupLimits, Name: "idle-timeout", Unit: "SECONDS", Default: "30",
+			Help: "between two requests of a connection", Set: Seconds(&l.IdleTimeout, shortest, longest)},
+		{Group: groupLimits, Name: "min-rate", Unit: "BYTES", Default: "240",
+			Help: "bytes a second that a body or response must move, after 5 seconds of grace; 0 for no minimum", Set: Int(&l.MinRate, 0, maxMinRate)},
+		{Group: groupLimits, Name: "drain-timeout", Unit: "SECONDS", Default: "10",
+			Help: "for requests under way when the server stops", Set: Seconds(&l.DrainTimeout, 0, longest)},
+	}
+}
+
+func logRows(c *Config) []Flag {
+	return []Flag{
+		{Group: groupLogs, Name: "log-level", Unit: "LEVEL", Default: "info",
+			Help: "debug, info, warn or error", Set: level(&c.Log.Level)},
+		{Group: groupLogs, Name: "log-format", Unit: "FORMAT", Default: "text",
+			Help: "text or json", Set: choice(&c.Log.JSON, "text", "json")},
+		{Group: groupLogs, Name: "log-file", Unit: "FILE", Default: "-",
+			Help: "where the log goes; - is standard error", Set: logFile(&c.Log.File)},
+		{Group: groupLogs, Name: "access-log", Unit: "FILE", Default: "off",
+			Help: "one line for each request; - is standard error", Set: accessLog(&c.Log.Access)},
+		{Group: groupLogs, Name: "access-format", Unit: "FORMAT", Default: "combined",
+			Help: "combined or json", Set: choice(&c.Log.AccessJSON, "combined", "json")},
+		{Group: groupLogs, Name: "monitor-from", Unit: "CIDR", Repeat: true,
+			Help: "who may see /health, /stats and /metrics beside this machine", Set: prefixes(&c.Monitor)},
+	}
+}

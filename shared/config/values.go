@@ -1,0 +1,249 @@
+package config
+
+// How the text of one value becomes the value. Each function here returns a Flag's Set; lists append, so a Set is called
+// for the values of one source only. An error names the value and says what to give instead.
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func ignore(string) error { return nil }
+
+// Int sets a plain whole number from lo to hi.
+func Int[T int | int64](dst *T, lo, hi T) func(string) error {
+	return func(value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || !digits(value) || n < int64(lo) || n > int64(hi) {
+			return fmt.Errorf("%q does not fit; give a whole number from %d to %d", value, lo, hi)
+		}
+		*dst = T(n)
+		return nil
+	}
+}
+
+// scaled sets a number of bytes from a whole number of larger units.
+func scaled(dst *int64, unit, lo, hi int64) func(string) error {
+	return func(value string) error {
+		var n int64
+		if err := Int(&n, lo, hi)(value); err != nil {
+			return err
+		}
+		*dst = n * unit
+		return nil
+	}
+}
+
+// Seconds sets a time written as a plain decimal number of seconds: 10 or 0.5.
+func Seconds(dst *time.Duration, lo, hi time.Duration) func(string) error {
+	return func(value string) error {
+		whole, fraction, dotted := strings.Cut(value, ".")
+		seconds, err := strconv.ParseFloat(value, 64)
+		plain := digits(whole) && (!dotted || digits(fraction))
+		if err != nil || !plain || seconds < lo.Seconds() || seconds > hi.Seconds() {
+			return fmt.Errorf("%q does not fit; give seconds from %v to %v, as 10 or 0.5", value, lo.Seconds(), hi.Seconds())
+		}
+		*dst = time.Duration(math.Round(seconds * float64(time.Second)))
+		return nil
+	}
+}
+
+// Switch sets a yes or no. A flag without a value arrives here as "true".
+func Switch(dst *bool) func(string) error {
+	return func(value string) error {
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		*dst = on
+		return nil
+	}
+}
+
+// choice sets whether the second of two words was said.
+func choice(dst *bool, off, on string) func(string) error {
+	return func(value string) error {
+		if value != off && value != on {
+			return fmt.Errorf("%q is not known; give %s or %s", value, off, on)
+		}
+		*dst = value == on
+		return nil
+	}
+}
+
+func level(dst *slog.Level) func(string) error {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
+	return func(value string) error {
+		l, ok := levels[value]
+		if !ok {
+			return fmt.Errorf("%q is not known; give debug, info, warn or error", value)
+		}
+		*dst = l
+		return nil
+	}
+}
+
+func text(dst *string) func(string) error {
+	return func(value string) error {
+		if strings.ContainsRune(value, 0) {
+			return fmt.Errorf("%q holds a NUL; give a path without one", value)
+		}
+		*dst = value
+		return nil
+	}
+}
+
+func logFile(dst *string) func(string) error {
+	return func(value string) error {
+		if value == "-" {
+			value = ""
+		}
+		return text(dst)(value)
+	}
+}
+
+func accessLog(dst *string) func(string) error {
+	return func(value string) error {
+		if value == "off" {
+			value = ""
+		}
+		return text(dst)(value)
+	}
+}
+
+// extensions takes file types with commas, as html,txt.
+func extensions(dst *[]string) func(string) error {
+	return each(func(value string) error {
+		if value == "" || strings.ContainsFunc(value, func(r rune) bool { return !alphanumeric(r) }) {
+			return fmt.Errorf("%q is not a file type; give letters and digits, as html,txt", value)
+		}
+		*dst = append(*dst, strings.ToLower(value))
+		return nil
+	})
+}
+
+// hosts takes Host names without their port (RFC 9110 7.2): the port is checked against the one we listen on.
+func hosts(dst *[]string) func(string) error {
+	return each(func(value string) error {
+		name := strings.ToLower(value)
+		if name != "*" && !hostName(name) && !bracketed(name) {
+			return fmt.Errorf("%q is not a host name; give one without scheme and port, as example.org, or *", value)
+		}
+		*dst = append(*dst, name)
+		return nil
+	})
+}
+
+func hostName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !alphanumeric(r) && r != '-' && r != '.' && r != '_' })
+}
+
+// bracketed reports whether s is an IPv6 literal as a URI writes it (RFC 3986 3.2.2).
+func bracketed(s string) bool {
+	inner, opened := strings.CutPrefix(s, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	a, err := netip.ParseAddr(inner)
+	return opened && closed && err == nil && a.Is6() && a.Zone() == ""
+}
+
+// prefixes takes networks, or single addresses, with commas.
+func prefixes(dst *[]netip.Prefix) func(string) error {
+	return each(func(value string) error {
+		p, err := prefix(value)
+		if err != nil {
+			return fmt.Errorf("%q is not a network; give one as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1", value)
+		}
+		*dst = append(*dst, p)
+		return nil
+	})
+}
+
+// prefixesOrNone is prefixes, with a word that empties a list whose default is not empty.
+func prefixesOrNone(dst *[]netip.Prefix) func(string) error {
+	return func(value string) error {
+		if value == "none" {
+			return nil
+		}
+		return prefixes(dst)(value)
+	}
+}
+
+var errNoPrefix = errors.New("not a network")
+
+// prefix parses a network. One inside ::ffff:0:0/96 is written as the IPv4 network that it means (RFC 4291 2.5.5.2),
+// because that is how addresses are compared with it.
+func prefix(value string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(value)
+	if err != nil {
+		a, err := netip.ParseAddr(value)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, errNoPrefix
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	if mapped := 128 - 32; p.Addr().Is4In6() && p.Bits() >= mapped {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+	}
+	return p.Masked(), nil
+}
+
+// origin takes a serialized origin (RFC 6454 6.2) or "*".
+func origin(dst *string) func(string) error {
+	return func(value string) error {
+		u, err := url.Parse(value)
+		if value != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != value || !visible(value)) {
+			return fmt.Errorf("%q is not an origin; give scheme and host without a path, as https://example.org, or *", value)
+		}
+		*dst = value
+		return nil
+	}
+}
+
+func errorPage(c *Config) func(string) error {
+	return func(value string) error {
+		code, path, _ := strings.Cut(value, "=")
+		var status int
+		if Int(&status, 400, 599)(code) != nil || !strings.HasPrefix(path, "/") || !visible(path) {
+			return fmt.Errorf("%q does not fit; give a status from 400 to 599 and a path of the site, as 404=/404.html", value)
+		}
+		if c.ErrorPages == nil {
+			c.ErrorPages = make(map[int]string)
+		}
+		c.ErrorPages[status] = path
+		return nil
+	}
+}
+
+// each splits at commas, so that a list fits in one value of the environment too.
+func each(set func(string) error) func(string) error {
+	return func(value string) error {
+		for part := range strings.SplitSeq(value, ",") {
+			if err := set(strings.TrimSpace(part)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func digits(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+func alphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// visible reports whether s is all VCHAR (RFC 5234 B.1): no blank, no control character, ASCII.
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
