@@ -1,0 +1,47 @@
+package book
+
+import (
+	"regexp"
+	"strings"
+)
+
+// A directive that is written wrongly must not become a claim that nobody checks. So every comment that begins like one
+// of ours has to be one, in its place.
+
+var (
+	kindWord    = regexp.MustCompile(`^(?i:(code|run|not[ -]run|result|/\s*result))\b`)
+	commentOpen = regexp.MustCompile(`<!--\s*(.*?)\s*(-->|$)`)
+)
+
+// kind gives the word that a directive begins with, or "" for a comment that is none.
+func kind(directive string) string {
+	return strings.ToLower(kindWord.FindString(directive))
+}
+
+// Directives finds those that stand where they do nothing, and outputs that nothing vouches for.
+func Directives(d *Doc) []Finding {
+	above := map[int]bool{} // lines that stand directly above a fence
+	var out []Finding
+	for _, f := range d.Fences {
+		above[f.Line-1] = true
+		if f.Info == "console" && !isFenceKind(kind(f.Directive)) {
+			out = append(out, d.finding(f, "a console fence needs <!-- run --> or <!-- not run: REASON --> above it"))
+		}
+		if kind(f.Directive) == "not run" && !notRunDirective.MatchString(f.Directive) {
+			out = append(out, d.finding(f, "write it as: not run: REASON"))
+		}
+	}
+	for _, l := range d.Prose {
+		for _, m := range commentOpen.FindAllStringSubmatch(l.Text, -1) {
+			alone := above[l.Number] && commentLine.MatchString(l.Text)
+			if k := kind(m[1]); k == "not-run" || isFenceKind(k) && !alone {
+				out = append(out, Finding{File: d.Path, Line: l.Number, Directive: m[1], Text: "it must be the whole line directly above a fence"})
+			}
+		}
+	}
+	return out
+}
+
+var notRunDirective = regexp.MustCompile(`^not run: \S`)
+
+func isFenceKind(k string) bool { return k == "code" || k == "run" || k == "not run" }
