@@ -1,0 +1,208 @@
+// Package filecache keeps the files that are asked for most: the bodies of small
+// ones in memory, large ones as open descriptors, and with each what an answer says
+// of it.
+//
+// What is kept is looked at again at most once a second, so a file that was changed,
+// replaced or deleted is noticed within a second. A body is read whole, and kept only
+// if the file did not change meanwhile: no answer mixes two states of a small file. A
+// large one that is replaced by renaming another over it is still sent whole from its
+// descriptor, as whoever asked for it began to receive it. That there is no such file
+// is not remembered: a file that appears is there at once.
+//
+// Who owns what: a [Cache] is safe for concurrent use. The [Entry] that Lookup or
+// Load returns carries a reference that its receiver must [Entry.Release], or pass
+// on; the Entry lives until the last one is given back, whether or not the cache has
+// let go of it meanwhile. But for its count it never changes after it was made.
+//
+// What must not be done: Load reads from the disk and must not run on an event loop.
+// Lookup may, as its one stat(2) a second asks for a file that was just in use.
+package filecache
+
+import (
+	"sync"
+	"time"
+
+	"fourways/shared/clock"
+	"fourways/shared/sysnet"
+)
+
+const (
+	checkEvery = clock.Second // between two looks at a kept file
+	readTries  = 3            // at a file that changes while it is being read
+	// settled is the age at which a file's times tell its states apart: before it, a
+	// further change can fall into the same tick of the file system's clock, which is
+	// two seconds at the coarsest (FAT).
+	settled = 2 * time.Second
+	// entryCost is what an Entry takes beside its body, in bytes: itself, its texts, its
+	// place in the table.
+	entryCost = 1 << 10
+)
+
+// Options is how much is kept.
+type Options struct {
+	Bytes int64 // of memory for bodies and what belongs to them
+	Item  int64 // bytes of the largest body kept in memory
+	Open  int   // descriptors kept open
+	// Describe fills in Type, Fields and Validators of an Entry that was just loaded.
+	// May be nil.
+	Describe func(e *Entry)
+}
+
+// Cache keeps files of one root.
+type Cache struct {
+	root *sysnet.Root
+	opt  Options
+
+	mu           sync.Mutex
+	entries      map[string]*Entry
+	bodies       ring  // entries with a body, most recently used first
+	files        ring  // entries with a descriptor, likewise
+	bytes        int64 // that bodies take
+	hits, misses uint64
+}
+
+// New makes an empty cache of the root's files.
+func New(root *sysnet.Root, opt Options) *Cache {
+	c := &Cache{root: root, opt: opt, entries: make(map[string]*Entry)}
+	c.bodies.init()
+	c.files.init()
+	return c
+}
+
+// Stats is the cache's state. Hits and Misses count lookups.
+type Stats struct {
+	Bytes        int64 // that kept bodies take
+	Items        int
+	Open         int // descriptors kept
+	Hits, Misses uint64
+}
+
+// HitRate is the share of lookups that were answered from the cache, in percent.
+func (s Stats) HitRate() float64 {
+	if s.Hits == 0 {
+		return 0
+	}
+	return 100 * float64(s.Hits) / float64(s.Hits+s.Misses)
+}
+
+// Stats is the cache's present state.
+func (c *Cache) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Stats{Bytes: c.bytes, Items: len(c.entries), Open: c.files.n, Hits: c.hits, Misses: c.misses}
+}
+
+// Lookup returns the file if it is kept and still the same. path is relative to the
+// root. It allocates nothing.
+func (c *Cache) Lookup(path []byte, now clock.Time) (*Entry, bool) {
+	c.mu.Lock()
+	e := c.entries[string(path)]
+	if e == nil {
+		c.misses++
+		c.mu.Unlock()
+		return nil, false
+	}
+	e.Retain()
+	look := now-e.checked >= checkEvery
+	if look {
+		e.checked = now // whoever else asks meanwhile need not look as well
+	} else {
+		c.use(e)
+	}
+	c.mu.Unlock()
+	if !look {
+		return e, true
+	}
+	return c.recheck(e, path)
+}
+
+// recheck looks whether the file is still as it was loaded.
+func (c *Cache) recheck(e *Entry, path []byte) (*Entry, bool) {
+	var st sysnet.Stat
+	same := !e.young && c.root.Look(path, &st) == nil && st == e.stat
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if same {
+		c.use(e)
+		return e, true
+	}
+	c.misses++
+	if c.entries[e.path] == e {
+		c.remove(e)
+	}
+	e.Release()
+	return nil, false
+}
+
+func (c *Cache) use(e *Entry) {
+	c.hits++
+	c.ring(e).toFront(e)
+}
+
+// Load reads the file and keeps it. A path that names a folder gives [ErrFolder];
+// other errors are those of [sysnet.Root.Open], or of reading.
+func (c *Cache) Load(path string, now clock.Time) (*Entry, error) {
+	e, steady, err := c.read(path)
+	if err != nil {
+		return nil, err
+	}
+	e.checked = now
+	if c.opt.Describe != nil {
+		c.opt.Describe(e)
+	}
+	if steady {
+		c.keep(e)
+	}
+	return e, nil
+}
+
+// keep takes an entry in, in place of what was kept under its path, and lets the least
+// recently used ones go.
+func (c *Cache) keep(e *Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.entries[e.path]; old != nil {
+		c.remove(old)
+	}
+	if e.Body != nil && e.cost() > c.opt.Bytes || e.Body == nil && c.opt.Open < 1 {
+		return
+	}
+	e.Retain()
+	c.entries[e.path] = e
+	c.ring(e).push(e)
+	if e.Body != nil {
+		c.bytes += e.cost()
+	}
+	for c.bytes > c.opt.Bytes {
+		c.remove(c.bodies.last())
+	}
+	for c.files.n > c.opt.Open {
+		c.remove(c.files.last())
+	}
+}
+
+// remove lets an entry go.
+func (c *Cache) remove(e *Entry) {
+	delete(c.entries, e.path)
+	c.ring(e).cut(e)
+	if e.Body != nil {
+		c.bytes -= e.cost()
+	}
+	e.Release()
+}
+
+// Clear lets every entry go.
+func (c *Cache) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.entries {
+		c.remove(e)
+	}
+}
+
+func (c *Cache) ring(e *Entry) *ring {
+	if e.Body != nil {
+		return &c.bodies
+	}
+	return &c.files
+}

@@ -1,0 +1,340 @@
+package filecache
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/clock"
+	"fourways/shared/http1"
+	"fourways/shared/sysnet"
+)
+
+var (
+	_ http1.Ref  = (*Entry)(nil)
+	_ http1.File = (*Entry)(nil)
+)
+
+const item = 1 << 10 // bytes of the largest body kept in these tests
+
+// folder makes a root with files that were last changed a while ago.
+func folder(t *testing.T, files map[string]string) (string, *sysnet.Root) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		put(t, filepath.Join(dir, name), text)
+	}
+	root, err := sysnet.OpenRoot(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { root.Close() })
+	return dir, root
+}
+
+func put(t testing.TB, file, text string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+}
+
+// load loads a file that is to be there, as if it had not been changed lately.
+func load(t testing.TB, c *Cache, path string, now clock.Time) *Entry {
+	t.Helper()
+	e, err := c.Load(path, now)
+	require.NoError(t, err)
+	e.young = false
+	return e
+}
+
+func contents(t testing.TB, e *Entry) string {
+	t.Helper()
+	if e.Body != nil {
+		return string(e.Body)
+	}
+	p := make([]byte, e.Size)
+	_, err := sysnet.Pread(e.Fd(), p, 0)
+	require.NoError(t, err)
+	return string(p)
+}
+
+func TestSmallFilesAreKeptInMemoryAndLargeOnesOpen(t *testing.T) {
+	large := strings.Repeat("x", item+1)
+	_, root := folder(t, map[string]string{"small.txt": "small", "large.txt": large, "empty.txt": "", "limit.txt": large[1:]})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4})
+	tests := []struct {
+		name   string
+		path   string
+		want   string
+		memory bool
+	}{
+		{"a small file", "small.txt", "small", true},
+		{"an empty file", "empty.txt", "", true},
+		{"a file of just the limit", "limit.txt", large[1:], true},
+		{"a file over the limit", "large.txt", large, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, ok := c.Lookup([]byte(tt.path), 0)
+			require.False(t, ok, "nothing is kept before it was loaded")
+			e := load(t, c, tt.path, 0)
+			require.Equal(t, tt.memory, e.Body != nil)
+			require.Equal(t, tt.memory, e.Fd() < 0)
+			require.Equal(t, tt.want, contents(t, e))
+			require.Equal(t, int64(len(tt.want)), e.Size)
+			again, ok := c.Lookup([]byte(tt.path), 1)
+			require.True(t, ok)
+			require.Same(t, e, again)
+			e.Release()
+			again.Release()
+		})
+	}
+	st := c.Stats()
+	require.Equal(t, 4, st.Items)
+	require.Equal(t, 1, st.Open)
+	require.Equal(t, int64(3*entryCost+len("small")+item), st.Bytes)
+	require.Equal(t, uint64(4), st.Hits)
+	require.InDelta(t, 50, st.HitRate(), 0.001)
+}
+
+func TestWhatIsNotAFileIsAnError(t *testing.T) {
+	_, root := folder(t, map[string]string{"sub/a.txt": "a"})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4})
+	_, err := c.Load("sub", 0)
+	require.ErrorIs(t, err, ErrFolder)
+	_, err = c.Load("nothing.txt", 0)
+	require.ErrorIs(t, err, sysnet.ErrNotFound)
+	require.Zero(t, c.Stats().Items, "neither is remembered")
+}
+
+func TestChangesAreNoticedAfterASecond(t *testing.T) {
+	tests := []struct {
+		name   string
+		size   int
+		change func(t *testing.T, file string)
+		gone   bool
+	}{
+		{"a small file is deleted", 10, func(t *testing.T, file string) { require.NoError(t, os.Remove(file)) }, true},
+		{"a small file is written anew", 10, func(t *testing.T, file string) { put(t, file, strings.Repeat("n", 10)) }, false},
+		{"a small file grows", 10, func(t *testing.T, file string) { put(t, file, strings.Repeat("n", 20)) }, false},
+		{"a large file is truncated", 2 * item, func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 5)) }, false},
+		{"a large file is deleted", 2 * item, func(t *testing.T, file string) { require.NoError(t, os.Remove(file)) }, true},
+		{"a file is replaced by one with the same size and time", 10, func(t *testing.T, file string) {
+			info, err := os.Stat(file)
+			require.NoError(t, err)
+			put(t, file+".new", strings.Repeat("n", 10))
+			require.NoError(t, os.Chtimes(file+".new", info.ModTime(), info.ModTime()))
+			require.NoError(t, os.Rename(file+".new", file))
+		}, false},
+		{"a file becomes a folder", 10, func(t *testing.T, file string) {
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, os.Mkdir(file, 0o755))
+		}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, root := folder(t, map[string]string{"a.txt": strings.Repeat("o", tt.size)})
+			c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4})
+			old := load(t, c, "a.txt", 0)
+			defer old.Release()
+			tt.change(t, filepath.Join(dir, "a.txt"))
+
+			e, ok := c.Lookup([]byte("a.txt"), checkEvery-1)
+			require.True(t, ok, "it is not looked at again within the second")
+			e.Release()
+			_, ok = c.Lookup([]byte("a.txt"), checkEvery)
+			require.False(t, ok)
+			require.Zero(t, c.Stats().Items, "it has been let go")
+			fresh, err := c.Load("a.txt", checkEvery)
+			if tt.gone {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			defer fresh.Release()
+			want, err := os.ReadFile(filepath.Join(dir, "a.txt"))
+			require.NoError(t, err)
+			require.Equal(t, string(want), contents(t, fresh))
+		})
+	}
+}
+
+func TestAFileThatStaysTheSameIsKept(t *testing.T) {
+	_, root := folder(t, map[string]string{"a.txt": "a"})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4})
+	e := load(t, c, "a.txt", 0)
+	e.Release()
+	for now := clock.Time(0); now < 10*clock.Second; now += clock.Second / 2 {
+		again, ok := c.Lookup([]byte("a.txt"), now)
+		require.True(t, ok)
+		require.Same(t, e, again)
+		again.Release()
+	}
+}
+
+func TestAFileThatWasJustChangedIsReadAgain(t *testing.T) {
+	_, root := folder(t, map[string]string{"a.txt": "a"})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4})
+	e, err := c.Load("a.txt", 0)
+	require.NoError(t, err)
+	defer e.Release()
+	require.True(t, e.young, "a change in the same tick would not show in its times")
+	again, ok := c.Lookup([]byte("a.txt"), 0)
+	require.True(t, ok)
+	again.Release()
+	_, ok = c.Lookup([]byte("a.txt"), checkEvery)
+	require.False(t, ok)
+}
+
+func TestTheLeastRecentlyUsedLeave(t *testing.T) {
+	files := map[string]string{}
+	for i := range 6 {
+		files[fmt.Sprintf("small%d", i)] = strings.Repeat("s", 100)
+		files[fmt.Sprintf("large%d", i)] = strings.Repeat("l", 2*item)
+	}
+	_, root := folder(t, files)
+	c := New(root, Options{Bytes: 3 * (entryCost + 100), Item: item, Open: 3})
+	has := func(name string) bool { _, ok := c.entries[name]; return ok }
+	for _, kind := range []string{"small", "large"} {
+		for i := range 3 {
+			load(t, c, fmt.Sprintf("%s%d", kind, i), 0).Release()
+		}
+		e, ok := c.Lookup([]byte(kind+"0"), 0) // now 1 is the one used longest ago
+		require.True(t, ok)
+		e.Release()
+		load(t, c, kind+"3", 0).Release()
+		require.True(t, has(kind+"0") && has(kind+"2") && has(kind+"3"))
+		require.False(t, has(kind+"1"))
+	}
+	st := c.Stats()
+	require.Equal(t, 3, st.Open)
+	require.LessOrEqual(t, st.Bytes, c.opt.Bytes)
+}
+
+func TestWithoutRoomNothingIsKept(t *testing.T) {
+	_, root := folder(t, map[string]string{"small": "s", "large": strings.Repeat("l", 2*item)})
+	c := New(root, Options{Bytes: 0, Item: item, Open: 0})
+	for _, name := range []string{"small", "large"} {
+		e := load(t, c, name, 0)
+		_, ok := c.Lookup([]byte(name), 0)
+		require.False(t, ok)
+		fd := e.Fd()
+		e.Release()
+		if fd >= 0 {
+			require.Error(t, sysnet.Fstat(fd, new(sysnet.Stat)), "the descriptor is closed with its last reference")
+		}
+	}
+	require.Equal(t, Stats{Misses: 2}, c.Stats())
+}
+
+func TestAnEntryOutlivesTheCache(t *testing.T) {
+	dir, root := folder(t, map[string]string{"large": strings.Repeat("l", 2*item)})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 1})
+	e := load(t, c, "large", 0)
+	require.NoError(t, os.Remove(filepath.Join(dir, "large")))
+	c.Clear()
+	require.Zero(t, c.Stats().Open)
+	require.Equal(t, strings.Repeat("l", 2*item), contents(t, e))
+	fd := e.Fd()
+	e.Release()
+	require.Error(t, sysnet.Fstat(fd, new(sysnet.Stat)))
+	require.Panics(t, e.Release, "a reference too many is given back")
+}
+
+func TestValidators(t *testing.T) {
+	dir, root := folder(t, map[string]string{"a": "12345", "b": "12345", "late": "x"})
+	when := time.Date(1994, 11, 6, 8, 49, 37, 5, time.UTC)
+	require.NoError(t, os.Chtimes(filepath.Join(dir, "a"), when, when))
+	later := when.Add(time.Nanosecond)
+	require.NoError(t, os.Chtimes(filepath.Join(dir, "b"), later, later))
+	future := time.Now().Add(time.Hour)
+	require.NoError(t, os.Chtimes(filepath.Join(dir, "late"), future, future))
+
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Describe: func(e *Entry) { e.Type = []byte("type of " + e.Path()) }})
+	a, b, late := load(t, c, "a", 0), load(t, c, "b", 0), load(t, c, "late", 0)
+	require.Equal(t, fmt.Sprintf("%q", fmt.Sprintf("5-%x", when.UnixNano())), string(a.ETag))
+	require.NotEqual(t, string(a.ETag), string(b.ETag), "a nanosecond tells them apart")
+	require.Equal(t, "Sun, 06 Nov 1994 08:49:37 GMT", string(a.LastModified))
+	require.Equal(t, when.Unix(), a.Modified)
+	require.Nil(t, late.LastModified, "a date in the future is not sent")
+	require.Equal(t, "type of a", string(a.Type))
+}
+
+func TestAHitDoesNotAllocate(t *testing.T) {
+	_, root := folder(t, map[string]string{"a": "a", "large": strings.Repeat("l", 2*item)})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 1})
+	for _, name := range []string{"a", "large"} {
+		load(t, c, name, 0).Release()
+		path, now := []byte(name), clock.Time(0)
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			now += checkEvery
+			e, ok := c.Lookup(path, now)
+			if !ok {
+				panic("it is kept")
+			}
+			e.Release()
+		}), name)
+	}
+}
+
+// Many threads read files that others replace all the time: what they get is always
+// one state, and in the end nothing is left open.
+func TestConcurrentUse(t *testing.T) {
+	dir, root := folder(t, nil)
+	state := func(b byte, n int) string { return string(bytes.Repeat([]byte{b}, n)) }
+	replace := func(name string, b byte, n int) {
+		put(t, filepath.Join(dir, name+".new"), state(b, n))
+		require.NoError(t, os.Rename(filepath.Join(dir, name+".new"), filepath.Join(dir, name)))
+	}
+	names := []string{"s0", "s1", "l0", "l1"}
+	sizes := map[string]int{"s0": 100, "s1": item, "l0": item + 1, "l1": 8 * item}
+	for _, name := range names {
+		replace(name, 'a', sizes[name])
+	}
+	c := New(root, Options{Bytes: 2 * (entryCost + item), Item: item, Open: 1})
+	var readers, writer sync.WaitGroup
+	stop := make(chan struct{})
+	writer.Go(func() {
+		for b := byte('a'); ; b = 'a' + (b-'a'+1)%26 {
+			for _, name := range names {
+				replace(name, b, sizes[name])
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	for range 4 {
+		readers.Go(func() {
+			for i := range 500 {
+				name, now := names[i%len(names)], clock.Time(i)*checkEvery/2
+				e, ok := c.Lookup([]byte(name), now)
+				if !ok {
+					var err error
+					if e, err = c.Load(name, now); err != nil {
+						t.Errorf("loading %s: %v", name, err)
+						return
+					}
+				}
+				p := []byte(contents(t, e))
+				if len(p) != sizes[name] || len(bytes.Trim(p, string(p[:1]))) != 0 {
+					t.Errorf("%s is mixed", name)
+				}
+				e.Release()
+			}
+		})
+	}
+	readers.Wait()
+	close(stop)
+	writer.Wait()
+	c.Clear()
+	require.Equal(t, 0, c.Stats().Open)
+	require.Equal(t, int64(0), c.Stats().Bytes)
+}

@@ -1,0 +1,41 @@
+//go:build darwin || freebsd
+
+package sysnet
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// accept takes a connection and sets its flags. A program executed in between would
+// inherit it: there is no accept4(2) on darwin.
+func accept(listener int, blocking bool) (int, netip.AddrPort, error) {
+	fd, sa, err := unix.Accept(listener)
+	if err != nil {
+		return -1, netip.AddrPort{}, err
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, !blocking); err != nil {
+		unix.Close(fd)
+		return -1, netip.AddrPort{}, err
+	}
+	peer := addrPort(sa)
+	return fd, netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()), nil
+}
+
+func streamSocket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return -1, err
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// tuneListener sets what only makes things faster; there is nothing to set here.
+func tuneListener(int, ListenOptions) {}

@@ -1,0 +1,168 @@
+package sysnet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// backlog is what listen(2) is asked for. The kernel lowers it to its own limit
+	// (net.core.somaxconn, kern.ipc.somaxconn), which is the one to change.
+	backlog = 65535
+	// fastOpenQueue is how many connections may be opened by TCP Fast Open (RFC 7413)
+	// without having proved their address yet.
+	fastOpenQueue = 5
+)
+
+// Addr is where to listen: an IP address and port, or the path of a Unix socket.
+type Addr struct {
+	IP   netip.AddrPort
+	Path string // of a Unix socket; the IP is then not used
+}
+
+func (a Addr) String() string {
+	if a.Path != "" {
+		return "unix:" + a.Path
+	}
+	return a.IP.String()
+}
+
+// ListenOptions are the choices a listener leaves.
+type ListenOptions struct {
+	SockBuf     int  // bytes of each socket's buffers, 0 for the kernel's own tuning
+	DeferAccept bool // a connection is accepted when its first bytes are here (TCP_DEFER_ACCEPT, tcp(7)); Linux only
+	ReusePort   bool // several sockets may listen on the address (SO_REUSEPORT, socket(7))
+}
+
+// ErrInUse: something else listens on the address.
+var ErrInUse = errors.New("address already in use")
+
+// Listen makes a non-blocking listening socket. It returns the address it has,
+// which tells the port where port 0 was asked for. The errors are those of
+// socket(2), bind(2) and listen(2), and ErrInUse.
+func Listen(a Addr, opt ListenOptions) (fd int, actual Addr, err error) {
+	family, sa := a.sockaddr()
+	fd, err = streamSocket(family)
+	if err != nil {
+		return -1, a, fmt.Errorf("socket: %w", err)
+	}
+	if actual, err = bindAndListen(fd, a, sa, opt); err != nil {
+		unix.Close(fd)
+		return -1, a, err
+	}
+	return fd, actual, nil
+}
+
+func bindAndListen(fd int, a Addr, sa unix.Sockaddr, opt ListenOptions) (Addr, error) {
+	if a.Path != "" {
+		if err := removeStale(a.Path); err != nil {
+			return a, err
+		}
+	} else if err := tcpOptions(fd, a, opt); err != nil {
+		return a, err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		if err == unix.EADDRINUSE {
+			return a, ErrInUse
+		}
+		return a, fmt.Errorf("bind: %w", err)
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		if err == unix.EADDRINUSE {
+			return a, ErrInUse
+		}
+		return a, fmt.Errorf("listen: %w", err)
+	}
+	if a.Path != "" {
+		return a, nil
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		return a, fmt.Errorf("getsockname: %w", err)
+	}
+	return Addr{IP: addrPort(bound)}, nil
+}
+
+// tcpOptions sets what connections inherit from their listener.
+func tcpOptions(fd int, a Addr, opt ListenOptions) error {
+	set := func(level, name, value int) error { return unix.SetsockoptInt(fd, level, name, value) }
+	if err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return fmt.Errorf("SO_REUSEADDR: %w", err)
+	}
+	if err := set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("TCP_NODELAY: %w", err)
+	}
+	if a.IP.Addr().Is6() {
+		// One socket serves both families at [::], whatever the system's default is.
+		only := 1
+		if a.IP.Addr().IsUnspecified() {
+			only = 0
+		}
+		if err := set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return fmt.Errorf("IPV6_V6ONLY: %w", err)
+		}
+	}
+	if opt.ReusePort {
+		if err := set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return fmt.Errorf("SO_REUSEPORT: %w", err)
+		}
+	}
+	if opt.SockBuf > 0 {
+		// Before listen(2): the window scale is settled in the handshake (tcp(7)).
+		if err := errors.Join(set(unix.SOL_SOCKET, unix.SO_RCVBUF, opt.SockBuf), set(unix.SOL_SOCKET, unix.SO_SNDBUF, opt.SockBuf)); err != nil {
+			return fmt.Errorf("socket buffers: %w", err)
+		}
+	}
+	tuneListener(fd, opt)
+	return nil
+}
+
+// removeStale removes a Unix socket that nobody listens on any more. A file that is
+// no socket, or one in use, stays.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("%s exists and is not a socket", path)
+	}
+	fd, err := streamSocket(unix.AF_UNIX)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != unix.ECONNREFUSED {
+		return ErrInUse
+	}
+	return os.Remove(path)
+}
+
+func (a Addr) sockaddr() (family int, sa unix.Sockaddr) {
+	switch ip := a.IP.Addr(); {
+	case a.Path != "":
+		return unix.AF_UNIX, &unix.SockaddrUnix{Name: a.Path}
+	case ip.Is4():
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.IP.Port()), Addr: ip.As4()}
+	default:
+		return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.IP.Port()), Addr: ip.As16()}
+	}
+}
+
+// addrPort is the address of an Internet socket, invalid for another's.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,78 @@
+package sysnet
+
+import (
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/clock"
+)
+
+// Read is read(2), begun again when a signal interrupts it: Go's scheduler sends
+// signals of its own, and a read with a time-out is not restarted by the kernel
+// (signal(7)). It returns 0 at the end of what the peer sends.
+func Read(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Receive reads without waiting from a socket that blocks (MSG_DONTWAIT, recv(2)).
+func Receive(fd int, p []byte) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Send writes without waiting to a socket that blocks (MSG_DONTWAIT, send(2)).
+func Send(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Again reports whether a call failed only because it would have had to wait, or
+// has waited as long as its socket allows.
+func Again(err error) bool { return err == unix.EAGAIN }
+
+// SetReadTimeout bounds how long a read blocks (SO_RCVTIMEO, socket(7)); it then
+// fails with EAGAIN. d must be positive.
+func SetReadTimeout(fd int, d clock.Time) error {
+	return setTimeout(fd, unix.SO_RCVTIMEO, d)
+}
+
+// SetWriteTimeout bounds how long a write blocks (SO_SNDTIMEO, socket(7)); it then
+// returns what it has written, or fails with EAGAIN. d must be positive.
+func SetWriteTimeout(fd int, d clock.Time) error {
+	return setTimeout(fd, unix.SO_SNDTIMEO, d)
+}
+
+func setTimeout(fd, option int, d clock.Time) error {
+	// A time-out of zero means none, so a remainder is rounded up.
+	tv := unix.NsecToTimeval(max(int64(d), int64(clock.Millisecond)))
+	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &tv)
+}
+
+// EndSending closes the sending direction: the peer reads the end of the stream
+// behind what was sent.
+func EndSending(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
+
+// Cut ends both directions at once and wakes whoever is blocked on the socket. The
+// descriptor stays its owner's to close.
+func Cut(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
+
+// Close closes a socket. Where abortive is set the peer gets a reset and the kernel
+// drops what is unsent (SO_LINGER with no time, socket(7)).
+func Close(fd int, abortive bool) {
+	if abortive {
+		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	unix.Close(fd)
+}

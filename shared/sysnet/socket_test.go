@@ -1,0 +1,253 @@
+package sysnet
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/bufpool"
+	"fourways/shared/clock"
+	"fourways/shared/http1"
+)
+
+var loopback = Addr{IP: netip.MustParseAddrPort("127.0.0.1:0")}
+
+// pair is two ends of a connection: ours blocks, and is closed with the test.
+func pair(t *testing.T) (fd int, client net.Conn) {
+	lfd, addr, err := Listen(loopback, ListenOptions{})
+	require.NoError(t, err)
+	defer unix.Close(lfd)
+	client, err = net.Dial("tcp", addr.IP.String())
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	a := NewAcceptor(lfd, true)
+	defer a.Close()
+	fd = await(t, a)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd, client
+}
+
+// await accepts the connection that a completed connect(2) has queued.
+func await(t *testing.T, a *Acceptor) int {
+	poll := []unix.PollFd{{Fd: int32(a.Listener), Events: unix.POLLIN}}
+	_, err := unix.Poll(poll, 5000)
+	require.NoError(t, err)
+	fd, _, err := a.Accept()
+	require.NoError(t, err)
+	return fd
+}
+
+func TestListeningOn(t *testing.T) {
+	for _, tt := range []struct {
+		name, listen, dial string
+	}{
+		{"IPv4", "127.0.0.1:0", "127.0.0.1"},
+		{"IPv6", "[::1]:0", "::1"},
+		{"all of IPv4", "0.0.0.0:0", "127.0.0.1"},
+		{"all, from IPv6", "[::]:0", "::1"},
+		{"all, from IPv4", "[::]:0", "127.0.0.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			lfd, addr, err := Listen(Addr{IP: netip.MustParseAddrPort(tt.listen)}, ListenOptions{SockBuf: 64 << 10})
+			require.NoError(t, err)
+			defer unix.Close(lfd)
+			require.NotZero(t, addr.IP.Port())
+			c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr(tt.dial), addr.IP.Port()).String())
+			require.NoError(t, err)
+			defer c.Close()
+			poll := []unix.PollFd{{Fd: int32(lfd), Events: unix.POLLIN}}
+			_, err = unix.Poll(poll, 5000)
+			require.NoError(t, err)
+			a := NewAcceptor(lfd, false)
+			defer a.Close()
+			fd, peer, err := a.Accept()
+			require.NoError(t, err)
+			defer unix.Close(fd)
+			require.Equal(t, c.LocalAddr().String(), peer.String(), "IPv4 in IPv6 is told as IPv4")
+			nodelay, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+			require.NoError(t, err)
+			require.NotZero(t, nodelay, "inherited from the listener")
+			_, _, err = a.Accept()
+			require.ErrorIs(t, err, ErrNone)
+		})
+	}
+}
+
+func TestAnAddressInUseIsSaidSo(t *testing.T) {
+	fd, addr, err := Listen(loopback, ListenOptions{})
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	_, _, err = Listen(addr, ListenOptions{})
+	require.ErrorIs(t, err, ErrInUse)
+}
+
+func TestUnixSockets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	fd, _, err := Listen(Addr{Path: path}, ListenOptions{})
+	require.NoError(t, err)
+	_, _, err = Listen(Addr{Path: path}, ListenOptions{})
+	require.ErrorIs(t, err, ErrInUse)
+	unix.Close(fd)
+	fd, _, err = Listen(Addr{Path: path}, ListenOptions{})
+	require.NoError(t, err, "one that nobody listens on any more is replaced")
+	defer unix.Close(fd)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("precious"), 0o600))
+	_, _, err = Listen(Addr{Path: file}, ListenOptions{})
+	require.Error(t, err)
+	require.FileExists(t, file)
+}
+
+func TestAReadTimesOut(t *testing.T) {
+	fd, client := pair(t)
+	require.NoError(t, SetReadTimeout(fd, 1)) // rounded up: none at all would be for ever
+	_, err := Read(fd, make([]byte, 1))
+	require.True(t, Again(err))
+	client.Write([]byte("x"))
+	require.NoError(t, SetReadTimeout(fd, 5*clock.Second))
+	n, err := Read(fd, make([]byte, 9))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+func TestACutSocketWakesWhoIsBlockedOnIt(t *testing.T) {
+	fd, _ := pair(t)
+	done := make(chan error, 1)
+	go func() {
+		n, err := Read(fd, make([]byte, 1))
+		if err == nil && n != 0 {
+			err = errors.New("bytes from nowhere")
+		}
+		done <- err
+	}()
+	require.NoError(t, Cut(fd))
+	require.NoError(t, <-done)
+}
+
+func TestUnsentIsWhatThePeerHasNotTaken(t *testing.T) {
+	fd, client := pair(t)
+	require.Zero(t, Unsent(fd))
+	require.NoError(t, SetWriteTimeout(fd, 50*clock.Millisecond))
+	junk := make([]byte, 1<<20)
+	for {
+		if _, err := unix.Write(fd, junk); err != nil {
+			break
+		}
+	}
+	require.NotZero(t, Unsent(fd))
+	go io.Copy(io.Discard, client)
+	for end := time.Now().Add(5 * time.Second); Unsent(fd) > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	require.Zero(t, Unsent(fd))
+}
+
+// testFile is a File over a descriptor.
+type testFile struct{ *os.File }
+
+func (f testFile) Release() {}
+func (f testFile) Fd() int  { return int(f.File.Fd()) }
+
+func fileOf(t *testing.T, content []byte) testFile {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	_, err = f.Write(content)
+	require.NoError(t, err)
+	return testFile{f}
+}
+
+func TestACopierSendsWhatIsInTheChain(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 20_000)
+	f := fileOf(t, content)
+	fd, client := pair(t)
+	q := http1.NewChain(bufpool.New(http1.ChunkSize, 4))
+	var want []byte
+	for i := range 40 {
+		q.Copy([]byte("head"))
+		q.AppendBytes([]byte("body"), nil)
+		q.AppendFile(f, int64(i), 10_000)
+		q.AppendFile(f, int64(16*i), 100_000)
+		want = append(append(want, "headbody"...), content[i:i+10_000]...)
+		want = append(want, content[16*i:16*i+100_000]...)
+	}
+	got := make(chan []byte)
+	go func() {
+		all, _ := io.ReadAll(client)
+		got <- all
+	}()
+	c := NewCopier()
+	for !q.Empty() {
+		before := q.Len()
+		require.NoError(t, c.Send(fd, &q, 50_000))
+		require.LessOrEqual(t, before-q.Len(), int64(50_000+copyBuffer), "a turn has an end")
+	}
+	require.NoError(t, EndSending(fd))
+	require.True(t, bytes.Equal(want, <-got))
+}
+
+func TestAFileThatShrankIsNoticed(t *testing.T) {
+	f := fileOf(t, []byte("short"))
+	fd, client := pair(t)
+	q := http1.NewChain(bufpool.New(http1.ChunkSize, 4))
+	q.AppendFile(f, 0, 6)
+	require.ErrorIs(t, NewCopier().Send(fd, &q, 1<<20), ErrTruncated)
+	require.EqualValues(t, 1, q.Len())
+	p := make([]byte, 9)
+	n, _ := client.Read(p)
+	require.Equal(t, "short", string(p[:n]))
+}
+
+func TestSendingDoesNotAllocate(t *testing.T) {
+	f := fileOf(t, make([]byte, 1000))
+	fd, client := pair(t)
+	go io.Copy(io.Discard, client)
+	q := http1.NewChain(bufpool.New(http1.ChunkSize, 4))
+	c := NewCopier()
+	var file http1.File = f
+	require.Zero(t, testing.AllocsPerRun(200, func() {
+		q.Copy([]byte("head"))
+		q.AppendFile(file, 0, 1000)
+		if err := c.Send(fd, &q, 1<<20); err != nil {
+			panic(err)
+		}
+	}))
+}
+
+func TestOutOfDescriptorsOneIsRefusedAndTheRestWait(t *testing.T) {
+	lfd, addr, err := Listen(loopback, ListenOptions{})
+	require.NoError(t, err)
+	defer unix.Close(lfd)
+	a := NewAcceptor(lfd, true)
+	defer a.Close()
+	first, err := net.Dial("tcp", addr.IP.String())
+	require.NoError(t, err)
+	defer first.Close()
+	second, err := net.Dial("tcp", addr.IP.String())
+	require.NoError(t, err)
+	defer second.Close()
+
+	var old unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	used, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}))
+	_, _, err = a.Accept()
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
+	require.ErrorIs(t, err, ErrExhausted, "%d in use", len(used))
+
+	// With the limit at 3 not even the spare's number can be had: nobody was refused, and
+	// both are still there.
+	for range 2 {
+		unix.Close(await(t, a))
+	}
+}
