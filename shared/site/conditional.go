@@ -1,0 +1,147 @@
+package site
+
+import (
+	"bytes"
+
+	"fourways/shared/clock"
+	"fourways/shared/filecache"
+	"fourways/shared/http1"
+)
+
+// Conditional requests (RFC 9110 section 13). Fields are looked at in the order of
+// section 13.2.2, and only one of each pair: If-Match before If-Unmodified-Since, then
+// If-None-Match before If-Modified-Since. If-Range is last.
+
+type verdict uint8
+
+const (
+	goOn            verdict = iota
+	conditionFailed         // 412
+	notModified             // 304
+)
+
+// precondition decides for a GET or HEAD of an existing file. now is in seconds since
+// 1970.
+func precondition(r *http1.Request, e *filecache.Entry, now int64) verdict {
+	if r.Has(http1.IfMatch) {
+		if !anyTag(r, http1.IfMatch, e.ETag, strongly) {
+			return conditionFailed
+		}
+	} else if since, ok := dateOf(r, http1.IfUnmodifiedSince, now); ok && e.Modified > since {
+		return conditionFailed
+	}
+	if r.Has(http1.IfNoneMatch) {
+		if anyTag(r, http1.IfNoneMatch, e.ETag, weakly) {
+			return notModified
+		}
+	} else if since, ok := dateOf(r, http1.IfModifiedSince, now); ok && e.Modified <= since {
+		return notModified
+	}
+	return goOn
+}
+
+// wantsRange reports whether the Range field counts: on GET, once, and if there is an
+// If-Range, only where it names the very bytes we have (RFC 9110 sections 13.1.5 and
+// 14.2).
+func wantsRange(r *http1.Request, e *filecache.Entry, now int64) bool {
+	if r.Method != http1.GET || count(r, http1.Range) != 1 {
+		return false
+	}
+	switch count(r, http1.IfRange) {
+	case 0:
+		return true
+	case 1:
+	default:
+		return false
+	}
+	value := r.Get(http1.IfRange)
+	if len(value) > 0 && (value[0] == '"' || value[0] == 'W') {
+		tag, weak, rest, ok := cutTag(value)
+		return ok && !weak && len(rest) == 0 && bytes.Equal(tag, e.ETag)
+	}
+	// A date is as strong as a tag only where the file cannot have changed twice within
+	// its second (RFC 9110 section 8.8.2.2).
+	since, ok := clock.ParseDate(value, now)
+	return ok && since == e.Modified && e.Modified < now
+}
+
+// dateOf is the field's date. A field that is no date, or there twice, counts as not
+// there (RFC 9110 sections 13.1.3 and 13.1.4).
+func dateOf(r *http1.Request, id http1.FieldID, now int64) (since int64, ok bool) {
+	if count(r, id) != 1 {
+		return 0, false
+	}
+	return clock.ParseDate(r.Get(id), now)
+}
+
+func count(r *http1.Request, id http1.FieldID) (n int) {
+	for i := range r.Fields {
+		if r.Fields[i].ID == id {
+			n++
+		}
+	}
+	return n
+}
+
+// How two tags are compared (RFC 9110 section 8.8.3.2): strongly, a weak one equals
+// none.
+const (
+	strongly = false
+	weakly   = true
+)
+
+// anyTag reports whether the field, over all its lines, lists the tag or is "*".
+func anyTag(r *http1.Request, id http1.FieldID, tag []byte, weaklyCompared bool) bool {
+	for i := range r.Fields {
+		if r.Fields[i].ID == id && listsTag(r.Fields[i].Value, tag, weaklyCompared) {
+			return true
+		}
+	}
+	return false
+}
+
+// listsTag looks through a list of entity tags (RFC 9110 section 8.8.3). Commas may
+// stand inside a tag, so it is not a list of tokens. What follows something that is no
+// tag is not looked at.
+func listsTag(list, tag []byte, weaklyCompared bool) bool {
+	if string(list) == "*" {
+		return true
+	}
+	for {
+		for len(list) > 0 && (list[0] == ',' || list[0] == ' ' || list[0] == '\t') {
+			list = list[1:]
+		}
+		one, weak, rest, ok := cutTag(list)
+		if !ok {
+			return false
+		}
+		if bytes.Equal(one, tag) && (weaklyCompared || !weak) {
+			return true
+		}
+		rest = http1.TrimOWS(rest)
+		if len(rest) == 0 || rest[0] != ',' {
+			return false
+		}
+		list = rest
+	}
+}
+
+// cutTag takes the entity tag at the front of b off: its opaque part with the
+// quotation marks, and whether W/ stands before it.
+func cutTag(b []byte) (tag []byte, weak bool, rest []byte, ok bool) {
+	if bytes.HasPrefix(b, []byte("W/")) {
+		weak, b = true, b[2:]
+	}
+	if len(b) < 2 || b[0] != '"' {
+		return nil, false, nil, false
+	}
+	for i := 1; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			return b[:i+1], weak, b[i+1:], true
+		case c < '!' || c == 0x7f:
+			return nil, false, nil, false
+		}
+	}
+	return nil, false, nil, false
+}

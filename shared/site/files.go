@@ -1,0 +1,192 @@
+package site
+
+import (
+	"errors"
+
+	"fourways/shared/clock"
+	"fourways/shared/filecache"
+	"fourways/shared/guard"
+	"fourways/shared/http1"
+	"fourways/shared/session"
+	"fourways/shared/sysnet"
+)
+
+// indexName is the file that stands for its folder.
+const indexName = "index.html"
+
+// usualName is the length of a file's name, with its folders, up to which an index is
+// found without allocating, in bytes.
+const usualName = 256
+
+// file answers GET and HEAD for a path that is no route.
+func (s *Site) file(x *session.Exchange) {
+	path := x.Path()
+	if f := s.types.Check(path); !f.OK() {
+		x.Fail(f)
+		return
+	}
+	name := path[1:]
+	if path[len(path)-1] == '/' {
+		if !s.index {
+			x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
+			return
+		}
+		var scratch [usualName]byte
+		name = append(append(scratch[:0], name...), indexName...)
+	} else if len(guard.Extension(path)) == 0 {
+		s.folder(x, string(name))
+		return
+	}
+	now := x.Clock().Now()
+	if e, ok := s.cache.Lookup(name, now); ok {
+		s.send(x, e)
+		return
+	}
+	s.fetch(x, string(name), now)
+}
+
+// fetch answers with a file that is not in the cache, once it is read.
+func (s *Site) fetch(x *session.Exchange, name string, now clock.Time) {
+	var e *filecache.Entry
+	var err error
+	x.Park(func() {
+		e, err = s.cache.Load(name, now)
+	}, func() {
+		switch {
+		case err == nil:
+			s.send(x, e)
+		case errors.Is(err, filecache.ErrFolder) && x.Path()[len(x.Path())-1] != '/':
+			s.redirect(x)
+		default:
+			s.fail(x, err)
+		}
+	})
+}
+
+// folder answers for a name without an extension: only a folder can be meant.
+func (s *Site) folder(x *session.Exchange, name string) {
+	var st sysnet.Stat
+	var err error
+	x.Park(func() {
+		var fd int
+		if fd, err = s.cfg.Root.Open([]byte(name), &st); err == nil {
+			sysnet.CloseFile(fd)
+		}
+	}, func() {
+		switch {
+		case err != nil:
+			s.fail(x, err)
+		case st.Folder:
+			s.redirect(x)
+		default:
+			x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
+		}
+	})
+}
+
+// redirect sends the client to the folder's name with its slash, so that the relative
+// links of its index lead where they should. The target is a path and has one slash in
+// front: with two it would be another host's name.
+func (s *Site) redirect(x *session.Exchange) {
+	h := s.begin(x, 301, int64(len(movedPage)))
+	b := appendPath(h.Open("Location"), x.Path())
+	b = append(b, '/')
+	if query := x.Request().Query; len(query) > 0 {
+		b = append(append(b, '?'), query...)
+	}
+	h.Close(b)
+	h.Raw(htmlFields)
+	h.End()
+	x.Write(movedPage)
+	x.Finish()
+}
+
+// send answers with an entry, if the request's conditions let it. The entry's
+// reference passes to it.
+func (s *Site) send(x *session.Exchange, e *filecache.Entry) {
+	r, now := x.Request(), x.Clock().Unix()
+	switch precondition(r, e, now) {
+	case conditionFailed:
+		e.Release()
+		x.Fail(http1.Fault{Status: 412, Reason: http1.PreconditionFailed})
+		return
+	case notModified:
+		h := s.begin(x, 304, 0)
+		h.Raw(e.Validators)
+		h.End()
+		x.Finish()
+		e.Release()
+		return
+	}
+	if !wantsRange(r, e, now) {
+		s.whole(x, e)
+		return
+	}
+	var spans [maxRanges]span
+	switch n, verdict := parseRange(r.Get(http1.Range), e.Size, &spans); {
+	case verdict == rangeIgnored:
+		s.whole(x, e)
+	case verdict == rangeUnsatisfiable:
+		s.unsatisfiable(x, e)
+	case n == 1:
+		s.part(x, e, spans[0])
+	default:
+		s.parts(x, e, spans[:n])
+	}
+}
+
+// whole answers with all of the file.
+func (s *Site) whole(x *session.Exchange, e *filecache.Entry) {
+	chunked := s.cfg.Chunked && x.Request().Minor >= 1
+	length := e.Size
+	if chunked {
+		length = http1.UnknownLength
+	}
+	h := s.begin(x, 200, length)
+	h.FieldBytes("Content-Type", e.Type)
+	h.Raw(e.Fields)
+	h.Raw(e.Validators)
+	h.End()
+	if chunked {
+		x.Stream(&chunks{entry: e})
+		return
+	}
+	appendSpan(x, e, span{0, e.Size})
+	x.Finish()
+}
+
+// appendSpan puts some of the file into the answer's body. The entry's reference
+// passes to it.
+func appendSpan(x *session.Exchange, e *filecache.Entry, sp span) {
+	switch {
+	case e.Body == nil:
+		x.WriteFile(e, sp.off, sp.n)
+	case sp.n > copied:
+		x.WriteRef(e.Body[sp.off:sp.off+sp.n], e)
+	default:
+		x.Write(e.Body[sp.off : sp.off+sp.n])
+		e.Release()
+	}
+}
+
+// chunks is a file on its way in chunks.
+type chunks struct {
+	entry *filecache.Entry
+	off   int64 // bytes sent
+}
+
+// More sends one chunk. The entry's reference stays with c until the last.
+func (c *chunks) More(x *session.Exchange) (last bool) {
+	n := min(c.entry.Size-c.off, chunk)
+	c.entry.Retain()
+	appendSpan(x, c.entry, span{c.off, n})
+	c.off += n
+	if c.off < c.entry.Size {
+		return false
+	}
+	c.entry.Release()
+	return true
+}
+
+// Abort gives the file back.
+func (c *chunks) Abort() { c.entry.Release() }
