@@ -85,11 +85,12 @@ func (c *Conn) chunkSize() bool {
 	return true
 }
 
-// validExtension accepts nothing, or a semicolon and any text behind it. RFC 9112
-// would have white space before the semicolon taken too; nobody sends it, and servers
-// that differ on it can be played off against one another, so it is refused.
+// validExtension accepts nothing, or a semicolon, which white space may precede (RFC 9110
+// section 5.6.3: a recipient must bear it), and any text behind it. White space alone is
+// no extension.
 func validExtension(ext []byte) bool {
-	return len(ext) == 0 || ext[0] == ';' && isAll(ext, valueChar)
+	text := TrimOWS(ext)
+	return len(ext) == 0 || len(text) > 0 && text[0] == ';' && isAll(ext, valueChar)
 }
 
 // chunkDataEnd wants exactly CR LF behind a chunk's data.

@@ -203,7 +203,7 @@ var conversations = []struct {
 	{"chunks", chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"), "POST / \"hello world\"\nmore\n"},
 	{"hexadecimal sizes in any case", chunked("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), "POST / \"01234567890123456789\"\nmore\n"},
 	{"extensions are ignored", chunked("5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n"), "POST / \"hello\"\nmore\n"},
-	{"white space before an extension", chunked("5 ;a\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"white space before an extension", chunked("5 ;a\r\nhello\r\n0\r\n\r\n"), "POST / \"hello\"\nmore\n"},
 	{"white space behind a size", chunked("5 \r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"trailers are dropped", chunked("0\r\nContent-Length: 5\r\nHost: evil\r\n\r\n"), "POST / \"\"\nmore\n"},
 	{"a trailer that is no field", chunked("0\r\nnothing\r\n\r\n"), "POST /400 bad-trailer\n"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -65,6 +66,9 @@ func FuzzDifferential(f *testing.F) {
 				t.Fatalf("request %d: %q accepted by us: %v", i, want, err)
 			}
 			body, err := io.ReadAll(req.Body)
+			if err != nil && spacedExtension.Match(in) {
+				return
+			}
 			if err != nil {
 				t.Fatalf("request %d: %q: body: %v", i, want, err)
 			}
@@ -74,6 +78,10 @@ func FuzzDifferential(f *testing.F) {
 		}
 	})
 }
+
+// spacedExtension is the one point at which net/http refuses what RFC 9112 section 7.1.1
+// wants accepted: white space between a chunk's size and its extension.
+var spacedExtension = regexp.MustCompile(`(?i)[0-9a-f][ \t]+;`)
 
 // accepted is the complete requests that we find.
 func accepted(in []byte) (list []string) {

@@ -21,7 +21,12 @@ func newActive(l *Local) *active {
 
 func (a *active) open(s *Session) {
 	a.conn.Open(s.served)
-	a.x = Exchange{conn: a.conn, loc: s.loc, s: s}
+	a.x = s.exchange(a.conn)
+}
+
+// exchange is a fresh one. Until a head says otherwise, the peer is the client.
+func (s *Session) exchange(conn *http1.Conn) Exchange {
+	return Exchange{conn: conn, loc: s.loc, s: s, client: s.peer.Addr().Unmap()}
 }
 
 // checkPath decodes the target's path where it has one.
@@ -68,6 +73,6 @@ func (x *Exchange) abandon() {
 // renew makes the exchange that of the next request, if its own is over.
 func (x *Exchange) renew() {
 	if x.logged {
-		*x = Exchange{conn: x.conn, loc: x.loc, s: x.s}
+		*x = x.s.exchange(x.conn)
 	}
 }

@@ -24,8 +24,8 @@ func (srv *Server) trusts(a netip.Addr) bool {
 // trusted proxy's is the client's, and what stands left of it anybody can have
 // made up. Where the field makes no sense the peer itself is the client.
 func (s *Session) client(x *Exchange) netip.Addr {
-	peer := s.peer.Addr().Unmap()
-	if len(s.loc.Server.Trusted) == 0 || !s.trusted() {
+	peer := x.client
+	if !s.trusted() {
 		return peer
 	}
 	client := peer

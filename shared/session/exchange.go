@@ -143,13 +143,18 @@ func (x *Exchange) TakeBody(sink Sink) {
 }
 
 // Park runs work where it may block, and then on the session's thread then. While
-// work runs it is the only one to touch the exchange and what the handler keeps.
+// work runs it is the only one to touch the exchange and what the handler keeps. then
+// is called even if the client has gone meanwhile, and may answer as usual.
 func (x *Exchange) Park(work, then func()) {
 	if x.work != nil {
 		panic("session: parked twice")
 	}
 	x.work, x.then, x.worked = work, then, false
 }
+
+// Report counts a fault, and logs it where it should be, for a handler that answers by
+// itself.
+func (x *Exchange) Report(f http1.Fault) { x.s.report(x, f) }
 
 // Fail refuses the request: it is counted, logged where it should be, and answered
 // by the handler's Refuse. It is for use before Begin only.

@@ -113,6 +113,13 @@ func NewLocal(srv *Server, st *stats.Slot, worker string, seed uint64) *Local {
 // Admission stands for one connection that was let in, until it is given back.
 type Admission struct{ ticket limiter.Ticket }
 
+// Number is the Admission as a plain number, for a driver that has to send it through a
+// pipe. [AdmissionOf] undoes it.
+func (a Admission) Number() uint64 { return uint64(a.ticket) }
+
+// AdmissionOf is the Admission of that Number.
+func AdmissionOf(n uint64) Admission { return Admission{limiter.Ticket(n)} }
+
 // Admit decides whether a connection may be served at all, and counts one that may:
 // with the Admission a Session is opened, or it is given back with Dismiss. For
 // TooManyConnections the client is told so ([Local.Turnaway]); for the other reasons
@@ -161,20 +168,18 @@ func refusalOf(k limiter.Kind) http1.Reason {
 }
 
 // Turnaway makes the whole answer to a connection that cannot be served now: 503 with
-// Retry-After (RFC 9110 section 15.6.4). It counts and reports the refusal. The
-// answer is valid until the next call.
+// Retry-After (RFC 9110 section 15.6.4). It counts and reports the refusal. It is for a
+// driver that sends it by itself; others use [Session.OpenRefused]. The answer is valid
+// until the next call.
 func (l *Local) Turnaway(peer netip.AddrPort, why http1.Reason) []byte {
-	s := Session{loc: l, peer: peer}
-	s.act = l.borrow(&s)
-	s.act.conn.Fail(http1.Fault{Status: 503, Reason: why})
-	s.refuse(s.act.conn.Fault())
-	l.Stats.Add(stats.Dropped, 1)
+	var s Session
+	s.OpenRefused(l, peer, -1, why)
 	l.away = l.away[:0]
-	iov, _ := s.act.conn.Out().Bytes(make([][]byte, 0, 8))
+	iov, _ := s.Out().Bytes(make([][]byte, 0, 8))
 	for _, p := range iov {
 		l.away = append(l.away, p...)
 	}
-	s.release()
+	s.Close()
 	return l.away
 }
 

@@ -59,6 +59,7 @@ type Session struct {
 	phase    phase
 	wait     wait
 	eof      bool // the peer has ended its sending direction
+	refused  bool // it was never admitted
 	abortive bool
 }
 
@@ -68,6 +69,17 @@ func (s *Session) Open(loc *Local, adm Admission, peer netip.AddrPort, handle in
 	*s = Session{loc: loc, adm: adm, peer: peer, handle: handle}
 	loc.Stats.Add(stats.Opened, 1)
 	s.await(waitIdle)
+}
+
+// OpenRefused begins the session of a connection that was not admitted: its client gets
+// a 503 that says why, and a moment to read it.
+func (s *Session) OpenRefused(loc *Local, peer netip.AddrPort, handle int, why http1.Reason) {
+	*s = Session{loc: loc, peer: peer, handle: handle, refused: true}
+	s.act = loc.borrow(s)
+	s.act.conn.Fail(http1.Fault{Status: 503, Reason: why})
+	s.refuse(s.act.conn.Fault())
+	loc.Stats.Add(stats.Dropped, 1)
+	s.await(waitWrite)
 }
 
 // Peer is the address of the other end, invalid for a Unix socket's.
@@ -122,11 +134,18 @@ func (s *Session) Fail() {
 	s.phase, s.abortive = phaseOver, true
 }
 
+// Forgive says that the wait so far was not the client's doing: the driver was busy with
+// something slow of its own. The deadline begins anew.
+func (s *Session) Forgive() { s.wait, s.deadline = waitNone, clock.Never }
+
 // Close ends the session and gives back all it holds. Drivers call it once, before
 // they close the socket, and not while Work runs.
 func (s *Session) Close() {
 	s.release()
 	s.phase = phaseOver
+	if s.refused {
+		return
+	}
 	s.loc.Dismiss(s.adm)
 	s.loc.Stats.Add(stats.Closed, 1)
 }
@@ -138,6 +157,9 @@ func (s *Session) release() {
 		return
 	}
 	x := &a.x
+	if x.work != nil && x.worked {
+		s.protect(x, (*Session).resume) // what the work made is then's to answer with or to let go
+	}
 	x.abandon()
 	if x.conn.Status() != 0 {
 		x.account() // cut in mid-answer

@@ -478,6 +478,20 @@ func TestAResetInMidUploadAbortsIt(t *testing.T) {
 	require.Zero(t, r.srv.Conns())
 }
 
+// What slow work has made must not be lost with the client: an open file would leak.
+func TestWorkIsFinishedEvenIfTheClientHasGone(t *testing.T) {
+	r := newRig(t)
+	n := copy(r.s.Recv(), request("work"))
+	r.s.Received(n)
+	require.Equal(t, WantWake, r.s.Step())
+	r.s.Work()
+	r.s.Fail()
+	r.step()
+	require.True(t, r.over)
+	require.Equal(t, []int{200}, r.ev.done)
+	require.Zero(t, r.loc.chunks.Out())
+}
+
 func TestAdmission(t *testing.T) {
 	r := newRig(t)
 	for range 9 {
@@ -494,6 +508,24 @@ func TestAdmission(t *testing.T) {
 	_, why = r.loc.Admit(peer.Addr())
 	require.Equal(t, http1.NoReason, why)
 	require.EqualValues(t, 10, r.srv.Stats.MaxActive())
+}
+
+func TestARefusedConnectionIsToldAndCountsNowhere(t *testing.T) {
+	r := newRig(t)
+	r.eof()
+	require.True(t, r.over)
+	r.got, r.over, r.shut = nil, false, false
+	r.s.OpenRefused(r.loc, peer, 3, http1.TooManyConnections)
+	r.step()
+	require.Equal(t, []string{"503"}, r.statuses())
+	require.True(t, r.shut)
+	r.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	require.False(t, r.over)
+	r.eof()
+	require.True(t, r.over)
+	require.Zero(t, r.srv.Conns())
+	require.EqualValues(t, 1, r.srv.Stats.Total(stats.Dropped))
+	require.EqualValues(t, 1, r.srv.Stats.Total(stats.Closed))
 }
 
 func TestTheLimiterIsAsked(t *testing.T) {

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/behaviour"
+	"fourways/tests/harness"
+)
+
+// 10 threads, 50 places, 200 slow clients: 60 are served in the end, and exactly the
+// other 140 read a whole 503.
+func TestExactlyTheOverflowIsRefused(t *testing.T) {
+	const threads, queue, clients = 10, 50, 200
+	s := harness.Start(t, "-workers", fmt.Sprint(threads), "-queue", fmt.Sprint(queue), "-log-level", "debug")
+	var conns []net.Conn
+	for range clients {
+		c := s.Dial(t)
+		_, err := io.WriteString(c, "GET /about.html HTTP/1.1\r\n")
+		require.NoError(t, err)
+		conns = append(conns, c)
+	}
+	// The backlog is first come, first served, so it is the last ones that find no place.
+	for _, c := range conns[threads+queue:] {
+		behaviour.ReadWholeRefusal(t, c)
+	}
+	require.Equal(t, queue, s.Log.Count("Thread pool saturated, queuing connection"))
+	var wg sync.WaitGroup
+	for _, c := range conns[:threads+queue] {
+		wg.Go(func() {
+			io.WriteString(c, "Host: localhost\r\nConnection: close\r\n\r\n")
+			answer, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
+				t.Errorf("%v, %.40q", err, answer)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, queue, s.Log.Count("Connection dequeued"))
+	_, body := s.Get(t, "/health")
+	require.Contains(t, string(body), fmt.Sprintf(`"dropped":%d`, clients-threads-queue))
+	require.Contains(t, string(body), `"queue":{"length":0,"limit":50}`)
+	require.Contains(t, string(body), `"threads":{"busy":1,"total":10}`)
+}
+
+// 25 downloads at once with 10 threads: all finish, and 15 had to wait.
+func TestDownloadsBeyondTheThreadsWait(t *testing.T) {
+	const threads, clients, size = 10, 25, 64 << 20
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "big.txt"), nil, 0o644))
+	require.NoError(t, os.Truncate(filepath.Join(root, "big.txt"), size)) // sparse
+	s := harness.Start(t, "-workers", fmt.Sprint(threads), "-root", root, "-log-level", "debug")
+	var conns []net.Conn
+	for range clients {
+		c := s.Dial(t)
+		io.WriteString(c, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		conns = append(conns, c)
+	}
+	// Nobody reads yet, and no socket takes a whole file, so all threads are held.
+	harness.Eventually(t, "15 connections wait", func() bool {
+		return s.Log.Count("Thread pool saturated, queuing connection") == clients-threads
+	})
+	var wg sync.WaitGroup
+	for _, c := range conns {
+		wg.Go(func() {
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != size {
+				t.Errorf("%d bytes: %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, clients-threads, s.Log.Count("Connection dequeued"))
+}

@@ -1,0 +1,136 @@
+package conformance
+
+// /health, and what flags add to answers.
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+func healthCases() []Case {
+	return topic("health", []Case{
+		house("up", "", "/health is JSON that says up", get("/health"), ok(begins("Content-Type", "application/json"), isJSON, healthShape)),
+		house("head", "9110 9.3.2", "HEAD /health has no body", head("/health"), ok(empty)),
+		house("keep-alive", "9112 9.3", "/health can be asked again and again", strings.Repeat(get("/health"), 5), times(5, ok(healthShape))...),
+		house("slash", "", "/health/ is another name", get("/health/"), bad("404")),
+		house("query", "9112 3.2.1", "a query does not matter to /health", get("/health?x"), ok(healthShape)),
+		house("no-cache", "9111 5.2.2", "/health is not kept by caches", get("/health"), ok(func(x *exchange, r *Response) {
+			if !r.Lists("Cache-Control", "no-store") && !r.Lists("Cache-Control", "no-cache") {
+				x.complainAt(r, "Cache-Control", "Cache-Control is %q", r.Get("Cache-Control"))
+			}
+		})),
+		script(HOUSE, "counts", "", "/health counts connections and requests", func(x *exchange) {
+			first := x.health()
+			for range 3 {
+				x.ask(ok(), get(sample))
+			}
+			second := x.health()
+			if second.Requests.Total < first.Requests.Total+4 {
+				x.fail(HOUSE, "requests.total went from %d to %d in four requests and more", first.Requests.Total, second.Requests.Total)
+			}
+			if second.Connections.Total < first.Connections.Total+4 {
+				x.fail(HOUSE, "connections.total_handled went from %d to %d in four connections and more", first.Connections.Total, second.Connections.Total)
+			}
+			if second.Connections.Active < 1 || second.Connections.Max < second.Connections.Active {
+				x.fail(HOUSE, "connections.active is %d, max_seen %d", second.Connections.Active, second.Connections.Max)
+			}
+		}),
+		script(HOUSE, "blocked", "", "/health counts refusals", func(x *exchange) {
+			first := x.health()
+			x.ask(bad("403"), get("/../x.txt"))
+			if second := x.health(); second.Requests.Blocked <= first.Requests.Blocked {
+				x.fail(HOUSE, "requests.blocked went from %d to %d", first.Requests.Blocked, second.Requests.Blocked)
+			}
+		}),
+	})
+}
+
+// healthReport is what /health says in every stage.
+type healthReport struct {
+	Status      string
+	Uptime      *float64
+	Stage       string
+	Connections struct {
+		Active int
+		Max    int `json:"max_seen"`
+		Total  int `json:"total_handled"`
+	}
+	Requests struct{ Total, Dropped, Blocked int }
+	System   map[string]float64
+	Cache    map[string]float64
+	DDoS     *int `json:"ddos_mitigations"`
+}
+
+// health asks for /health on a connection of its own.
+func (x *exchange) health() (h healthReport) {
+	r := x.ask(ok(healthShape), get("/health"))
+	_ = json.Unmarshal(r.Body, &h) // healthShape complains
+	return h
+}
+
+// healthShape wants every member that /health has in all stages.
+func healthShape(x *exchange, r *Response) {
+	var h healthReport
+	if err := json.Unmarshal(r.Body, &h); err != nil {
+		x.complain(r, "the body of /health: %v", err)
+		return
+	}
+	switch {
+	case h.Status != "up":
+		x.complain(r, "status is %q, not up", h.Status)
+	case h.Uptime == nil || h.DDoS == nil:
+		x.complain(r, "uptime or ddos_mitigations is missing")
+	case !strings.HasPrefix(h.Stage, "stage"):
+		x.complain(r, "stage is %q", h.Stage)
+	}
+	for _, key := range []string{"load_1m", "load_5m", "load_15m"} {
+		if _, ok := h.System[key]; !ok {
+			x.complain(r, "system.%s is missing", key)
+		}
+	}
+	for _, key := range []string{"size_mb", "hit_rate", "items"} {
+		if _, ok := h.Cache[key]; !ok {
+			x.complain(r, "cache.%s is missing", key)
+		}
+	}
+}
+
+// isJSON wants a body that parses.
+func isJSON(x *exchange, r *Response) {
+	if !json.Valid(r.Body) {
+		x.complain(r, "the body is no JSON")
+	}
+}
+
+func optionCases() []Case {
+	const origin = "https://app.example"
+	cases := []Case{
+		house("header", "9110 5.1", "-header adds its field", get(sample), ok(field("X-Extra", "yes"))),
+		house("header-errors", "9110 5.1", "-header adds its field to errors", get("/script.php"), bad("415", field("X-Extra", "yes"))),
+		house("header-parser-errors", "9110 5.1", "-header adds its field to errors of the parser", "GET / HTTP/1.1\r\n\r\n", bad("400", field("X-Extra", "yes"))),
+		house("header-304", "9110 5.1", "-header adds its field to a 304", get(sample, "If-None-Match: *"), answer("304", field("X-Extra", "yes"))),
+		house("error-page", "9110 15.5", "-error-page replaces the page and not the status", get("/not-there.txt"), answer("404", onDisk("404.html"), begins("Content-Type", "text/html"))).withFixtures(),
+		house("error-page-head", "9110 9.3.2", "-error-page has no body on HEAD", head("/not-there.txt"), answer("404", empty)),
+		house("error-page-others", "9110 15.5", "-error-page leaves other statuses alone", get("/script.php"), bad("415", names("415"))),
+		house("error-page-itself", "9110 15.5", "the page itself is an ordinary one", get("/404.html"), ok(onDisk("404.html"))).withFixtures(),
+		house("cache-control", "9111 5.2.2", "-cache-control sets the field of files", get(sample), ok(field("Cache-Control", "max-age=60"))),
+		house("cache-control-304", "9110 15.4.5", "-cache-control sets the field of a 304", get(sample, "If-None-Match: *"), answer("304", field("Cache-Control", "max-age=60"))),
+		house("host", "9110 7.2", "-host adds a name", "GET "+sample+" HTTP/1.1\r\nHost: other.example\r\n\r\n", ok()),
+		house("host-case", "9110 4.2.3", "-host's name is case-insensitive", "GET "+sample+" HTTP/1.1\r\nHost: Other.EXAMPLE\r\n\r\n", ok()),
+		house("host-others", "9110 7.4", "-host does not let others in", "GET "+sample+" HTTP/1.1\r\nHost: not-ours.example\r\n\r\n", bad("403")),
+		house("cors", "", "-cors lets its origin read answers", get(sample, "Origin: "+origin), ok(field("Access-Control-Allow-Origin", origin))),
+		house("cors-preflight", "", "-cors answers a preflight", request("OPTIONS", "/upload", "Origin: "+origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"),
+			answer("204", field("Access-Control-Allow-Origin", origin), lists("Access-Control-Allow-Methods", "POST"), has("Access-Control-Allow-Headers"))),
+		house("cors-other", "", "-cors lets no other origin read answers", get(sample, "Origin: https://evil.example"), ok(func(x *exchange, r *Response) {
+			if got := r.Get("Access-Control-Allow-Origin"); got == "*" || strings.Contains(got, "evil") {
+				x.complainAt(r, "Access-Control-Allow-Origin", "Access-Control-Allow-Origin is %q", got)
+			}
+		})),
+	}
+	for i := range cases {
+		cases[i] = cases[i].in(Options)
+	}
+	return topic("options", cases, []Case{
+		house("no-cors", "", "without -cors no origin may read answers", get(sample, "Origin: "+origin), ok(lacks("Access-Control-Allow-Origin"))),
+	})
+}

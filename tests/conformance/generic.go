@@ -1,0 +1,139 @@
+package conformance
+
+// What holds for every answer of every case, whatever was asked.
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// secret stands in files that no request may reach. Any answer that holds it is a
+// fault, whichever case it came in.
+const secret = "four-ways-secret-5b1f0c"
+
+// private stands in files below the root that our policy does not serve: hidden ones
+// and those of other types. Other servers may.
+const private = "four-ways-private-c0a87e"
+
+// clockSkew is how far a Date may be from this machine's clock, in seconds.
+const clockSkew = 5
+
+// serverName is what our servers call themselves.
+const serverName = "fourways"
+
+// singletons are fields that may stand once only (RFC 9110 section 5.3).
+var singletons = []string{
+	"Content-Type", "Content-Range", "Content-Disposition", "Date", "ETag", "Last-Modified", "Location", "Retry-After", "Server",
+}
+
+// inspect runs the generic checks. minor is the minor version of the request.
+func (x *exchange) inspect(r *Response, minor int) {
+	x.wide = true
+	defer func() { x.wide = false }()
+	x.inspectFraming(r, minor)
+	x.inspectDate(r)
+	x.inspectFields(r)
+	if bytes.Contains(r.Body, []byte(secret)) {
+		x.at(MUST, "9110 17.3", r.BodyAt, "the answer gives away a file that is not below the root")
+	}
+	if bytes.Contains(r.Body, []byte(private)) {
+		x.at(HOUSE, "", r.BodyAt, "the answer gives away a file that is not for serving")
+	}
+}
+
+func (x *exchange) inspectFraming(r *Response, minor int) {
+	if r.Minor != 1 {
+		x.at(SHOULD, "9112 2.3", r.At, "the answer's version is not the server's highest, HTTP/1.1")
+	}
+	if minor == 0 && r.Status < 200 {
+		x.at(MUST, "9110 15.2", r.StatusAt, "a 1xx answer was sent to HTTP/1.0")
+	}
+	if minor == 0 && r.Chunked {
+		x.at(MUST, "9112 6.1", r.At, "Transfer-Encoding was sent to HTTP/1.0")
+	}
+	if r.Status >= 200 && r.Status != 204 {
+		return
+	}
+	for _, name := range []string{"Content-Length", "Transfer-Encoding"} {
+		for _, f := range r.All(name) {
+			x.at(MUST, "9110 8.6", f.At, "a %d answer has %s", r.Status, name)
+		}
+	}
+}
+
+// inspectDate wants a Date in the preferred form and near the truth (RFC 9110
+// section 6.6.1). An RFC lets only 5xx answers do without.
+func (x *exchange) inspectDate(r *Response) {
+	if r.Status < 200 {
+		return
+	}
+	if !r.Has("Date") {
+		level := MUST
+		if r.Status >= 500 {
+			level = HOUSE
+		}
+		x.at(level, "9110 6.6.1", r.StatusAt, "the answer has no Date")
+		return
+	}
+	date, err := http.ParseTime(r.Get("Date"))
+	if at := r.All("Date")[0].At; err != nil || date.UTC().Format(http.TimeFormat) != r.Get("Date") {
+		x.at(MUST, "9110 5.6.7", at, "Date is not an IMF-fixdate")
+	} else if skew := time.Since(date); skew.Abs() > clockSkew*time.Second && x.server.local() {
+		x.at(SHOULD, "9110 6.6.1", at, "Date is %v off", skew.Round(time.Second))
+	} else if mod, err := http.ParseTime(r.Get("Last-Modified")); err == nil && mod.After(date) {
+		x.at(MUST, "9110 8.8.2.1", r.All("Last-Modified")[0].At, "Last-Modified is later than Date")
+	}
+}
+
+func (x *exchange) inspectFields(r *Response) {
+	for _, name := range singletons {
+		if all := r.All(name); len(all) > 1 {
+			x.at(MUST, "9110 5.3", all[1].At, "%s stands twice", name)
+		}
+	}
+	if r.Has("ETag") && !validTag(r.Get("ETag")) {
+		x.at(MUST, "9110 8.8.3", r.All("ETag")[0].At, "ETag is not an entity tag")
+	}
+	switch {
+	case r.Status < 200:
+		return
+	case r.Status == 405 && !r.Has("Allow"):
+		x.at(MUST, "9110 15.5.6", r.StatusAt, "a 405 has no Allow")
+	case r.Status == 416 && !strings.HasPrefix(r.Get("Content-Range"), "bytes */"):
+		x.at(SHOULD, "9110 15.5.17", r.StatusAt, "a 416 does not say the length in Content-Range")
+	case r.Status/100 == 3 && r.Status != 304 && !r.Has("Location"):
+		x.at(SHOULD, "9110 15.4", r.StatusAt, "a redirect has no Location")
+	case r.Status == 426 && !r.Has("Upgrade"):
+		x.at(MUST, "9110 15.5.22", r.StatusAt, "a 426 has no Upgrade")
+	}
+	if len(r.Body) > 0 && !r.Has("Content-Type") {
+		x.at(SHOULD, "9110 8.3", r.StatusAt, "a body has no Content-Type")
+	}
+	if r.Get("Server") != serverName {
+		x.at(HOUSE, "9110 10.2.4", r.StatusAt, "Server is %q, not %q", r.Get("Server"), serverName)
+	}
+	html := strings.HasPrefix(r.Get("Content-Type"), "text/html")
+	if (html || r.Status >= 400) && r.Get("X-Content-Type-Options") != "nosniff" {
+		x.at(HOUSE, "", r.StatusAt, "X-Content-Type-Options is not nosniff")
+	}
+	if n := r.Get("Content-Length"); r.Status >= 400 && len(r.Body) > 0 && n != strconv.Itoa(len(r.Body)) {
+		x.at(HOUSE, "9112 6.2", r.StatusAt, "an error has no Content-Length")
+	}
+}
+
+// validTag is RFC 9110 section 8.8.3's entity-tag.
+func validTag(tag string) bool {
+	tag = strings.TrimPrefix(tag, "W/")
+	if len(tag) < 2 || tag[0] != '"' || tag[len(tag)-1] != '"' {
+		return false
+	}
+	for _, b := range []byte(tag[1 : len(tag)-1]) {
+		if b <= ' ' || b == '"' || b == 0x7f {
+			return false
+		}
+	}
+	return true
+}

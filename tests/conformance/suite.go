@@ -1,0 +1,326 @@
+package conformance
+
+// The suite as a whole: what it is run against, which server a case is played on, and
+// what is looked at when the last one is through. It owns the document roots that it
+// makes and the processes that it starts, and leaves neither behind.
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Target says how to reach or start a server.
+type Target struct {
+	Name string // in reports; by default the address or command
+
+	// Addr is where a running server listens, "host:port". Cmd is used without it.
+	Addr string
+
+	// Cmd starts a server. {port} and {root} are filled in, in every argument. It
+	// must listen on 127.0.0.1 and stay in the foreground. A wrapper such as
+	// "go run" does not pass SIGTERM on: build first.
+	Cmd []string
+
+	// Root is the folder that a server at Addr serves, where it is known: a folder
+	// that MakeSite filled. Without it, cases that look at files are skipped.
+	Root string
+
+	// Args holds the further arguments of each variant. A variant that has no entry
+	// is not run. FourWays has those of our own servers. A nil map runs Default.
+	Args map[Variant][]string
+
+	// RFCOnly leaves out what is our policy and not the RFCs'.
+	RFCOnly bool
+}
+
+// Result is what became of one case.
+type Result struct {
+	Case    *Case
+	Skipped string    // why it was not played, "" where it was
+	Failed  []Failure // one for each replay that found faults
+	Took    time.Duration
+}
+
+// Level is the weight of the heaviest fault.
+func (r *Result) Level() Level {
+	level := None
+	for _, f := range r.Failed {
+		for _, fault := range f.Faults {
+			level = max(level, fault.Level)
+		}
+	}
+	return level
+}
+
+// Wide is the text of the faults, where every one of them was found by the checks of
+// every answer; else "". Such faults are the server's and not the case's: it is enough
+// to show them once.
+func (r *Result) Wide() string {
+	var texts []string
+	for _, f := range r.Failed {
+		for _, fault := range f.Faults {
+			if !fault.Wide {
+				return ""
+			}
+			texts = append(texts, fault.Text)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Failure is one play of a case that found faults.
+type Failure struct {
+	How      string // which replay
+	Faults   []Fault
+	Sent     []byte
+	Mark     int // offset in Sent of the byte that the case is about, -1 for none
+	Received []byte
+}
+
+// Suite plays cases against one target. Close it.
+type Suite struct {
+	target Target
+	root   string // made for the target, "" where it has its own
+	temp   string
+
+	mu      sync.Mutex
+	servers map[Variant]*startedServer
+}
+
+var errNoServer = errors.New("neither an address nor a command is given")
+
+// startedServer is a server that is started at the first case that wants it.
+type startedServer struct {
+	once   sync.Once
+	server *server
+	err    error
+}
+
+// New makes a suite, and the document root for a target that it shall start.
+func New(target Target) (*Suite, error) {
+	if target.Name == "" {
+		target.Name = cmp.Or(target.Addr, strings.Join(target.Cmd, " "))
+	}
+	s := &Suite{target: target, root: target.Root, servers: map[Variant]*startedServer{}}
+	if target.Addr != "" {
+		return s, nil
+	}
+	if len(target.Cmd) == 0 {
+		return nil, errNoServer
+	}
+	temp, err := os.MkdirTemp("", "conform-")
+	if err != nil {
+		return nil, err
+	}
+	s.temp = temp
+	return s, nil
+}
+
+// Play plays one case in all its replays. It may be called from many goroutines: a
+// server gets a bounded number of connections at a time.
+func (s *Suite) Play(c *Case) Result {
+	result := Result{Case: c}
+	if result.Skipped = s.inapplicable(c); result.Skipped != "" {
+		return result
+	}
+	server, err := s.server(c.variant)
+	if err != nil {
+		result.Failed = []Failure{{How: "not at all", Mark: -1, Faults: []Fault{{Level: MUST, Text: err.Error(), At: -1}}}}
+		return result
+	}
+	server.slots <- struct{}{}
+	defer func() { <-server.slots }()
+	began := time.Now()
+	for _, how := range c.replays {
+		if how == byteByByte && len(c.bytes) > longestByteByByte {
+			continue
+		}
+		x := play(server, c, how)
+		if x.skip != "" {
+			result.Skipped = x.skip
+			break
+		}
+		if faults := s.relevant(x.faults); len(faults) > 0 {
+			result.Failed = append(result.Failed, Failure{how.String(), faults, x.sent, x.mark, x.in.buf})
+			break // the others would only wait for the same
+		}
+	}
+	result.Took = time.Since(began)
+	return result
+}
+
+// inapplicable says why a case does not apply to the target, or "".
+func (s *Suite) inapplicable(c *Case) string {
+	_, runs := s.target.Args[c.variant]
+	switch {
+	case s.target.RFCOnly && c.Level == HOUSE:
+		return "our policy, not the RFCs'"
+	case c.variant != Default && s.target.Addr != "":
+		return fmt.Sprintf("needs a server started for %q", c.variant)
+	case c.variant != Default && !runs:
+		return fmt.Sprintf("needs the flags of %q", c.variant)
+	case c.fixtures && s.target.Addr != "" && s.root == "":
+		return "needs files beyond the sample site's"
+	case c.process && s.target.Addr != "":
+		return "needs to see the server's process"
+	}
+	return ""
+}
+
+// relevant drops the faults that this target is not judged by.
+func (s *Suite) relevant(faults []Fault) []Fault {
+	if !s.target.RFCOnly {
+		return faults
+	}
+	return slices.DeleteFunc(faults, func(f Fault) bool { return f.Level == HOUSE })
+}
+
+// server returns the server of a variant, and starts it if it is the first to ask.
+func (s *Suite) server(v Variant) (*server, error) {
+	s.mu.Lock()
+	entry := s.servers[v]
+	if entry == nil {
+		entry = &startedServer{}
+		s.servers[v] = entry
+	}
+	s.mu.Unlock()
+	entry.once.Do(func() {
+		server, err := s.start(v)
+		s.mu.Lock() // Close may come at any time
+		entry.server, entry.err = server, err
+		s.mu.Unlock()
+	})
+	return entry.server, entry.err
+}
+
+func (s *Suite) start(v Variant) (server *server, err error) {
+	if s.target.Addr != "" {
+		server = newServer(v, s.target.Addr, s.root)
+	} else {
+		root := s.temp + "/" + string(v) + "/site"
+		if err := MakeSite(root); err != nil {
+			return nil, fmt.Errorf("make the document root: %w", err)
+		}
+		command := append(slices.Clone(s.target.Cmd), s.target.Args[v]...)
+		if server, err = startServer(v, command, root); err != nil {
+			return nil, err
+		}
+	}
+	server.house = !s.target.RFCOnly
+	return server, nil
+}
+
+// Finish looks at the servers after the last case: alive, no connection left, and an
+// orderly end. It returns one error for each thing that is not so.
+func (s *Suite) Finish() (errs []error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v, entry := range s.servers {
+		if entry.server == nil {
+			continue
+		}
+		checks := []func() error{entry.server.alive, entry.server.settled, entry.server.stop}
+		for _, check := range checks {
+			if err := check(); err != nil {
+				errs = append(errs, fmt.Errorf("%s, server %q: %w\n%s", s.target.Name, v, err, entry.server.output))
+			}
+		}
+	}
+	return errs
+}
+
+// Close ends what is still running and removes the document root. It may be called
+// while cases are played, to give up.
+func (s *Suite) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entry := range s.servers {
+		if entry.server != nil {
+			entry.server.kill()
+		}
+	}
+	if s.temp != "" {
+		_ = os.RemoveAll(s.temp)
+	}
+}
+
+// Build compiles the main package in a folder and returns the path of the program.
+func Build(t *testing.T, folder string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "server")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir = folder
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build in %s: %v\n%s", folder, err, out)
+	}
+	return program
+}
+
+// Run plays all cases as subtests TOPIC/NAME of t, and looks at the servers when the
+// last of them is through.
+func Run(t *testing.T, target Target) {
+	t.Helper()
+	suite, err := New(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // runs after the parallel subtests
+		defer suite.Close()
+		for _, err := range suite.Finish() {
+			t.Errorf("after the last case: %v", err)
+		}
+	})
+	for cases := range byTopic(Cases()) {
+		t.Run(cases[0].Topic(), func(t *testing.T) {
+			t.Parallel()
+			suite.runTopic(t, cases)
+		})
+	}
+}
+
+// runTopic plays a topic's cases at once and reports them one by one. Subtests that
+// ran in parallel themselves would wait for one another at the limit of -parallel,
+// which is the number of CPUs, while most of a case's time is waiting.
+func (s *Suite) runTopic(t *testing.T, cases []Case) {
+	results := make([]Result, len(cases))
+	var all sync.WaitGroup
+	for i := range cases {
+		all.Go(func() { results[i] = s.Play(&cases[i]) })
+	}
+	all.Wait()
+	for i := range results {
+		r := &results[i]
+		t.Run(r.Case.Name(), func(t *testing.T) {
+			if r.Skipped != "" {
+				t.Skip(r.Skipped)
+			}
+			if r.Level() != None {
+				t.Error(r.Explain())
+			}
+		})
+	}
+}
+
+// byTopic yields the runs of cases of one topic.
+func byTopic(cases []Case) iter.Seq[[]Case] {
+	return func(yield func([]Case) bool) {
+		for from, i := 0, 1; i <= len(cases); i++ {
+			if i == len(cases) || cases[i].Topic() != cases[from].Topic() {
+				if !yield(cases[from:i]) {
+					return
+				}
+				from = i
+			}
+		}
+	}
+}

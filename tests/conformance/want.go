@@ -1,0 +1,81 @@
+package conformance
+
+// What may come back, at three weights: what the RFC demands, what it recommends, and
+// what our own policy narrows it to.
+
+import "strings"
+
+// after says what becomes of the connection once an answer is complete.
+type after uint8
+
+const (
+	either after = iota // it may stay or close, but must stay in step while it is open
+	stays
+	closes
+)
+
+// closedStatus stands in a set of statuses for a connection that is closed without
+// an answer.
+const closedStatus = "closed"
+
+// want is what may come back for one request. Sets of statuses are written
+// "200|206|4xx"; an empty one accepts everything.
+type want struct {
+	method string // of the request answered; "" is the method that the bytes begin with
+	http10 bool   // the request answered is HTTP/1.0, though the bytes begin with HTTP/1.1
+	status string // accepted by the RFC (at the case's own level)
+	ideal  string // what the RFC recommends, within status
+	ours   string // what our policy narrows it to, within status
+
+	conn     after // at the case's own level
+	oursConn after // what our policy narrows it to
+
+	checks []check
+}
+
+// check looks at one answer and complains to the exchange.
+type check func(x *exchange, r *Response)
+
+// answer wants a status, and the connection to stay open.
+func answer(status string, checks ...check) want {
+	return want{status: status, conn: stays, oursConn: stays, checks: checks}
+}
+
+// ok is the plain success.
+func ok(checks ...check) want { return answer("200", checks...) }
+
+// bad wants a status and leaves the connection to the server.
+func bad(status string, checks ...check) want { return want{status: status, checks: checks} }
+
+// refused wants a status and the connection closed, with nothing answered behind it.
+func refused(status string, checks ...check) want {
+	return want{status: status, conn: closes, oursConn: closes, checks: checks}
+}
+
+// rfc widens the statuses that the RFC accepts: the first set was our policy.
+func (w want) rfc(status string) want { w.ours, w.status = w.status, status; return w }
+
+// ideally adds the statuses that the RFC recommends.
+func (w want) ideally(status string) want { w.ideal = status; return w }
+
+// freely makes what becomes of the connection a matter of our policy only.
+func (w want) freely() want { w.conn = either; return w }
+
+// to names the method of the request that is answered.
+func (w want) to(method string) want { w.method = method; return w }
+
+// inSet reports whether a status, or closedStatus, is in a set.
+func inSet(set, status string) bool {
+	if set == "" {
+		return true
+	}
+	for item := range strings.SplitSeq(set, "|") {
+		if item == status || len(item) == 3 && item[1:] == "xx" && len(status) == 3 && item[0] == status[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// or writes a set as a reader would say it.
+func or(set string) string { return strings.ReplaceAll(set, "|", " or ") }

@@ -1,0 +1,31 @@
+//go:build darwin || freebsd
+
+package harness
+
+import (
+	"testing"
+	"time"
+)
+
+// What a process uses is read from proc(5), which only Linux has: tests that ask for it
+// are skipped elsewhere.
+
+// ClockTick is the unit of CPU.
+const ClockTick = 10 * time.Millisecond
+
+const noProc = "there is no /proc here to look into another process with"
+
+// Descriptors skips the test.
+func (s *Server) Descriptors(t testing.TB) int { t.Skip(noProc); return 0 }
+
+// LimitDescriptors skips the test.
+func (s *Server) LimitDescriptors(t testing.TB, _ int) { t.Skip(noProc) }
+
+// Threads skips the test.
+func (s *Server) Threads(t testing.TB) int { t.Skip(noProc); return 0 }
+
+// Memory skips the test.
+func (s *Server) Memory(t testing.TB) int { t.Skip(noProc); return 0 }
+
+// CPU skips the test.
+func (s *Server) CPU(t testing.TB) int { t.Skip(noProc); return 0 }
