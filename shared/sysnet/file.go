@@ -205,8 +205,10 @@ func classify(err error) error {
 	}
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
-		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
-			return ErrOutside // os.Root's own verdict: every other error of its is a system call's
+		// os.Root's own verdict has no value to compare with. Its other errors are system
+		// calls', and that it was closed.
+		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) && !errors.Is(err, fs.ErrClosed) {
+			return ErrOutside
 		}
 		return err
 	}

@@ -2,7 +2,6 @@ package sysnet
 
 import (
 	"errors"
-	"io"
 
 	"golang.org/x/sys/unix"
 
@@ -21,9 +20,16 @@ const (
 	maxSegs    = 16       // segments gathered into one write
 )
 
+// ErrCold: some of a file is not in the page cache, and reading it would wait for a disk.
+var ErrCold = errors.New("the file is not in memory")
+
 // Copier sends chains by reading files into its buffer and writing that. It belongs
 // to one thread.
 type Copier struct {
+	// Impatient makes Send fail with ErrCold rather than wait for a disk. The caller has
+	// the front of the chain read elsewhere ([Warm]) and tries again.
+	Impatient bool
+
 	buf []byte
 	iov [maxSegs + 1][]byte
 	vec vector
@@ -34,7 +40,7 @@ func NewCopier() *Copier { return &Copier{buf: make([]byte, copyBuffer)} }
 
 // Send writes what is in the chain, up to about budget bytes, and acknowledges what
 // was written. On a socket that blocks it blocks. Errors are those of writev(2), also
-// EAGAIN, those of pread(2), and ErrTruncated.
+// EAGAIN, those of pread(2), ErrTruncated, and ErrCold.
 //
 // The bytes before a file and the first of the file's own leave in one write: a head
 // that left alone would cost a packet and a system call.
@@ -65,34 +71,53 @@ func (c *Copier) Send(fd int, q *http1.Chain, budget int64) error {
 func (c *Copier) load(q *http1.Chain, budget int64) ([]byte, error) {
 	f, off, n, _ := q.FileRange()
 	want := min(n, int64(len(c.buf)), max(budget, 1))
+	read := pread
+	if c.Impatient {
+		read = preadCached
+	}
+	got, err := read(f.(descriptor).Fd(), c.buf[:want], off)
+	if err == nil && got == 0 {
+		err = ErrTruncated
+	}
+	return c.buf[:got], err
+}
+
+// pread is pread(2), begun again when a signal interrupts it.
+func pread(fd int, p []byte, off int64) (int, error) {
 	for {
-		got, err := unix.Pread(f.(descriptor).Fd(), c.buf[:want], off)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, err
-		case got == 0:
-			return nil, ErrTruncated
+		n, err := unix.Pread(fd, p, off)
+		if err != unix.EINTR {
+			return max(n, 0), err
 		}
-		return c.buf[:got], nil
 	}
 }
 
-// WriteAll writes p to a descriptor that blocks.
-func WriteAll(fd int, p []byte) error {
-	for len(p) > 0 {
-		n, err := unix.Write(fd, p)
-		if err == unix.EINTR {
-			continue
+// Cold is a part of a file that is to be read from the disk.
+type Cold struct {
+	File   http1.File
+	Offset int64 // bytes
+	Length int64 // bytes
+}
+
+// warmAhead is how much of a file is read at once when it was found cold.
+const warmAhead = 1 << 20
+
+// Front is what must be read before the chain can go on after ErrCold. The file is the
+// chain's: it stays open as long as the chain has it.
+func Front(q *http1.Chain) Cold {
+	f, off, n, _ := q.FileRange()
+	return Cold{File: f, Offset: off, Length: min(n, warmAhead)}
+}
+
+// Warm reads the part into the page cache. It blocks. Errors do not matter here: who
+// reads next meets them again.
+func (c Cold) Warm() {
+	buf := make([]byte, min(c.Length, copyBuffer))
+	for end := c.Offset + c.Length; c.Offset < end; {
+		n, err := pread(c.File.(descriptor).Fd(), buf[:min(int64(len(buf)), end-c.Offset)], c.Offset)
+		if err != nil || n == 0 {
+			return
 		}
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return io.ErrShortWrite
-		}
-		p = p[n:]
+		c.Offset += int64(n)
 	}
-	return nil
 }

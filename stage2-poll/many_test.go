@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/behaviour"
+	"fourways/tests/harness"
+)
+
+// 10,000 connections in one burst: each is answered, none is lost in a pipe, and the
+// runners share them evenly. Then they are idle, and cost little.
+func TestTenThousandConnections(t *testing.T) {
+	const clients, runners = 10_000, 4
+	s := harness.Start(t, "-workers", fmt.Sprint(runners), "-idle-timeout", "600")
+	s.Get(t, "/about.html")
+	before := s.Memory(t)
+	conns := make([]net.Conn, clients)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := w; i < clients; i += 8 {
+				c, err := net.DialTimeout("tcp", s.Addr, harness.Patience)
+				if err != nil {
+					t.Errorf("connection %d: %v", i, err)
+					return
+				}
+				c.SetDeadline(time.Now().Add(time.Minute))
+				conns[i] = c
+			}
+		})
+	}
+	wg.Wait()
+	require.False(t, t.Failed())
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for w := range 64 { // several at a time share the cost of a poll
+		wg.Go(func() {
+			for i := w; i < clients; i += 64 {
+				if status, err := behaviour.Exchange(conns[i], "/about.html"); err != nil || status != 200 {
+					t.Errorf("connection %d: %d %v", i, status, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i, n := range runnerLoads(t, s) {
+		require.InDelta(t, clients/runners, n, clients/runners/10, "runner %d", i)
+	}
+	if !harness.Race() {
+		require.Less(t, (s.Memory(t)-before)*1024/clients, 1024, "bytes grown for each idle connection")
+	}
+	idleServerSleeps(t, s)
+}
+
+// idleServerSleeps: however many connections are open, nothing to do means nothing done.
+func idleServerSleeps(t *testing.T, s *harness.Server) {
+	before, began := s.CPU(t), time.Now()
+	time.Sleep(2 * time.Second) // there is no event in nothing happening
+	busy := time.Duration(s.CPU(t)-before) * harness.ClockTick
+	require.Less(t, busy, time.Since(began)/20, "processor time spent on being idle")
+}
+
+func runnerLoads(t *testing.T, s *harness.Server) (loads []int) {
+	_, body := s.Get(t, "/health")
+	var health struct {
+		Runners []struct{ Connections int }
+	}
+	require.NoError(t, json.Unmarshal(body, &health))
+	for _, r := range health.Runners {
+		loads = append(loads, r.Connections)
+	}
+	return loads
+}
+
+// A client that reads a large file slowly, and one that reads another as fast as it can,
+// share the one runner with small requests, which do not have to wait for either.
+func TestSlowAndGreedyReadersDoNotHoldOthersUp(t *testing.T) {
+	const size = 1 << 30
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "small.txt"), []byte("small"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "big.txt"), nil, 0o644))
+	require.NoError(t, os.Truncate(filepath.Join(root, "big.txt"), size)) // sparse
+	s := harness.Start(t, "-workers", "1", "-root", root, "-min-rate", "0")
+	ask := func() *http.Response {
+		c := s.Dial(t)
+		fmt.Fprintf(c, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		require.NoError(t, err)
+		return resp
+	}
+	slow, greedy := ask(), ask()
+	defer slow.Body.Close()
+	done := make(chan error, 1)
+	go func() {
+		n, err := io.Copy(io.Discard, greedy.Body)
+		if err == nil && n != size {
+			err = fmt.Errorf("%d bytes of %d", n, size)
+		}
+		done <- err
+	}()
+	for served := 0; ; served++ {
+		status, body := s.Get(t, "/small.txt")
+		require.Equal(t, 200, status)
+		require.Equal(t, "small", string(body))
+		_, err := io.CopyN(io.Discard, slow.Body, 100)
+		require.NoError(t, err)
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			require.Greater(t, served, 10, "small requests served during one large download")
+			return
+		default:
+		}
+	}
+}
+
+// Descriptors come back within microseconds of being closed: a connection must never
+// get what was meant for the one that had its number before.
+func TestReusedDescriptors(t *testing.T) {
+	s := harness.Start(t, "-workers", "2")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 500 {
+				c, err := net.DialTimeout("tcp", s.Addr, harness.Patience)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.SetDeadline(time.Now().Add(harness.Patience))
+				if i%3 == 0 {
+					fmt.Fprintf(c, "GET /photo.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n") // and gone
+				} else if status, err := behaviour.Exchange(c, "/about.html"); err != nil || status != 200 {
+					t.Errorf("%d %v", status, err)
+				}
+				c.Close()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Uploads are flushed to the disk by the pool, and come back through the pipe.
+func TestUploadsGoThroughThePool(t *testing.T) {
+	root := t.TempDir()
+	s := harness.Start(t, "-workers", "1", "-root", root)
+	const clients = 50
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			c := s.Dial(t)
+			body := fmt.Sprintf(`{"client":%d}`, i)
+			fmt.Fprintf(c, "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || resp.StatusCode != 201 {
+				t.Errorf("%v %v", resp, err)
+				return
+			}
+			kept, err := os.ReadFile(filepath.Join(root, resp.Header.Get("Location")))
+			if err != nil || string(kept) != body {
+				t.Errorf("%q %v", kept, err)
+			}
+		})
+	}
+	wg.Wait()
+	files, err := os.ReadDir(filepath.Join(root, "uploads"))
+	require.NoError(t, err)
+	require.Len(t, files, clients)
+}
