@@ -136,7 +136,9 @@ func (w *worker) read(fd int, s *session.Session) {
 // write blocks until everything is written, the time is up, or a turn is over.
 func (w *worker) write(fd int, s *session.Session) {
 	switch err := w.out.Send(fd, s.Out(), writeTurn); {
-	case err == nil || sysnet.Again(err):
+	case err == nil:
+	case sysnet.Again(err):
+		s.Stalled()
 	case err == sysnet.ErrTruncated:
 		w.log.Error("Connection closed: " + err.Error())
 		s.Fail()

@@ -200,6 +200,7 @@ func (r *runner) write(c *conn) bool {
 	case err == nil && c.Out().Empty():
 		return true
 	case err == nil || sysnet.Again(err):
+		c.Stalled()
 		r.wait(c, unix.POLLOUT)
 		return false
 	case err == sysnet.ErrCold:

@@ -37,9 +37,11 @@ const (
 // Stage is what tells one stage from another outside its driver.
 type Stage struct {
 	config.Stage
-	Listen sysnet.ListenOptions        // how its listeners are made; SockBuf is set from the flags
-	Slots  func(*config.Config) int    // threads that count: one slot of statistics each
-	Waits  func(*config.Config) string // a banner line: who waits, "2 event loops"
+	Listen sysnet.ListenOptions // how its listeners are made; SockBuf is set from the flags
+	// Sockets is how many listening sockets each address gets (SO_REUSEPORT), nil for one.
+	Sockets func(*config.Config) int
+	Slots   func(*config.Config) int    // threads that count: one slot of statistics each
+	Waits   func(*config.Config) string // a banner line: who waits, "2 event loops"
 }
 
 // Driver is a stage's way of waiting.
@@ -76,7 +78,22 @@ type App struct {
 type Listener struct {
 	FD   int
 	Addr sysnet.Addr // with the port it really has
+	Set  int         // which of the several sockets of its address it is
 }
+
+// ListenersOf is the descriptors that the i-th of those who accept is to listen on: its
+// own of each address, or the one there is.
+func (a *App) ListenersOf(i int) (fds []int) {
+	for _, l := range a.Listeners {
+		if l.Set == i || l.Set == everybody {
+			fds = append(fds, l.FD)
+		}
+	}
+	return fds
+}
+
+// everybody is the Set of a socket that is its address's only one.
+const everybody = -1
 
 // Main is a stage's whole program but for its driver. It does not return.
 func Main(stage Stage, newDriver func(*App) (Driver, error)) {
@@ -164,6 +181,9 @@ func (a *App) reopen() {
 func (a *App) banner() {
 	urls := ""
 	for _, l := range a.Listeners {
+		if l.Set > 0 {
+			continue // the same address again
+		}
 		if urls != "" {
 			urls += ", "
 		}

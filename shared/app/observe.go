@@ -9,6 +9,7 @@ import (
 	"fourways/shared/accesslog"
 	"fourways/shared/http1"
 	"fourways/shared/session"
+	"fourways/shared/sysnet"
 )
 
 // observer writes what sessions report into the logs. It is used by all threads.
@@ -23,10 +24,11 @@ func (o observer) Done(x *session.Exchange) {
 		return
 	}
 	r := x.Request()
+	took := sysnet.Now() - x.Began()
 	o.access.Log(&accesslog.Entry{
 		Client:    x.Client(),
-		Time:      x.Clock().UnixNano() - int64(x.Elapsed()),
-		Duration:  int64(x.Elapsed()),
+		Time:      x.Clock().UnixNano() - int64(x.Clock().Now()-x.Began()),
+		Duration:  int64(took),
 		Status:    x.Status(),
 		Bytes:     x.Sent(),
 		Method:    r.MethodName,

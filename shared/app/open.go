@@ -129,19 +129,48 @@ func (a *App) openSite() (err error) {
 
 // listen opens the listening sockets, all or none.
 func (a *App) listen() error {
-	opt := a.stage.Listen
-	opt.SockBuf = a.Config.SockBuf
+	sockets := 1
+	if a.stage.Sockets != nil {
+		sockets = a.stage.Sockets(a.Config)
+	}
 	for _, want := range a.Config.Listen {
 		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
-		fd, actual, err := sysnet.Listen(addr, opt)
-		if errors.Is(err, sysnet.ErrInUse) {
-			return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", addr)
+		if sockets == 1 || addr.Path != "" {
+			if err := a.listenOn(&addr, everybody); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return fmt.Errorf("cannot listen on %v: %w; give another -listen", addr, err)
+		for i := range sockets {
+			if err := a.listenOn(&addr, i); err != nil {
+				return err
+			}
 		}
-		a.Listeners = append(a.Listeners, Listener{FD: fd, Addr: actual})
 	}
+	return nil
+}
+
+// listenOn opens one socket, and stores in addr the port it got.
+func (a *App) listenOn(addr *sysnet.Addr, set int) error {
+	opt := a.stage.Listen
+	opt.SockBuf = a.Config.SockBuf
+	opt.ReusePort = set > 0
+	fd, actual, err := sysnet.Listen(*addr, opt)
+	if errors.Is(err, sysnet.ErrInUse) {
+		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", addr)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot listen on %v: %w; give another -listen", addr, err)
+	}
+	if set == 0 {
+		// Only now may others join it: had it let them from the beginning, it would itself
+		// have joined whatever listens there already.
+		if err := sysnet.ShareAddress(fd); err != nil {
+			return fmt.Errorf("SO_REUSEPORT: %w; choose -accept shared", err)
+		}
+	}
+	a.Listeners = append(a.Listeners, Listener{FD: fd, Addr: actual, Set: set})
+	*addr = actual
 	return nil
 }
 

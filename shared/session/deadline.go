@@ -19,11 +19,25 @@ func (s *Session) await(w wait) {
 		s.deadline = s.since + t.Idle
 	case waitHead:
 		s.deadline = s.since + t.Head
-	case waitBody, waitWrite:
+	case waitBody:
 		s.moved = s.progress()
+		s.deadline = s.since + rateGrace
+	case waitWrite:
+		s.moved = unknown // most answers leave at once: only Stalled is worth asking the kernel
 		s.deadline = s.since + rateGrace
 	case waitWork:
 		s.deadline = clock.Never
+	}
+}
+
+// unknown is the value of moved before anybody has measured.
+const unknown = -1
+
+// Stalled says that the socket did not take all that WantWrite was about. From here on
+// it counts how fast the client takes it.
+func (s *Session) Stalled() {
+	if s.wait == waitWrite && s.moved == unknown {
+		s.moved = s.progress()
 	}
 }
 
@@ -60,7 +74,7 @@ func (s *Session) expire() bool {
 func (s *Session) fastEnough() bool {
 	now, total := s.loc.Clock.Now(), s.progress()
 	millis := int64((now - s.since) / clock.Millisecond)
-	ok := (total-s.moved)*1000 >= s.loc.Server.Timing.MinRate*millis
+	ok := s.moved == unknown || (total-s.moved)*1000 >= s.loc.Server.Timing.MinRate*millis
 	s.since, s.moved, s.deadline = now, total, now+rateGrace
 	return ok
 }

@@ -6,7 +6,8 @@
 // asks [Session.Step] what the session wants next, and does that:
 //
 //	WantRead   wait until the socket is readable, read into Recv, say Received or EOF
-//	WantWrite  write what is in Out and acknowledge it there
+//	WantWrite  write what is in Out and acknowledge it there; if the socket does not
+//	           take all of it, say Stalled, and wait until it is writable
 //	WantWake   run Work somewhere it may block, then go on
 //	WantShut   end the sending direction: shutdown(fd, SHUT_WR)
 //	WantClose  call Close, and close the socket

@@ -74,8 +74,9 @@ func (x *Exchange) Client() netip.Addr { return x.client }
 // nanoseconds.
 func (x *Exchange) RetryAfter() int64 { return x.retry }
 
-// Elapsed is the time since the request's head was complete.
-func (x *Exchange) Elapsed() clock.Time { return x.loc.Clock.Now() - x.began }
+// Began is when the request's head was complete, as exactly as the thread's clock is
+// read: once a turn.
+func (x *Exchange) Began() clock.Time { return x.began }
 
 // Status is the answer's status, 0 before Begin.
 func (x *Exchange) Status() int { return x.conn.Status() }

@@ -146,6 +146,7 @@ func (r *rig) step() {
 			return
 		case WantWrite:
 			if r.held {
+				r.s.Stalled()
 				return
 			}
 			iov, _ := r.s.Out().Bytes(make([][]byte, 0, 4))
@@ -319,6 +320,12 @@ func TestDeadlines(t *testing.T) {
 		r.s.Out().Ack(20000)
 		r.pass(5 * clock.Second)
 		require.True(t, r.over)
+	})
+	t.Run("the kernel is not asked about answers that leave at once", func(t *testing.T) {
+		r := newRig(t)
+		r.loc.Unsent = func(int) int64 { t.Error("asked"); return 0 }
+		r.send(request("a") + request("stream"))
+		require.Len(t, r.statuses(), 2)
 	})
 	t.Run("bytes that leave the kernel's buffer do", func(t *testing.T) {
 		r := newRig(t)

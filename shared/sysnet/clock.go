@@ -24,3 +24,6 @@ func ReadClock(c *clock.Clock) {
 	now := time.Now()
 	c.Set(startedAt+clock.Time(now.Sub(started)), now.UnixNano())
 }
+
+// Now is the present time on the clock that ReadClock stores.
+func Now() clock.Time { return startedAt + clock.Time(time.Since(started)) }

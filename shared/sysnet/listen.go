@@ -121,6 +121,12 @@ func tcpOptions(fd int, a Addr, opt ListenOptions) error {
 	return nil
 }
 
+// ShareAddress lets further sockets listen on the address of one that listens already
+// (SO_REUSEPORT, socket(7)).
+func ShareAddress(fd int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+}
+
 // removeStale removes a Unix socket that nobody listens on any more. A file that is
 // no socket, or one in use, stays.
 func removeStale(path string) error {

@@ -31,11 +31,12 @@ const (
 
 // server is one variant of the target. Its process, if it has one, is its own.
 type server struct {
-	variant Variant
-	addr    string // host:port
-	root    string // "" where it is not known
-	house   bool   // our policy is judged too
-	slots   chan struct{}
+	variant  Variant
+	addr     string // host:port
+	root     string // "" where it is not known
+	house    bool   // our policy is judged too
+	zeroCopy bool   // files leave straight from the page cache
+	slots    chan struct{}
 
 	cmd    *exec.Cmd // nil where only an address is known
 	output *tail

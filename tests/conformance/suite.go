@@ -39,6 +39,11 @@ type Target struct {
 	// is not run. FourWays has those of our own servers. A nil map runs Default.
 	Args map[Variant][]string
 
+	// ZeroCopy says that files leave by sendfile(2). The socket then holds the page cache's
+	// own pages, and when a file is cut off, the kernel clears the rest of its last page,
+	// in the socket too: zeros may be seen before the connection breaks.
+	ZeroCopy bool
+
 	// RFCOnly leaves out what is our policy and not the RFCs'.
 	RFCOnly bool
 }
@@ -217,6 +222,7 @@ func (s *Suite) start(v Variant) (server *server, err error) {
 		}
 	}
 	server.house = !s.target.RFCOnly
+	server.zeroCopy = s.target.ZeroCopy
 	return server, nil
 }
 
