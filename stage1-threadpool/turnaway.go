@@ -13,7 +13,7 @@ import (
 // Limits of turning away.
 const (
 	awayTime  = 2 * time.Second // that a client may take to read its 503
-	awayBytes = 64 << 10        // that it may still send meanwhile
+	awayBytes = 1 << 20         // that it may still send meanwhile
 	awayMax   = 1024            // clients at once; beyond it the longest there goes
 )
 

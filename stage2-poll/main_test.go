@@ -12,3 +12,5 @@ func TestMain(m *testing.M) { harness.Main(m, "stage2-poll") }
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
+
+func TestMany(t *testing.T) { behaviour.Many(t, 10_000, "runners", 0.1) }

@@ -20,9 +20,10 @@ func (s *Session) await(w wait) {
 	case waitHead:
 		s.deadline = s.since + t.Head
 	case waitBody:
-		s.moved = s.progress()
+		s.moved, s.credit = s.progress(), 0
 		s.deadline = s.since + rateGrace
 	case waitWrite:
+		s.credit = 0
 		s.moved = unknown // most answers leave at once: only Stalled is worth asking the kernel
 		s.deadline = s.since + rateGrace
 	case waitWork:
@@ -70,13 +71,19 @@ func (s *Session) expire() bool {
 	return false
 }
 
-// fastEnough looks at what has moved since the last look, and begins the next one.
+// fastEnough looks at what has moved since the last look, and begins the next one. What
+// moved beyond the minimum is credit for the looks to come, for a minute of silence at
+// most: a receiver with a large buffer that is full does not let anything move until it
+// has read a good part of it, and then much at once (tcp(7), the window of which is only
+// opened in steps), however steadily it reads.
 func (s *Session) fastEnough() bool {
-	now, total := s.loc.Clock.Now(), s.progress()
-	millis := int64((now - s.since) / clock.Millisecond)
-	ok := s.moved == unknown || (total-s.moved)*1000 >= s.loc.Server.Timing.MinRate*millis
+	now, total, rate := s.loc.Clock.Now(), s.progress(), s.loc.Server.Timing.MinRate
+	if s.moved != unknown {
+		s.credit += total - s.moved - rate*int64((now-s.since)/clock.Millisecond)/1000
+		s.credit = min(s.credit, rate*int64(maxSilence/clock.Second))
+	}
 	s.since, s.moved, s.deadline = now, total, now+rateGrace
-	return ok
+	return s.credit >= 0
 }
 
 // progress is how many bytes have moved in the direction that is waited for. Of an

@@ -45,13 +45,14 @@ type Timing struct {
 
 // Bounds that nobody needs to change.
 const (
-	rateGrace   = 5 * clock.Second // before and between two looks at a transfer's rate
-	lingerTime  = 2 * clock.Second // that a closed connection's client may take to read its last answer
-	lingerBytes = 1 << 20          // of what it still sends that are read and dropped meanwhile
-	lastCall    = 1 * clock.Second // after its last answer, that a client may still send a request while the server stops
-	highWater   = 64 << 10         // bytes waiting to be sent, above which no further request is looked at
-	lowWater    = 32 << 10         // bytes waiting to be sent, below which a Source is asked for more
-	keepActive  = 64               // sets of buffers a thread keeps for reuse
+	rateGrace   = 5 * clock.Second  // before and between two looks at a transfer's rate
+	maxSilence  = 60 * clock.Second // that a transfer may have earned by having been faster than it must
+	lingerTime  = 2 * clock.Second  // that a closed connection's client may take to read its last answer
+	lingerBytes = 1 << 20           // of what it still sends that are read and dropped meanwhile
+	lastCall    = 1 * clock.Second  // after its last answer, that a client may still send a request while the server stops
+	highWater   = 64 << 10          // bytes waiting to be sent, above which no further request is looked at
+	lowWater    = 32 << 10          // bytes waiting to be sent, below which a Source is asked for more
+	keepActive  = 64                // sets of buffers a thread keeps for reuse
 )
 
 // Server is what all sessions share. Its fields are set before the first session

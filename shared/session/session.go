@@ -56,6 +56,7 @@ type Session struct {
 	deadline clock.Time
 	since    clock.Time // when the wait, or the present look at a rate, began
 	moved    int64      // bytes that had moved by then; while lingering, bytes dropped
+	credit   int64      // bytes that moved beyond the minimum rate, as far as they still count
 	phase    phase
 	wait     wait
 	eof      bool // the peer has ended its sending direction

@@ -338,6 +338,18 @@ func TestDeadlines(t *testing.T) {
 			require.False(t, r.over)
 		}
 	})
+	t.Run("a reader that takes much at once may be silent for a minute", func(t *testing.T) {
+		r := newRig(t)
+		r.held = true
+		r.send(request("stream"))
+		r.s.Out().Ack(20000) // 83 seconds' worth
+		for range 13 {
+			r.pass(5 * clock.Second)
+			require.False(t, r.over)
+		}
+		r.pass(5 * clock.Second)
+		require.True(t, r.over)
+	})
 	t.Run("our own slow work is not the client's fault", func(t *testing.T) {
 		r := newRig(t)
 		n := copy(r.s.Recv(), request("work"))

@@ -2,7 +2,9 @@ package harness
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,4 +73,51 @@ func (s *Server) CPU(t testing.TB) int {
 
 func (s *Server) proc(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(s.PID), name)
+}
+
+// CountSystemCalls counts the process's system calls by name while during runs (strace
+// -c). The test is skipped where strace is not there or may not trace.
+func (s *Server) CountSystemCalls(t testing.TB, during func()) map[string]int {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector makes system calls of its own")
+	}
+	report := filepath.Join(t.TempDir(), "strace")
+	cmd := exec.Command("strace", "-c", "-f", "-o", report, "-p", strconv.Itoa(s.PID))
+	trace := newLog()
+	cmd.Stderr = trace
+	if err := cmd.Start(); err != nil {
+		t.Skipf("strace: %v", err)
+	}
+	stop := func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	}
+	defer stop()
+	attached := regexp.MustCompile(`attached|(Operation not permitted|ptrace)`)
+	if m := trace.Await(t, attached); m[1] != "" {
+		t.Skipf("strace may not trace here: %s", trace)
+	}
+	during()
+	stop()
+	return parseStrace(t, report)
+}
+
+// parseStrace reads the table that strace -c writes.
+func parseStrace(t testing.TB, path string) map[string]int {
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	calls := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		// % time, seconds, usecs/call, calls, errors where there are any, syscall
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		if n, err := strconv.Atoi(fields[3]); err == nil {
+			calls[fields[len(fields)-1]] = n
+		}
+	}
+	require.NotEmpty(t, calls)
+	return calls
 }

@@ -1,4 +1,4 @@
-package main
+package behaviour
 
 import (
 	"bufio"
@@ -15,15 +15,24 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"fourways/tests/behaviour"
 	"fourways/tests/harness"
 )
 
-// 10,000 connections in one burst: each is answered, none is lost in a pipe, and the
-// runners share them evenly. Then they are idle, and cost little.
-func TestTenThousandConnections(t *testing.T) {
-	const clients, runners = 10_000, 4
-	s := harness.Start(t, "-workers", fmt.Sprint(runners), "-idle-timeout", "600")
+// Many is what stages must do in which a thread serves many connections. It opens n of
+// them at once; each of the four workers should get its share, within spread of it, where
+// /health tells its connections under the name of workers.
+func Many(t *testing.T, n int, workers string, spread float64) {
+	t.Run("Connections", func(t *testing.T) { manyConnections(t, n, workers, spread) })
+	t.Run("SlowAndGreedyReaders", slowAndGreedyReaders)
+	t.Run("ReusedDescriptors", reusedDescriptors)
+	t.Run("Uploads", manyUploads)
+}
+
+// manyConnections: a burst of them is taken whole, each is answered, and the workers
+// share them evenly. Then they are idle, and cost little.
+func manyConnections(t *testing.T, clients int, name string, spread float64) {
+	const workers = 4
+	s := harness.Start(t, "-workers", fmt.Sprint(workers), "-idle-timeout", "600")
 	s.Get(t, "/about.html")
 	before := s.Memory(t)
 	conns := make([]net.Conn, clients)
@@ -51,15 +60,16 @@ func TestTenThousandConnections(t *testing.T) {
 	for w := range 64 { // several at a time share the cost of a poll
 		wg.Go(func() {
 			for i := w; i < clients; i += 64 {
-				if status, err := behaviour.Exchange(conns[i], "/about.html"); err != nil || status != 200 {
+				if status, err := Exchange(conns[i], "/about.html"); err != nil || status != 200 {
 					t.Errorf("connection %d: %d %v", i, status, err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	for i, n := range runnerLoads(t, s) {
-		require.InDelta(t, clients/runners, n, clients/runners/10, "runner %d", i)
+	share := float64(clients / workers)
+	for i, n := range loads(t, s, name) {
+		require.InDelta(t, share, n, share*spread, "%s %d", name, i)
 	}
 	if !harness.Race() {
 		require.Less(t, (s.Memory(t)-before)*1024/clients, 1024, "bytes grown for each idle connection")
@@ -75,21 +85,23 @@ func idleServerSleeps(t *testing.T, s *harness.Server) {
 	require.Less(t, busy, time.Since(began)/20, "processor time spent on being idle")
 }
 
-func runnerLoads(t *testing.T, s *harness.Server) (loads []int) {
+// loads is how many connections each worker has, by /health.
+func loads(t *testing.T, s *harness.Server, name string) (list []int) {
 	_, body := s.Get(t, "/health")
-	var health struct {
-		Runners []struct{ Connections int }
+	var all map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(body, &all))
+	var workers []struct{ Connections int }
+	require.NoError(t, json.Unmarshal(all[name], &workers))
+	require.NotEmpty(t, workers)
+	for _, w := range workers {
+		list = append(list, w.Connections)
 	}
-	require.NoError(t, json.Unmarshal(body, &health))
-	for _, r := range health.Runners {
-		loads = append(loads, r.Connections)
-	}
-	return loads
+	return list
 }
 
-// A client that reads a large file slowly, and one that reads another as fast as it can,
-// share the one runner with small requests, which do not have to wait for either.
-func TestSlowAndGreedyReadersDoNotHoldOthersUp(t *testing.T) {
+// slowAndGreedyReaders: a client that reads a large file slowly, and one that reads another as fast as it can,
+// share the one thread with small requests, which do not have to wait for either.
+func slowAndGreedyReaders(t *testing.T) {
 	const size = 1 << 30
 	root := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(root, "small.txt"), []byte("small"), 0o644))
@@ -129,9 +141,9 @@ func TestSlowAndGreedyReadersDoNotHoldOthersUp(t *testing.T) {
 	}
 }
 
-// Descriptors come back within microseconds of being closed: a connection must never
+// reusedDescriptors: numbers come back within microseconds of being closed: a connection must never
 // get what was meant for the one that had its number before.
-func TestReusedDescriptors(t *testing.T) {
+func reusedDescriptors(t *testing.T) {
 	s := harness.Start(t, "-workers", "2")
 	var wg sync.WaitGroup
 	for range 4 {
@@ -145,7 +157,7 @@ func TestReusedDescriptors(t *testing.T) {
 				c.SetDeadline(time.Now().Add(harness.Patience))
 				if i%3 == 0 {
 					fmt.Fprintf(c, "GET /photo.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n") // and gone
-				} else if status, err := behaviour.Exchange(c, "/about.html"); err != nil || status != 200 {
+				} else if status, err := Exchange(c, "/about.html"); err != nil || status != 200 {
 					t.Errorf("%d %v", status, err)
 				}
 				c.Close()
@@ -155,8 +167,8 @@ func TestReusedDescriptors(t *testing.T) {
 	wg.Wait()
 }
 
-// Uploads are flushed to the disk by the pool, and come back through the pipe.
-func TestUploadsGoThroughThePool(t *testing.T) {
+// manyUploads: what the disk makes wait runs beside the thread, and comes back to it.
+func manyUploads(t *testing.T) {
 	root := t.TempDir()
 	s := harness.Start(t, "-workers", "1", "-root", root)
 	const clients = 50

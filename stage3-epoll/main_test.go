@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/behaviour"
+	"fourways/tests/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m, "stage3-epoll") }
+
+func TestConformance(t *testing.T) { behaviour.Conformance(t) }
+
+func TestBehaviour(t *testing.T) { behaviour.All(t) }
+
+// The kernel deals connections to the loops' own sockets by a hash, so the shares differ.
+func TestMany(t *testing.T) { behaviour.Many(t, 15_000, "loops", 0.2) }
+
+func TestLoopsMayShareOneSocket(t *testing.T) {
+	s := harness.Start(t, "-accept", "shared", "-workers", "3")
+	for range 200 {
+		status, _ := s.Get(t, "/")
+		require.Equal(t, 200, status)
+	}
+	code, _, stderr := harness.Run(t, "-accept", "everybody")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "reuseport or shared")
+}
+
+// A small request costs a read and a write; a connection of its own, an accept and a
+// close besides. All else is paid for once for many.
+func TestSystemCalls(t *testing.T) {
+	const requests = 2000
+	keepAlive, fresh := []string{}, []string{"-disable-keepalive"}
+	for _, tt := range []struct {
+		name  string
+		flags []string
+		want  map[string]float64
+	}{
+		{"kept alive", keepAlive, map[string]float64{"read": 1, "sendto": 1, "epoll_ctl": 0, "accept4": 0, "close": 0}},
+		{"a new connection each", fresh, map[string]float64{"read": 1, "sendto": 1, "epoll_ctl": 0, "accept4": 1, "close": 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := harness.Start(t, "-workers", "1", "-max-requests", "0")
+			s.Get(t, "/about.html")
+			calls := s.CountSystemCalls(t, func() {
+				hey := append([]string{"tool", "hey", "-n", fmt.Sprint(requests), "-c", "20"}, tt.flags...)
+				out, err := exec.Command("go", append(hey, s.URL("/about.html"))...).CombinedOutput()
+				require.NoError(t, err)
+				require.Contains(t, string(out), fmt.Sprintf("[200]\t%d responses", requests))
+			})
+			for call, each := range tt.want {
+				require.InDelta(t, each, float64(calls[call])/requests, 0.15, "%s a request: %v", call, calls)
+			}
+		})
+	}
+}
