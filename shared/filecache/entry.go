@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,10 +15,12 @@ import (
 // ErrFolder: the path names a folder.
 var ErrFolder = errors.New("the path names a folder")
 
-// Entry is one state of a file.
+// Entry is one state of a file, as it is or in a content coding.
 type Entry struct {
-	Body []byte // the whole contents; nil for a file that is sent from its descriptor
-	Size int64  // bytes
+	Body   []byte // the whole contents; nil for a file that is sent from its descriptor
+	Size   int64  // bytes
+	Coding Coding // of the contents
+	Varies bool   // the file is there in more than one coding, or may be
 
 	ETag         []byte // strong, with its quotation marks (RFC 9110 section 8.8.3)
 	Modified     int64  // seconds since 1970
@@ -28,18 +31,24 @@ type Entry struct {
 	Fields     []byte // further field lines of an answer that carries the file or some of it
 	Validators []byte // field lines that belong to a 304 as well
 
-	path  string
-	stat  sysnet.Stat
-	young bool // loaded so soon after its last change that a further one may not show
-	fd    int  // -1 where there is a body
-	refs  atomic.Int32
+	path   string
+	stat   sysnet.Stat
+	beside [codings]sysnet.Stat // the neighbours, zero where there is none
+	young  bool                 // loaded so soon after its last change that a further one may not show
+	fd     int                  // -1 where there is a body
+	refs   atomic.Int32
+	offers atomic.Uint32 // a bit for each coding; they go out, but not on again
+	making sync.Mutex    // held while a variant is read or made
 
 	// Of the cache, under its lock.
 	checked    clock.Time // when it was last found unchanged
 	prev, next *Entry
+	variants   [codings]*Entry // those that are kept
+	of         *Entry          // of a variant that is kept: its file's entry
 }
 
-// Path is the file's path, relative to the root.
+// Path is the file's path, relative to the root. A variant has its file's: a neighbour's
+// own name is nobody's business.
 func (e *Entry) Path() string { return e.path }
 
 // Fd is the file's descriptor, -1 where there is a body.
@@ -97,9 +106,8 @@ func (c *Cache) open(path string) (*Entry, error) {
 	}
 	now := time.Now()
 	e := &Entry{
-		Size: st.Size, ETag: appendETag(nil, st), Modified: floorSeconds(st.ModTime),
-		path: path, stat: st, fd: fd,
-		young: now.UnixNano()-st.ChangeTime < int64(settled),
+		Size: st.Size, ETag: appendETag(nil, st, ""), Modified: floorSeconds(st.ModTime),
+		path: path, stat: st, fd: fd, young: unsettled(st, now),
 	}
 	if e.Modified <= now.Unix() {
 		e.LastModified = clock.AppendDate(nil, e.Modified)
@@ -129,11 +137,12 @@ func (e *Entry) readBody() (steady bool, err error) {
 	return true, nil
 }
 
-// appendETag makes a strong validator of what changes with every change.
-func appendETag(b []byte, st sysnet.Stat) []byte {
+// appendETag makes a strong validator of what changes with every change. form tells the
+// forms of a file apart.
+func appendETag(b []byte, st sysnet.Stat, form string) []byte {
 	b = strconv.AppendInt(append(b, '"'), st.Size, 16)
 	b = strconv.AppendInt(append(b, '-'), st.ModTime, 16)
-	return append(b, '"')
+	return append(append(b, form...), '"')
 }
 
 func floorSeconds(nano int64) int64 {

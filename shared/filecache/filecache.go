@@ -9,13 +9,18 @@
 // descriptor, as whoever asked for it began to receive it. That there is no such file
 // is not remembered: a file that appears is there at once.
 //
+// A file may be there in content codings as well: compressed beforehand, in a neighbour
+// file, or here, once. See coding.go.
+//
 // Who owns what: a [Cache] is safe for concurrent use. The [Entry] that Lookup or
 // Load returns carries a reference that its receiver must [Entry.Release], or pass
 // on; the Entry lives until the last one is given back, whether or not the cache has
-// let go of it meanwhile. But for its count it never changes after it was made.
+// let go of it meanwhile. But for its count, and for codings it offers no more, it never
+// changes after it was made.
 //
-// What must not be done: Load reads from the disk and must not run on an event loop.
-// Lookup may, as its one stat(2) a second asks for a file that was just in use.
+// What must not be done: Load and LoadVariant read from the disk, or compress, and must
+// not run on an event loop. Lookup may, as its few calls of stat(2) a second ask for a
+// file that was just in use and for its neighbours.
 package filecache
 
 import (
@@ -36,6 +41,10 @@ const (
 	// entryCost is what an Entry takes beside its body, in bytes: itself, its texts, its
 	// place in the table.
 	entryCost = 1 << 10
+	minGzip   = 1 << 10 // bytes of the smallest file that is compressed: a smaller one is a packet either way
+	// usualPath is the length of a neighbour's path up to which it is looked at without
+	// allocating, in bytes.
+	usualPath = 256
 )
 
 // Options is how much is kept.
@@ -43,8 +52,11 @@ type Options struct {
 	Bytes int64 // of memory for bodies and what belongs to them
 	Item  int64 // bytes of the largest body kept in memory
 	Open  int   // descriptors kept open
-	// Describe fills in Type, Fields and Validators of an Entry that was just loaded.
-	// May be nil.
+	// Compress reports whether a file of that path is of a kind that gets smaller by
+	// compressing. Nil for none.
+	Compress func(path string) bool
+	// Describe fills in Type, Fields and Validators of an Entry that was just loaded, be
+	// it a file or a variant. May be nil.
 	Describe func(e *Entry)
 }
 
@@ -69,11 +81,12 @@ func New(root *sysnet.Root, opt Options) *Cache {
 	return c
 }
 
-// Stats is the cache's state. Hits and Misses count lookups.
+// Stats is the cache's state. Hits and Misses count lookups of files; those of their
+// variants come on top and are not counted.
 type Stats struct {
 	Bytes        int64 // that kept bodies take
-	Items        int
-	Open         int // descriptors kept
+	Items        int   // files and variants
+	Open         int   // descriptors kept
 	Hits, Misses uint64
 }
 
@@ -89,11 +102,11 @@ func (s Stats) HitRate() float64 {
 func (c *Cache) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Stats{Bytes: c.bytes, Items: len(c.entries), Open: c.files.n, Hits: c.hits, Misses: c.misses}
+	return Stats{Bytes: c.bytes, Items: c.bodies.n + c.files.n, Open: c.files.n, Hits: c.hits, Misses: c.misses}
 }
 
 // Lookup returns the file if it is kept and still the same. path is relative to the
-// root. It allocates nothing.
+// root. A hit allocates nothing.
 func (c *Cache) Lookup(path []byte, now clock.Time) (*Entry, bool) {
 	c.mu.Lock()
 	e := c.entries[string(path)]
@@ -116,10 +129,10 @@ func (c *Cache) Lookup(path []byte, now clock.Time) (*Entry, bool) {
 	return c.recheck(e, path)
 }
 
-// recheck looks whether the file is still as it was loaded.
+// recheck looks whether the file is still as it was loaded, and what lies beside it.
 func (c *Cache) recheck(e *Entry, path []byte) (*Entry, bool) {
 	var st sysnet.Stat
-	same := !e.young && c.root.Look(path, &st) == nil && st == e.stat
+	same := !e.young && c.root.Look(path, &st) == nil && st == e.stat && c.besideUnchanged(path, e)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if same {
@@ -147,28 +160,44 @@ func (c *Cache) Load(path string, now clock.Time) (*Entry, error) {
 		return nil, err
 	}
 	e.checked = now
-	if c.opt.Describe != nil {
-		c.opt.Describe(e)
-	}
+	c.survey(e)
+	c.describe(e)
 	if steady {
 		c.keep(e)
 	}
 	return e, nil
 }
 
-// keep takes an entry in, in place of what was kept under its path, and lets the least
-// recently used ones go.
+func (c *Cache) describe(e *Entry) {
+	if c.opt.Describe != nil {
+		c.opt.Describe(e)
+	}
+}
+
+// keep takes a file's entry in, in place of what was kept under its path.
 func (c *Cache) keep(e *Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.entries[e.path]; old != nil {
 		c.remove(old)
 	}
-	if e.Body != nil && e.cost() > c.opt.Bytes || e.Body == nil && c.opt.Open < 1 {
-		return
+	if c.fits(e) {
+		c.entries[e.path] = e
+		c.admit(e)
 	}
+}
+
+// fits reports whether there would be room for an entry in an empty cache.
+func (c *Cache) fits(e *Entry) bool {
+	if e.Body == nil {
+		return c.opt.Open >= 1
+	}
+	return e.cost() <= c.opt.Bytes
+}
+
+// admit makes an entry the one used last, and lets the least recently used ones go.
+func (c *Cache) admit(e *Entry) {
 	e.Retain()
-	c.entries[e.path] = e
 	c.ring(e).push(e)
 	if e.Body != nil {
 		c.bytes += e.cost()
@@ -181,9 +210,18 @@ func (c *Cache) keep(e *Entry) {
 	}
 }
 
-// remove lets an entry go.
+// remove lets an entry go, and with a file's its variants.
 func (c *Cache) remove(e *Entry) {
-	delete(c.entries, e.path)
+	if e.of != nil {
+		e.of.variants[e.Coding], e.of = nil, nil
+	} else {
+		delete(c.entries, e.path)
+	}
+	for _, v := range e.variants {
+		if v != nil {
+			c.remove(v)
+		}
+	}
 	c.ring(e).cut(e)
 	if e.Body != nil {
 		c.bytes -= e.cost()

@@ -60,9 +60,10 @@ func wantsRange(r *http1.Request, e *filecache.Entry, now int64) bool {
 		return ok && !weak && len(rest) == 0 && bytes.Equal(tag, e.ETag)
 	}
 	// A date is as strong as a tag only where the file cannot have changed twice within
-	// its second (RFC 9110 section 8.8.2.2).
+	// its second (RFC 9110 section 8.8.2.2), and where no other form of it has the same
+	// date (section 8.8.1).
 	since, ok := clock.ParseDate(value, now)
-	return ok && since == e.Modified && e.Modified < now
+	return ok && !e.Varies && since == e.Modified && e.Modified < now
 }
 
 // dateOf is the field's date. A field that is no date, or there twice, counts as not

@@ -44,11 +44,7 @@ var typeOf = map[string]string{
 // describe says once for all answers what a file is: a page under its own type, and,
 // unless files are to be shown, anything else as a download (RFC 6266).
 func (s *Site) describe(e *filecache.Entry) {
-	ext := string(bytes.ToLower(guard.Extension([]byte(e.Path()))))
-	kind, known := typeOf[ext]
-	if !known {
-		kind = anyType
-	}
+	kind := kindOf(e.Path())
 	var b []byte
 	switch {
 	case kind == htmlType:
@@ -59,6 +55,9 @@ func (s *Site) describe(e *filecache.Entry) {
 		b = append(b, "\r\n"...)
 	}
 	e.Type = []byte(kind)
+	if e.Coding != filecache.Identity {
+		b = append(b, "Content-Encoding: "+e.Coding.String()+"\r\n"...)
+	}
 	e.Fields = append(b, "Accept-Ranges: bytes\r\n"...)
 
 	v := append(append([]byte("ETag: "), e.ETag...), "\r\n"...)
@@ -68,7 +67,18 @@ func (s *Site) describe(e *filecache.Entry) {
 	if s.cfg.CacheControl != "" {
 		v = append(v, "Cache-Control: "+s.cfg.CacheControl+"\r\n"...)
 	}
+	if e.Varies {
+		v = append(v, varyCoding...)
+	}
 	e.Validators = v
+}
+
+// kindOf is a file's own type, by its extension.
+func kindOf(path string) string {
+	if kind, ok := typeOf[string(bytes.ToLower(guard.Extension([]byte(path))))]; ok {
+		return kind
+	}
+	return anyType
 }
 
 // appendDisposition names a download. The name is a quoted string; one that is not

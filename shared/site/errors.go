@@ -17,22 +17,22 @@ var movedPage = []byte("<!doctype html><title>Moved</title><p>This folder's name
 func (s *Site) Refuse(x *session.Exchange, f http1.Fault) {
 	switch f.Status {
 	case 405:
-		s.refuse(x, f.Status, "Allow", allowed(x.Path())) // RFC 9110 section 15.5.6
+		s.refuse(x, f.Status, "Allow: "+allowed(x.Path())+"\r\n") // RFC 9110 section 15.5.6
 	case 429:
-		s.refuse(x, f.Status, "Retry-After", strconv.FormatInt(wholeSeconds(x.RetryAfter()), 10))
+		s.refuse(x, f.Status, "Retry-After: "+strconv.FormatInt(wholeSeconds(x.RetryAfter()), 10)+"\r\n")
 	case 503:
-		s.refuse(x, f.Status, "Retry-After", retryAfter)
+		s.refuse(x, f.Status, "Retry-After: "+retryAfter+"\r\n")
 	default:
-		s.refuse(x, f.Status, "", "")
+		s.refuse(x, f.Status, "")
 	}
 }
 
 // wholeSeconds rounds nanoseconds up, to one second at least (RFC 9110 section 10.2.3).
 func wholeSeconds(nano int64) int64 { return max((nano+1e9-1)/1e9, 1) }
 
-// refuse answers with an error and one further field, if it has a name. The body is a
-// page, or an object where the client prefers JSON.
-func (s *Site) refuse(x *session.Exchange, status int, field, value string) {
+// refuse answers with an error. lines are further field lines, each with its CR LF. The
+// body is a page, or an object where the client prefers JSON.
+func (s *Site) refuse(x *session.Exchange, status int, lines string) {
 	var scratch [1 << 10]byte
 	kind, body := htmlType, s.pages[status]
 	switch {
@@ -44,9 +44,7 @@ func (s *Site) refuse(x *session.Exchange, status int, field, value string) {
 	h := s.begin(x, status, int64(len(body)))
 	h.Field("Content-Type", kind)
 	h.Raw([]byte(noSniff))
-	if field != "" {
-		h.Field(field, value)
-	}
+	h.Raw([]byte(lines))
 	h.End()
 	x.Write(body)
 	x.Finish()

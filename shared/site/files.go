@@ -39,7 +39,7 @@ func (s *Site) file(x *session.Exchange) {
 	}
 	now := x.Clock().Now()
 	if e, ok := s.cache.Lookup(name, now); ok {
-		s.send(x, e)
+		s.negotiate(x, e)
 		return
 	}
 	s.fetch(x, string(name), now)
@@ -49,8 +49,9 @@ func (s *Site) file(x *session.Exchange) {
 func (s *Site) fetch(x *session.Exchange, name string, now clock.Time) {
 	var e *filecache.Entry
 	var err error
+	a := acceptanceOf(x.Request())
 	x.Park(func() {
-		e, err = s.cache.Load(name, now)
+		e, err = s.load(name, a, now)
 	}, func() {
 		switch {
 		case err == nil:
@@ -130,6 +131,10 @@ func (s *Site) send(x *session.Exchange, e *filecache.Entry) {
 		s.unsatisfiable(x, e)
 	case n == 1:
 		s.part(x, e, spans[0])
+	case e.Coding != filecache.Identity:
+		// Content-Encoding on a multipart answer would be read as the coding of the whole
+		// of it, delimiters and all, by some and of what is inside by others.
+		s.whole(x, e)
 	default:
 		s.parts(x, e, spans[:n])
 	}

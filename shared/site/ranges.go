@@ -155,6 +155,11 @@ func appendContentRange(b []byte, sp span, size int64) []byte {
 // unsatisfiable answers that the file has none of the ranges, and how long it is. It
 // does so here because here the length is known.
 func (s *Site) unsatisfiable(x *session.Exchange, e *filecache.Entry) {
-	s.refuse(x, 416, "Content-Range", "bytes */"+strconv.FormatInt(e.Size, 10))
+	x.Report(http1.Fault{Status: 416, Reason: http1.UnsatisfiableRange})
+	lines := "Content-Range: bytes */" + strconv.FormatInt(e.Size, 10) + "\r\n"
+	if e.Varies {
+		lines += varyCoding
+	}
+	s.refuse(x, 416, lines)
 	e.Release()
 }

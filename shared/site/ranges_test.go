@@ -13,6 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"fourways/shared/http1"
+	"fourways/shared/session"
 )
 
 func TestRanges(t *testing.T) {
@@ -88,6 +91,23 @@ func TestRanges(t *testing.T) {
 		require.Equal(t, 200, r.ask("GET /empty.txt HTTP/1.1\nRange: bytes=-1").StatusCode)
 	})
 }
+
+// An unsatisfiable range is answered here and not by Refuse, and counts all the same.
+func TestUnsatisfiableRangesAreReported(t *testing.T) {
+	r := newRig(t, nil)
+	told := &listener{}
+	r.loc.Server.Observer = told
+	require.Equal(t, 416, r.ask("GET /small.txt HTTP/1.1\nRange: bytes=100-").StatusCode)
+	require.Equal(t, []http1.Fault{{Status: 416, Reason: http1.UnsatisfiableRange}}, told.faults)
+}
+
+// listener remembers what was refused.
+type listener struct {
+	silent
+	faults []http1.Fault
+}
+
+func (l *listener) Refused(_ *session.Exchange, f http1.Fault) { l.faults = append(l.faults, f) }
 
 func TestRangesOfALargeFile(t *testing.T) {
 	r := newRig(t, nil)

@@ -2,9 +2,9 @@
 // and ranges, uploads, the health report, and errors.
 //
 // A [Site] is a session.Handler. The files of this package stand in the order of a
-// request's way: site.go finds the route, files.go the file, conditional.go whether it
-// is wanted, ranges.go which parts of it; upload.go takes uploads in; errors.go answers
-// all that goes wrong.
+// request's way: site.go finds the route, files.go the file, coding.go in which form
+// it is sent, conditional.go whether it is wanted, ranges.go which parts of it; upload.go
+// takes uploads in; errors.go answers all that goes wrong.
 //
 // Who owns what: a Site is shared by all threads that serve and does not change. A
 // file's entry belongs to the cache; every path through files.go gives its reference
@@ -47,7 +47,7 @@ const (
 // Config is what a Site serves, and how. It must not change afterwards.
 type Config struct {
 	Root         *sysnet.Root
-	Cache        filecache.Options // its Describe is the site's own
+	Cache        filecache.Options // its Compress and Describe are the site's own
 	Types        []string          // extensions that are served, in lower case, without the dot
 	Chunked      bool              // files leave in chunks, to HTTP/1.1 clients
 	Inline       bool              // files leave under their own type, not as downloads
@@ -82,7 +82,7 @@ func New(cfg Config) (*Site, error) {
 	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), pages: make(map[int][]byte), boundary: randomHex(16)}
 	s.index = s.types.Check([]byte("/" + indexName)).OK()
 	opt := cfg.Cache
-	opt.Describe = s.describe
+	opt.Compress, opt.Describe = compresses, s.describe
 	s.cache = filecache.New(cfg.Root, opt)
 	s.create = s.createTemporary
 	if cfg.CORS != "" {

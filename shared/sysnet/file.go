@@ -203,8 +203,8 @@ func classify(err error) error {
 	if err == nil {
 		return nil
 	}
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
+	errno, plain := err.(unix.Errno) // nearly always, and without the allocation of errors.As
+	if !plain && !errors.As(err, &errno) {
 		// os.Root's own verdict has no value to compare with. Its other errors are system
 		// calls', and that it was closed.
 		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) && !errors.Is(err, fs.ErrClosed) {

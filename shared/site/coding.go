@@ -1,0 +1,106 @@
+package site
+
+import (
+	"bytes"
+	"strings"
+
+	"fourways/shared/clock"
+	"fourways/shared/filecache"
+	"fourways/shared/http1"
+	"fourways/shared/session"
+)
+
+// Content codings (RFC 9110 sections 8.4 and 12.5.3). Which form of a file is sent is
+// decided before anything else: conditions, ranges, and lengths are about that form and
+// its tag. That another request may get another form is said by Vary on every answer,
+// 304 and 416 as well (section 12.5.5), be it to a client that has no choice.
+
+const varyCoding = "Vary: Accept-Encoding\r\n"
+
+// byPreference is the order of forms that a client likes equally well: smallest first.
+var byPreference = [...]filecache.Coding{filecache.Brotli, filecache.Zstd, filecache.Gzip, filecache.Identity}
+
+// acceptance is what a client says of each form, in thousandths; 0 for what it does not
+// want or does not name.
+type acceptance [len(byPreference)]int
+
+// acceptanceOf reads Accept-Encoding, over all its lines. "*" stands for whatever is not
+// named; an item whose weight makes no sense is as one that is refused. Without the
+// field a client takes any coding, and a server that knows no more sends none.
+func acceptanceOf(r *http1.Request) (a acceptance) {
+	var named [len(a)]bool
+	others := 0
+	for i := range r.Fields {
+		if r.Fields[i].ID != http1.AcceptEncoding {
+			continue
+		}
+		for item := range http1.ListItems(r.Fields[i].Value) {
+			name, params, _ := bytes.Cut(item, []byte(";"))
+			name = http1.TrimOWS(name)
+			if c, ok := codingOf(name); ok {
+				a[c], named[c] = weight(params), true
+			} else if string(name) == "*" {
+				others = weight(params)
+			}
+		}
+	}
+	for c := range a {
+		if !named[c] {
+			a[c] = others
+		}
+	}
+	return a
+}
+
+// codingOf knows a coding by its name, in any case. x-gzip is an older name of gzip (RFC
+// 9110 section 8.4.1.3).
+func codingOf(name []byte) (filecache.Coding, bool) {
+	for _, c := range byPreference {
+		if http1.EqualFold(name, c.String()) {
+			return c, true
+		}
+	}
+	return filecache.Gzip, http1.EqualFold(name, "x-gzip")
+}
+
+// best is the form that the client likes best of those there are. A client that does not
+// name identity takes it where there is nothing else. One that refuses it gets it all the
+// same then: a server may answer so, and 406 would help nobody (RFC 9110 section 12.5.3).
+func (a *acceptance) best(e *filecache.Entry) filecache.Coding {
+	best, most := filecache.Identity, 0
+	for _, c := range byPreference {
+		if a[c] > most && e.Offers(c) {
+			best, most = c, a[c]
+		}
+	}
+	return best
+}
+
+// negotiate answers with the form of a file that the client likes best. The entry's
+// reference passes to it.
+func (s *Site) negotiate(x *session.Exchange, e *filecache.Entry) {
+	a := acceptanceOf(x.Request())
+	coding := a.best(e)
+	if v, ok := s.cache.LookupVariant(e, coding); ok {
+		s.send(x, v)
+		return
+	}
+	s.code(x, e, coding)
+}
+
+// code answers with a form that is not in the cache, once it is read or made.
+func (s *Site) code(x *session.Exchange, e *filecache.Entry, coding filecache.Coding) {
+	x.Park(func() { e = s.cache.LoadVariant(e, coding) }, func() { s.send(x, e) })
+}
+
+// load reads a file, and the form of it that the client likes best.
+func (s *Site) load(name string, a acceptance, now clock.Time) (*filecache.Entry, error) {
+	e, err := s.cache.Load(name, now)
+	if err != nil {
+		return nil, err
+	}
+	return s.cache.LoadVariant(e, a.best(e)), nil
+}
+
+// compresses reports whether a file's type is one that gets smaller.
+func compresses(path string) bool { return strings.HasPrefix(kindOf(path), "text/") }
