@@ -23,6 +23,8 @@ import (
 func TestExactlyTheOverflowIsRefused(t *testing.T) {
 	const threads, queue, clients = 10, 50, 200
 	s := harness.Start(t, "-workers", fmt.Sprint(threads), "-queue", fmt.Sprint(queue), "-log-level", "debug")
+	s.Get(t, "/about.html")
+	descriptors := s.Descriptors(t)
 	var conns []net.Conn
 	for range clients {
 		c := s.Dial(t)
@@ -47,10 +49,14 @@ func TestExactlyTheOverflowIsRefused(t *testing.T) {
 	}
 	wg.Wait()
 	require.Equal(t, queue, s.Log.Count("Connection dequeued"))
-	_, body := s.Get(t, "/health")
-	require.Contains(t, string(body), fmt.Sprintf(`"dropped":%d`, clients-threads-queue))
-	require.Contains(t, string(body), `"queue":{"length":0,"limit":50}`)
-	require.Contains(t, string(body), `"threads":{"busy":1,"total":10}`)
+	harness.Eventually(t, "/health tells it as it was, and nothing is left over", func() bool {
+		_, body := s.Get(t, "/health")
+		return strings.Contains(string(body), fmt.Sprintf(`"dropped":%d`, clients-threads-queue)) &&
+			strings.Contains(string(body), `"active":1,`) &&
+			strings.Contains(string(body), `"queue":{"length":0,"limit":50}`) &&
+			strings.Contains(string(body), `"threads":{"busy":1,"total":10}`)
+	})
+	harness.Eventually(t, "all descriptors are closed", func() bool { return s.Descriptors(t) <= descriptors })
 }
 
 // 25 downloads at once with 10 threads: all finish, and 15 had to wait.

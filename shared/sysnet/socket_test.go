@@ -229,25 +229,43 @@ func TestOutOfDescriptorsOneIsRefusedAndTheRestWait(t *testing.T) {
 	defer unix.Close(lfd)
 	a := NewAcceptor(lfd, true)
 	defer a.Close()
-	first, err := net.Dial("tcp", addr.IP.String())
-	require.NoError(t, err)
-	defer first.Close()
-	second, err := net.Dial("tcp", addr.IP.String())
-	require.NoError(t, err)
-	defer second.Close()
+	var clients [2]net.Conn
+	for i := range clients {
+		clients[i], err = net.Dial("tcp", addr.IP.String())
+		require.NoError(t, err)
+		defer clients[i].Close()
+		clients[i].SetDeadline(time.Now().Add(5 * time.Second))
+	}
+	release := useUpDescriptors(t)
+	_, _, err = a.Accept()
+	release()
+	require.ErrorIs(t, err, ErrExhausted)
+	_, err = clients[0].Read(make([]byte, 1))
+	require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "the first one hears at once")
+	require.GreaterOrEqual(t, a.spare, 0, "the spare is back")
+	unix.Close(await(t, a))
+}
 
+// useUpDescriptors leaves this process none to open, until release is called.
+func useUpDescriptors(t *testing.T) (release func()) {
 	var old unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
-	used, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}))
-	_, _, err = a.Accept()
-	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
-	require.ErrorIs(t, err, ErrExhausted, "%d in use", len(used))
-
-	// With the limit at 3 not even the spare's number can be had: nobody was refused, and
-	// both are still there.
-	for range 2 {
-		unix.Close(await(t, a))
+	low := old
+	low.Cur = 200
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	var taken []int
+	for {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			require.Equal(t, unix.EMFILE, err)
+			break
+		}
+		taken = append(taken, fd)
+	}
+	return func() {
+		for _, fd := range taken {
+			unix.Close(fd)
+		}
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
 	}
 }

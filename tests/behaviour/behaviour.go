@@ -8,6 +8,7 @@ package behaviour
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,11 @@ func All(t *testing.T) {
 		{"Signals", Signals},
 		{"StopUnderLoad", StopUnderLoad},
 		{"StopCutsWhatIsLeft", StopCutsWhatIsLeft},
+		{"StopEndsIdleConnections", StopEndsIdleConnections},
+		{"StopAnswersTheBacklog", StopAnswersTheBacklog},
+		{"PausedReader", PausedReader},
+		{"RefusalWhileSending", RefusalWhileSending},
+		{"Interruptions", Interruptions},
 		{"Slowloris", Slowloris},
 		{"RudeClientsLeakNothing", RudeClientsLeakNothing},
 		{"OutOfDescriptors", OutOfDescriptors},
@@ -300,6 +306,110 @@ func StopCutsWhatIsLeft(t *testing.T) {
 	require.Zero(t, s.Wait(t))
 	_, err := io.ReadAll(c)
 	require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "the connection ended with the server")
+}
+
+// StopEndsIdleConnections: a client that has nothing to ask does not hold the stop up.
+func StopEndsIdleConnections(t *testing.T) {
+	s := harness.Start(t, "-drain-timeout", "600", "-idle-timeout", "600")
+	c := s.Dial(t)
+	status, err := Exchange(c, "/")
+	require.NoError(t, err)
+	require.Equal(t, 200, status)
+	s.Signal(t, syscall.SIGTERM)
+	require.Zero(t, s.Wait(t))
+}
+
+// StopAnswersTheBacklog: connections that the kernel has taken and the server has not
+// seen yet when it is told to stop are served too.
+func StopAnswersTheBacklog(t *testing.T) {
+	s := harness.Start(t)
+	s.Get(t, "/")
+	s.Signal(t, syscall.SIGSTOP)
+	var conns []net.Conn
+	for range 8 {
+		c := s.Dial(t)
+		fmt.Fprintf(c, "GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		conns = append(conns, c)
+	}
+	s.Signal(t, syscall.SIGTERM)
+	s.Signal(t, syscall.SIGCONT)
+	for i, c := range conns {
+		answer, err := io.ReadAll(c)
+		require.NoError(t, err, "connection %d", i)
+		require.True(t, strings.HasPrefix(string(answer), "HTTP/1.1 200 "), "connection %d: %.40q", i, answer)
+	}
+	require.Zero(t, s.Wait(t))
+}
+
+// PausedReader: a client that stops reading in mid-answer, for longer than any single
+// write waits, gets every byte in the end.
+func PausedReader(t *testing.T) {
+	content := make([]byte, 8<<20)
+	for i := range content {
+		content[i] = byte(i ^ i>>8 ^ i>>16)
+	}
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "big.txt"), content, 0o644))
+	s := harness.Start(t, "-root", root, "-sock-buf", "16384")
+	c := s.Dial(t)
+	fmt.Fprintf(c, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	r := bufio.NewReader(c)
+	resp, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	var got []byte
+	for range 3 {
+		time.Sleep(1200 * time.Millisecond) // nothing happens: that is the test
+		part := make([]byte, 100_000)
+		n, err := io.ReadFull(resp.Body, part)
+		require.NoError(t, err)
+		got = append(got, part[:n]...)
+	}
+	rest, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(content, append(got, rest...)))
+}
+
+// RefusalWhileSending: a client that is refused in the middle of its body, and goes on
+// sending, can read the whole answer and then the end of the stream. A socket closed at
+// once would reset it.
+func RefusalWhileSending(t *testing.T) {
+	s := harness.Start(t)
+	for range 10 {
+		c := s.Dial(t)
+		fmt.Fprintf(c, "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n")
+		for range 20 {
+			if _, err := c.Write(make([]byte, 20_000)); err != nil {
+				t.Fatalf("reset while sending: %v", err)
+			}
+		}
+		answer, err := io.ReadAll(c)
+		require.NoError(t, err, "no reset")
+		require.True(t, strings.HasPrefix(string(answer), "HTTP/1.1 413 "), "%.40q", answer)
+		c.Close()
+	}
+}
+
+// Interruptions: a signal may end any system call early (EINTR, signal(7)); nobody must
+// notice. Go's scheduler sends its own at any time.
+func Interruptions(t *testing.T) {
+	s := harness.Start(t)
+	var conns []net.Conn
+	for range 4 {
+		c := s.Dial(t)
+		fmt.Fprintf(c, "GET /about.html HTTP/1.1\r\n") // whoever serves it waits for the rest now
+		conns = append(conns, c)
+	}
+	for range 20 {
+		s.InterruptThreads(t)
+		status, _ := s.Get(t, "/about.html")
+		require.Equal(t, 200, status)
+	}
+	for _, c := range conns {
+		fmt.Fprintf(c, "Host: localhost\r\nConnection: close\r\n\r\n")
+		answer, err := io.ReadAll(c)
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(answer), "HTTP/1.1 200 "), "%.40q", answer)
+	}
 }
 
 // Slowloris: 500 clients that send a head a byte at a time are cut after the head

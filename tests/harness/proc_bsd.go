@@ -21,6 +21,9 @@ func (s *Server) Descriptors(t testing.TB) int { t.Skip(noProc); return 0 }
 // LimitDescriptors skips the test.
 func (s *Server) LimitDescriptors(t testing.TB, _ int) { t.Skip(noProc) }
 
+// InterruptThreads skips the test.
+func (s *Server) InterruptThreads(t testing.TB) { t.Skip(noProc) }
+
 // Threads skips the test.
 func (s *Server) Threads(t testing.TB) int { t.Skip(noProc); return 0 }
 

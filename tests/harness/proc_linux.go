@@ -56,6 +56,21 @@ func (s *Server) LimitDescriptors(t testing.TB, n int) {
 	require.NoError(t, unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, &limit, nil))
 }
 
+// InterruptThreads sends every thread of the process SIGURG, the signal that Go's
+// scheduler preempts with: a system call that it interrupts fails with EINTR.
+func (s *Server) InterruptThreads(t testing.TB) {
+	t.Helper()
+	threads, err := os.ReadDir(s.proc("task"))
+	require.NoError(t, err)
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		require.NoError(t, err)
+		if err := unix.Tgkill(s.PID, tid, unix.SIGURG); err != unix.ESRCH { // it may have ended
+			require.NoError(t, err)
+		}
+	}
+}
+
 // CPU is the processor time the process has used, in clock ticks.
 func (s *Server) CPU(t testing.TB) int {
 	t.Helper()

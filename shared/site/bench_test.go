@@ -1,0 +1,36 @@
+package site
+
+import (
+	"strings"
+	"testing"
+
+	"fourways/shared/session"
+)
+
+// BenchmarkGet is a kept-alive request for a cached file from the bytes that arrive to
+// those that leave: all that a server does beside its system calls.
+func BenchmarkGet(b *testing.B) {
+	for _, bb := range []struct{ name, in string }{
+		{"small", "GET /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"not modified", "GET /index.html HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\n\r\n"},
+		{"refused", "GET /../x HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"pipelined 16", strings.Repeat("GET /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n", 16)},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			r := newRig(b, nil)
+			r.loc.Server.HTTP.Requests = 0
+			s := &r.s
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Received(copy(s.Recv(), bb.in))
+				for want := s.Step(); want != session.WantRead; want = s.Step() {
+					if want == session.WantWake {
+						s.Work()
+						continue
+					}
+					s.Out().Ack(s.Out().Len())
+				}
+			}
+		})
+	}
+}
