@@ -25,7 +25,7 @@ var (
 const item = 1 << 10 // bytes of the largest body kept in these tests
 
 // folder makes a root with files that were last changed a while ago.
-func folder(t *testing.T, files map[string]string) (string, *sysnet.Root) {
+func folder(t testing.TB, files map[string]string) (string, *sysnet.Root) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -339,4 +339,18 @@ func TestConcurrentUse(t *testing.T) {
 	c.Clear()
 	require.Equal(t, 0, c.Stats().Open)
 	require.Equal(t, int64(0), c.Stats().Bytes)
+}
+
+func BenchmarkLookup(b *testing.B) {
+	_, root := folder(b, map[string]string{"a": "a"})
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 1})
+	e, err := c.Load("a", 0)
+	require.NoError(b, err)
+	e.Release()
+	path := []byte("a")
+	b.ReportAllocs()
+	for b.Loop() {
+		e, _ := c.Lookup(path, 0)
+		e.Release()
+	}
 }

@@ -246,7 +246,9 @@ func (s *Session) event(a *active) (Want, bool) {
 			s.protect(x, (*Session).body)
 		}
 	case http1.End:
-		s.protect(x, (*Session).end)
+		if x.sink != nil || a.conn.Status() == 0 {
+			s.protect(x, (*Session).end)
+		}
 	case http1.Error:
 		if a.conn.Status() != 0 {
 			return s.finish(a), true

@@ -94,7 +94,7 @@ func (e *events) Panicked(*Exchange, any) { e.panicked++ }
 
 // rig is a session with a driver in memory, whose time the test sets.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	srv     *Server
 	loc     *Local
 	h       *script
@@ -111,7 +111,7 @@ type rig struct {
 
 var peer = netip.MustParseAddrPort("192.0.2.7:1234")
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	h, ev := &script{}, &events{}
 	srv := &Server{
 		HTTP:     http1.Config{Limits: http1.Limits{RequestLine: 512, Head: 1024, Fields: 16, Body: 1 << 20, Requests: 100}, KeepAlive: 30},
@@ -604,6 +604,20 @@ func TestAKeptAliveRequestAllocatesNothing(t *testing.T) {
 			r.s.Out().Ack(r.s.Out().Len())
 		}
 	}))
+}
+
+func BenchmarkKeptAliveRequest(b *testing.B) {
+	r := newRig(b)
+	r.srv.HTTP.Requests = 0
+	in := []byte(request("a"))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.ev.done = r.ev.done[:0]
+		r.s.Received(copy(r.s.Recv(), in))
+		for r.s.Step() == WantWrite {
+			r.s.Out().Ack(r.s.Out().Len())
+		}
+	}
 }
 
 // The engine and the session decide; they never touch the world. What they import,
