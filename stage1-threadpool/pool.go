@@ -108,7 +108,10 @@ func (p *pool) Stop(timeout time.Duration) {
 	case <-deadline:
 		p.log.Warn("Drain timeout reached, cutting what is left")
 		p.over.Store(true)
-		p.queue.discard(func(c conn) { sysnet.Close(c.fd, true) })
+		p.queue.discard(func(c conn) {
+			p.acceptor.Local.Dismiss(c.adm)
+			sysnet.Close(c.fd, true)
+		})
 		for _, w := range p.workers {
 			w.cut()
 		}

@@ -7,14 +7,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/session"
 	"fourways/shared/sysnet"
 )
 
 // Limits of turning away.
 const (
-	awayTime  = 2 * time.Second // that a client may take to read its 503
-	awayBytes = 1 << 20         // that it may still send meanwhile
-	awayMax   = 1024            // clients at once; beyond it the longest there goes
+	awayTime  = 2 * time.Second    // that a client may take to read its 503
+	awayBytes = 16 << 20           // that it may still send meanwhile
+	awayMax   = session.MaxRefused // clients at once; beyond it one of them has to go
 )
 
 // turnaway waits, off the acceptor, until clients that were sent away have read why.

@@ -139,7 +139,7 @@ func (w *worker) write(fd int, s *session.Session) {
 	case err == nil:
 	case sysnet.Again(err):
 		s.Stalled()
-	case err == sysnet.ErrTruncated:
+	case sysnet.FileFault(err):
 		w.log.Error("Connection closed: " + err.Error())
 		s.Fail()
 	default:

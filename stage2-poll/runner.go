@@ -149,22 +149,23 @@ func (r *runner) ready(c *conn, events int16) {
 	r.drive(c, events&(unix.POLLIN|unix.POLLERR|unix.POLLHUP) != 0)
 }
 
-// drive goes as far with a connection as its socket lets us, for one turn. Reading comes
-// once a turn, so that a client which sends without end gets no more than its share.
+// drive goes as far with a connection as its socket lets us, for one turn: one read, so
+// that a client which sends without end gets no more than its share, and turnBytes written,
+// so that one which reads without end does not either. It is read first, because what has
+// arrived in time is not late for our having been.
 func (r *runner) drive(c *conn, readable bool) {
-	for {
+	if readable && c.Reads() {
+		r.read(c)
+	}
+	for budget := int64(turnBytes); ; {
 		switch c.Step() {
 		case session.WantRead:
-			if !readable {
-				r.wait(c, unix.POLLIN)
-				return
-			}
-			readable = false
-			r.read(c)
+			r.wait(c, unix.POLLIN)
+			return
 		case session.WantWrite:
 			// Written first, and watched for only if that fell short: nearly always the
-			// socket takes all of a small answer, and poll need never know.
-			if !r.write(c) {
+			// socket takes all of a small answer, and the kernel need not be told.
+			if !r.write(c, &budget) {
 				return
 			}
 		case session.WantWake:
@@ -192,22 +193,25 @@ func (r *runner) read(c *conn) {
 	}
 }
 
-// write writes until the chain is empty, the socket full, or the turn over. It reports
+// write sends until the chain is empty, the socket full, or the budget used up. It reports
 // whether the session can go on at once.
-func (r *runner) write(c *conn) bool {
-	err := r.out.Send(c.fd, c.Out(), turnBytes)
+func (r *runner) write(c *conn, budget *int64) bool {
+	out := c.Out()
+	before := out.Sent()
+	err := r.out.Send(c.fd, out, *budget)
+	*budget -= out.Sent() - before
 	switch {
-	case err == nil && c.Out().Empty():
+	case err == nil && out.Empty() && *budget > 0:
 		return true
 	case err == nil || sysnet.Again(err):
 		c.Stalled()
 		r.wait(c, unix.POLLOUT)
 		return false
 	case err == sysnet.ErrCold:
-		cold := sysnet.Front(c.Out())
+		cold := sysnet.Front(out)
 		r.park(c, cold.Warm)
 		return false
-	case err == sysnet.ErrTruncated:
+	case sysnet.FileFault(err):
 		r.log.Error("Connection closed: " + err.Error())
 	}
 	c.Fail()

@@ -11,12 +11,16 @@ import (
 
 	"fourways/shared/logging"
 	"fourways/shared/session"
+	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 )
 
 // exhaustedPause is how long an acceptor rests when the process is out of descriptors.
 // Every connection that ends meanwhile frees one.
 const exhaustedPause = 50 * time.Millisecond
+
+// acceptBatch is how many connections are taken from one listener before the others' turn.
+const acceptBatch = 64
 
 // Acceptor is one thread that takes connections from all listeners, for stages in which
 // those who serve do not accept for themselves. It owns the listeners from Start on.
@@ -79,9 +83,9 @@ func (c *Acceptor) run() {
 		sysnet.ReadClock(&c.Local.Clock)
 		ending := fds[0].Revents != 0
 		for _, l := range listeners {
-			// All that wait are taken, also on the way out: closing a listener resets the
-			// connections that are still in its backlog.
-			c.acceptAll(l)
+			// All that wait are taken on the way out: closing a listener resets the connections
+			// that are still in its backlog.
+			c.accept(l, ending)
 			if ending {
 				unix.Close(l.Listener)
 				l.Close()
@@ -93,9 +97,10 @@ func (c *Acceptor) run() {
 	}
 }
 
-// acceptAll takes every connection that waits at one listener.
-func (c *Acceptor) acceptAll(l *sysnet.Acceptor) {
-	for {
+// accept takes the connections that wait at one listener: a batch, so that the others and
+// the end are heard of under a flood too, or all.
+func (c *Acceptor) accept(l *sysnet.Acceptor, all bool) {
+	for n := 0; n < acceptBatch || all; n++ {
 		fd, peer, err := l.Accept()
 		switch err {
 		case nil:
@@ -117,6 +122,7 @@ func (c *Acceptor) acceptAll(l *sysnet.Acceptor) {
 // rest waits a moment, so that a listener which stays readable does not make the thread
 // spin. It says so once.
 func (c *Acceptor) rest() {
+	c.Local.Stats.Add(stats.Dropped, 1)
 	if !c.short {
 		c.short = true
 		c.log.Warn("Out of descriptors, accepting slowly until some are free")

@@ -67,6 +67,7 @@ type App struct {
 	driver  Driver
 	started time.Time
 	logFile *logging.File
+	lines   *logging.Queue    // in front of logFile
 	access  *accesslog.Logger // nil for none
 	site    *site.Site
 	root    string       // the folder served
@@ -116,7 +117,6 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 
 	a := &App{Config: cfg, stage: stage, started: time.Now()}
-	defer a.close()
 	err = a.open()
 	if err == nil {
 		a.driver, err = newDriver(a)
@@ -125,6 +125,7 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 		err = a.driver.Start()
 	}
 	if err != nil {
+		a.close() // what stands in the log comes before the last word
 		fmt.Fprintf(stderr, "%s: %v\n", stage.Name, err)
 		if usage := (*config.UsageError)(nil); errors.As(err, &usage) {
 			return exitUsage
@@ -132,6 +133,7 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 		return exitStart
 	}
 	a.banner()
+	defer a.close()
 	return a.obey(signals)
 }
 
@@ -142,10 +144,10 @@ func (a *App) obey(signals <-chan os.Signal) int {
 			a.reopen()
 			continue
 		}
+		a.Server.Drain()
 		a.Log.Info(fmt.Sprintf("Stopping on %v: draining for up to %v; once more to stop at once", sig, a.Config.Limits.DrainTimeout))
 		break
 	}
-	a.Server.Drain()
 	done := make(chan struct{})
 	go func() {
 		a.driver.Stop(a.Config.Limits.DrainTimeout)

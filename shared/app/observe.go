@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 
 	"fourways/shared/accesslog"
@@ -64,6 +65,16 @@ func (o observer) Refused(x *session.Exchange, f http1.Fault) {
 		"status", f.Status,
 		"id", string(x.ID()),
 		"request", string(x.Request().Line))
+}
+
+// TurnedAway writes a line for a client that was not let in. A banned one was reported
+// when it was banned; that it comes again is worth a line only to those who look closely.
+func (o observer) TurnedAway(peer netip.Addr, why http1.Reason) {
+	level := slog.LevelWarn
+	if why == http1.Banned {
+		level = slog.LevelDebug
+	}
+	o.log.Log(context.Background(), level, "refused", "client", peer.String(), "reason", why.String())
 }
 
 // Panicked writes the stack of a fault of ours, with the id that the client was told.

@@ -27,9 +27,10 @@ import (
 const (
 	// cachedFiles is how many large files stay open for the next request.
 	cachedFiles = 128
-	// reservedFiles is how many descriptors are kept for other things than connections:
-	// logs, listeners, pipes, and open files.
-	reservedFiles = cachedFiles + 128
+	// reservedFiles is how many descriptors are kept for other things than connections that
+	// are served: those that are being turned away, open files, logs, listeners, pipes.
+	// Where there are few in all, it is a quarter.
+	reservedFiles = session.MaxRefused + cachedFiles + 128
 )
 
 // open readies everything a driver needs. Each error says what to do about it.
@@ -38,7 +39,8 @@ func (a *App) open() (err error) {
 	if a.logFile, err = logging.Open(cfg.Log.File); err != nil {
 		return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
 	}
-	a.Log = logging.New(a.logFile, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, "main")
+	a.lines = logging.NewQueue(a.logFile)
+	a.Log = logging.New(a.lines, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, "main")
 	if cfg.Log.Access != "" {
 		if a.access, err = accesslog.Open(cfg.Log.Access, cfg.Log.AccessJSON); err != nil {
 			return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
@@ -68,7 +70,7 @@ func (a *App) close() {
 		}
 	}
 	if a.site != nil {
-		a.site.Cache().Clear()
+		a.site.Close()
 	}
 	if a.folder != nil {
 		a.folder.Close()
@@ -77,6 +79,7 @@ func (a *App) close() {
 		a.access.Close()
 	}
 	if a.logFile != nil {
+		a.lines.Close()
 		a.logFile.Close()
 	}
 }
@@ -87,7 +90,8 @@ func (a *App) fitConns() {
 	if err != nil {
 		a.Log.Warn("Limit of open files not raised", "error", err)
 	}
-	room := max(int(min(limit, 1<<30))-reservedFiles, 1)
+	files := int(min(limit, 1<<30))
+	room := max(files-min(reservedFiles, files/4), 1)
 	if a.Config.Limits.Conns > room {
 		a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open (RLIMIT_NOFILE)", a.Config.Limits.Conns, room, limit))
 		a.Config.Limits.Conns = room

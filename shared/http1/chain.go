@@ -196,12 +196,24 @@ func (q *Chain) Ack(n int64) {
 		have := s.len()
 		if n < have {
 			s.advance(n)
+			q.closeUp()
 			return
 		}
 		n -= have
 		q.drop(q.head)
 	}
 	q.segs, q.head, q.tail, q.tailSeg = q.segs[:0], 0, q.tail[:0], -1
+}
+
+// closeUp moves the segments down when most of the slice is behind them, so that a chain
+// which never runs empty does not grow for ever.
+func (q *Chain) closeUp() {
+	if q.head < 32 || q.head < len(q.segs)/2 {
+		return
+	}
+	n := copy(q.segs, q.segs[q.head:])
+	clear(q.segs[n:])
+	q.segs, q.tailSeg, q.head = q.segs[:n], max(q.tailSeg-q.head, -1), 0
 }
 
 func (s *segment) advance(n int64) {

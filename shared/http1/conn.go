@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"bytes"
+
 	"fourways/shared/bufpool"
 	"fourways/shared/clock"
 )
@@ -159,7 +161,7 @@ func (c *Conn) Idle() bool { return c.rx == rxIdle && c.r == c.w && c.emptyLines
 
 // InHead reports whether some of a head has come, and not all.
 func (c *Conn) InHead() bool {
-	return c.rx == rxLine || c.rx == rxFields || c.rx == rxIdle && (c.r < c.w || c.emptyLines > 0)
+	return c.rx == rxLine || c.rx == rxFields || c.rx == rxIdle && c.r < c.w
 }
 
 // Clean reports whether nothing has arrived that was not asked for: no bytes behind
@@ -250,7 +252,19 @@ func (c *Conn) nextExchange() {
 	c.start, c.scan = c.r, c.r
 }
 
+// fail notes a fault. Of a request line that is not complete it keeps what there is: for
+// the log, and because an answer to HEAD has no body even then.
 func (c *Conn) fail(status int, why Reason) {
+	if c.rx <= rxLine && c.req.Line == nil {
+		line := c.buf[c.r:min(c.w, c.r+c.cfg.RequestLine)]
+		if end := bytes.IndexAny(line, "\r\n"); end >= 0 {
+			line = line[:end]
+		}
+		c.req.Line = line
+		if sp := bytes.IndexByte(line, ' '); sp > 0 {
+			c.req.MethodName, c.req.Method = line[:sp], methodOf(line[:sp])
+		}
+	}
 	c.fault = Fault{Status: status, Reason: why}
 	c.enter(rxFailed)
 }

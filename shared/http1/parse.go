@@ -96,7 +96,6 @@ func (c *Conn) requestLine() bool {
 	case lineOpen:
 		return false
 	case lineLong:
-		c.req.Line = c.buf[c.r : c.r+c.cfg.RequestLine]
 		c.fail(414, TargetTooLong)
 		return true
 	case lineBad:

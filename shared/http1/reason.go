@@ -57,6 +57,7 @@ const (
 	Banned
 	TooManyFromClient
 	TooManyConnections
+	TooManyRefused
 	QueueFull
 	Draining
 	DiskFull
@@ -109,6 +110,7 @@ var reasonText = [NumReasons]string{
 	Banned:              "banned",
 	TooManyFromClient:   "too-many-from-client",
 	TooManyConnections:  "too-many-connections",
+	TooManyRefused:      "too-many-refused",
 	QueueFull:           "queue-full",
 	Draining:            "draining",
 	DiskFull:            "disk-full",

@@ -47,15 +47,17 @@ func (x *Exchange) checkPath() (f http1.Fault) {
 	return f
 }
 
-// account counts and logs an answer, once, when it is complete or given up.
-func (x *Exchange) account() {
+// account counts and logs an answer, once, when it is complete or given up; lost is how
+// many bytes of it will never leave.
+func (x *Exchange) account(lost int64) {
 	if x.logged {
 		return
 	}
 	x.logged = true
+	x.sent = max(x.conn.Written()-lost, 0)
 	st := x.loc.Stats
 	st.Answer(x.conn.Status())
-	st.Add(stats.BytesOut, uint64(x.conn.Written()))
+	st.Add(stats.BytesOut, uint64(x.sent))
 	x.loc.Server.Observer.Done(x)
 }
 

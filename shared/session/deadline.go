@@ -42,6 +42,14 @@ func (s *Session) Stalled() {
 	}
 }
 
+// headBegan is when the head that is being waited for began to come.
+func (s *Session) headBegan() clock.Time {
+	if s.wait == waitHead {
+		return s.since
+	}
+	return s.loc.Clock.Now()
+}
+
 // expire decides what it means that the deadline has passed. It reports false when
 // the connection is to be cut without another word.
 func (s *Session) expire() bool {
@@ -64,7 +72,9 @@ func (s *Session) expire() bool {
 		if s.fastEnough() {
 			return true
 		}
-		s.report(&s.act.x, http1.Fault{Status: 408, Reason: http1.ReaderTooSlow})
+		x := &s.act.x
+		x.renew() // the request may be over and forgotten, and only its answer be left
+		s.report(x, http1.Fault{Status: 408, Reason: http1.ReaderTooSlow})
 		s.abortive = true
 		return false
 	}

@@ -50,7 +50,8 @@ type Exchange struct {
 	worked bool // work has run
 	logged bool // the answer has been counted and logged
 
-	panicked any // what work panicked with
+	panicked bool  // work has panicked
+	sent     int64 // bytes of the answer's body, once logged
 }
 
 // Request is the request's head.
@@ -81,8 +82,9 @@ func (x *Exchange) Began() clock.Time { return x.began }
 // Status is the answer's status, 0 before Begin.
 func (x *Exchange) Status() int { return x.conn.Status() }
 
-// Sent is the number of bytes of the answer's body.
-func (x *Exchange) Sent() int64 { return x.conn.Written() }
+// Sent is the number of bytes of the answer's body that have left or will. It is known
+// when the Observer hears that the answer is done.
+func (x *Exchange) Sent() int64 { return x.sent }
 
 // ID is the request's id, made at the first call unless a trusted proxy sent one.
 func (x *Exchange) ID() []byte {

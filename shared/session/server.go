@@ -30,6 +30,8 @@ type Observer interface {
 	Done(x *Exchange)
 	// Refused: a request was turned away, or a connection cut.
 	Refused(x *Exchange, f http1.Fault)
+	// TurnedAway: a connection was closed before anything was read of it.
+	TurnedAway(peer netip.Addr, why http1.Reason)
 	// Panicked: a Handler panicked with this value, and the client gets a 500 if
 	// nothing was sent yet.
 	// It is called while the stack is still that of the panic.
@@ -48,12 +50,16 @@ const (
 	rateGrace   = 5 * clock.Second  // before and between two looks at a transfer's rate
 	maxSilence  = 60 * clock.Second // that a transfer may have earned by having been faster than it must
 	lingerTime  = 2 * clock.Second  // that a closed connection's client may take to read its last answer
-	lingerBytes = 1 << 20           // of what it still sends that are read and dropped meanwhile
+	lingerBytes = 16 << 20          // of what it still sends that are read and dropped meanwhile
 	lastCall    = 1 * clock.Second  // after its last answer, that a client may still send a request while the server stops
 	highWater   = 64 << 10          // bytes waiting to be sent, above which no further request is looked at
 	lowWater    = 32 << 10          // bytes waiting to be sent, below which a Source is asked for more
 	keepActive  = 64                // sets of buffers a thread keeps for reuse
 )
+
+// MaxRefused is how many connections may be reading their 503 at once. Beyond it they are
+// closed without: what is there to bound the server must be bounded itself.
+const MaxRefused = 512
 
 // Server is what all sessions share. Its fields are set before the first session
 // opens and do not change afterwards.
@@ -69,6 +75,7 @@ type Server struct {
 	Trusted  []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
 
 	conns    atomic.Int64
+	refused  atomic.Int64 // sessions that OpenRefused began
 	draining atomic.Bool
 }
 
@@ -130,6 +137,10 @@ func (l *Local) Admit(peer netip.Addr) (Admission, http1.Reason) {
 	n := srv.conns.Add(1)
 	if n > srv.MaxConns {
 		srv.conns.Add(-1)
+		if srv.refused.Load() >= MaxRefused {
+			l.turnedAway(peer, http1.TooManyRefused)
+			return Admission{}, http1.TooManyRefused
+		}
 		return Admission{}, http1.TooManyConnections
 	}
 	var adm Admission
@@ -137,14 +148,20 @@ func (l *Local) Admit(peer netip.Addr) (Admission, http1.Reason) {
 		v := srv.Limiter.Accept(peer, int64(l.Clock.Now()))
 		if why := refusalOf(v.Kind); why != http1.NoReason {
 			srv.conns.Add(-1)
-			l.Stats.Refuse(why)
-			l.Stats.Add(stats.Dropped, 1)
+			l.turnedAway(peer, why)
 			return Admission{}, why
 		}
 		adm.ticket = v.Ticket
 	}
 	srv.Stats.SawActive(n)
 	return adm, http1.NoReason
+}
+
+// turnedAway counts and reports a connection that is closed without an answer.
+func (l *Local) turnedAway(peer netip.Addr, why http1.Reason) {
+	l.Stats.Refuse(why)
+	l.Stats.Add(stats.Dropped, 1)
+	l.Server.Observer.TurnedAway(peer, why)
 }
 
 // Dismiss gives back an Admission that no Session was opened with.

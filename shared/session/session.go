@@ -76,6 +76,7 @@ func (s *Session) Open(loc *Local, adm Admission, peer netip.AddrPort, handle in
 // a 503 that says why, and a moment to read it.
 func (s *Session) OpenRefused(loc *Local, peer netip.AddrPort, handle int, why http1.Reason) {
 	*s = Session{loc: loc, peer: peer, handle: handle, refused: true}
+	loc.Server.refused.Add(1)
 	s.act = loc.borrow(s)
 	s.act.conn.Fail(http1.Fault{Status: 503, Reason: why})
 	s.refuse(s.act.conn.Fault())
@@ -145,6 +146,7 @@ func (s *Session) Close() {
 	s.release()
 	s.phase = phaseOver
 	if s.refused {
+		s.loc.Server.refused.Add(-1)
 		return
 	}
 	s.loc.Dismiss(s.adm)
@@ -163,7 +165,7 @@ func (s *Session) release() {
 	}
 	x.abandon()
 	if x.conn.Status() != 0 {
-		x.account() // cut in mid-answer
+		x.account(a.conn.Out().Len()) // cut in mid-answer, if it was not complete before
 	}
 	s.served = a.conn.Served()
 	s.act = nil
@@ -179,10 +181,26 @@ func (s *Session) Step() Want {
 	case phaseLinger:
 		return s.linger()
 	}
-	if s.loc.Clock.Now() >= s.deadline && !s.expire() {
-		return s.cut()
+	want := s.run()
+	// What has come in time counts, however late it is looked at: so the deadline is
+	// judged behind it.
+	if s.phase == phaseOpen && s.loc.Clock.Now() >= s.deadline {
+		if !s.expire() {
+			return s.cut()
+		}
+		want = s.run()
 	}
-	return s.run()
+	return want
+}
+
+// Reads reports whether the session waits for its client to send something. A driver
+// whose socket is readable then reads before it steps.
+func (s *Session) Reads() bool {
+	switch s.wait {
+	case waitIdle, waitHead, waitBody:
+		return true
+	}
+	return s.phase == phaseLinger
 }
 
 // run is the session's one loop. The order matters: what is under way comes before
@@ -221,7 +239,7 @@ func (s *Session) run() Want {
 			return WantWrite
 		}
 		if a.conn.Answered() {
-			x.account()
+			x.account(0)
 			if a.conn.Closing() && a.conn.InBody() {
 				return s.finish(a) // nothing depends on the rest of the body any more
 			}
@@ -254,6 +272,7 @@ func (s *Session) event(a *active) (Want, bool) {
 			return s.finish(a), true
 		}
 		x.renew()
+		x.began = s.headBegan()
 		s.refuse(a.conn.Fault())
 	case http1.Closed:
 		return s.finish(a), true
@@ -275,6 +294,8 @@ func (s *Session) starved(a *active) Want {
 		return s.idle()
 	case a.conn.InHead():
 		s.await(waitHead)
+	case !a.conn.InBody():
+		s.await(waitIdle) // but for an empty line, which is part of nothing
 	default:
 		s.await(waitBody)
 	}
@@ -372,10 +393,11 @@ func (s *Session) pump(x *Exchange) {
 // resume goes on after slow work.
 func (s *Session) resume(x *Exchange) {
 	then, panicked := x.then, x.panicked
-	x.work, x.then, x.panicked = nil, nil, nil
+	x.work, x.then = nil, nil
 	s.wait = waitNone
-	if panicked != nil {
-		panic(panicked)
+	if panicked {
+		s.fail(x)
+		return
 	}
 	then()
 }
@@ -391,7 +413,10 @@ func (s *Session) Work() {
 		return
 	}
 	defer func() {
-		x.panicked = recover()
+		if v := recover(); v != nil {
+			s.loc.Server.Observer.Panicked(x, v)
+			x.panicked = true
+		}
 		x.worked = true
 	}()
 	x.work()
@@ -403,16 +428,21 @@ func (s *Session) protect(x *Exchange, step func(*Session, *Exchange)) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.loc.Server.Observer.Panicked(x, v)
-			x.abandon()
-			x.conn.SetClosing()
-			if x.conn.Status() == 0 {
-				s.refuse(http1.Fault{Status: 500, Reason: http1.Fault500})
-			} else {
-				s.phase = phaseOver
-			}
+			s.fail(x)
 		}
 	}()
 	step(s, x)
+}
+
+// fail ends an exchange that a panic has left in an unknown state.
+func (s *Session) fail(x *Exchange) {
+	x.abandon()
+	x.conn.SetClosing()
+	if x.conn.Status() == 0 {
+		s.refuse(http1.Fault{Status: 500, Reason: http1.Fault500})
+	} else {
+		s.phase = phaseOver
+	}
 }
 
 // refuse counts, reports and answers a fault.

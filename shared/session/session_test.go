@@ -90,6 +90,9 @@ func (e *events) Refused(x *Exchange, f http1.Fault) {
 	e.refused = append(e.refused, f.Reason.String())
 	e.ids = append(e.ids, string(x.ID()))
 }
+func (e *events) TurnedAway(_ netip.Addr, why http1.Reason) {
+	e.refused = append(e.refused, why.String())
+}
 func (e *events) Panicked(*Exchange, any) { e.panicked++ }
 
 // rig is a session with a driver in memory, whose time the test sets.
@@ -564,6 +567,7 @@ func TestTheLimiterIsAsked(t *testing.T) {
 	require.True(t, r.shut)
 	_, why := r.loc.Admit(peer.Addr())
 	require.Equal(t, http1.Banned, why)
+	require.Equal(t, "banned", r.ev.refused[len(r.ev.refused)-1])
 	r.pass(61 * clock.Second)
 	for _, want := range []http1.Reason{http1.NoReason, http1.NoReason, http1.TooManyFromClient} {
 		_, why := r.loc.Admit(peer.Addr())

@@ -48,6 +48,7 @@ type silent struct{}
 
 func (silent) Done(*session.Exchange)                 {}
 func (silent) Refused(*session.Exchange, http1.Fault) {}
+func (silent) TurnedAway(netip.Addr, http1.Reason)    {}
 func (silent) Panicked(_ *session.Exchange, v any)    { panic(v) }
 
 var small = strings.Repeat("0123456789", 10)

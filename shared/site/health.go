@@ -1,8 +1,6 @@
 package site
 
 import (
-	"net/netip"
-
 	"fourways/shared/http1"
 	"fourways/shared/session"
 )
@@ -10,7 +8,7 @@ import (
 // health answers with the health report, to those who may see it. For everybody else
 // there is no such thing.
 func (s *Site) health(x *session.Exchange) {
-	if s.cfg.Health == nil || !s.monitors(x.Client()) {
+	if s.cfg.Health == nil || !s.monitors(x) {
 		x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
 		return
 	}
@@ -26,10 +24,15 @@ func (s *Site) health(x *session.Exchange) {
 	x.Finish()
 }
 
-// monitors reports whether a client may look inside: one on this machine, which who
-// comes through a Unix socket is, or one of the networks let in.
-func (s *Site) monitors(client netip.Addr) bool {
-	if !client.IsValid() || client.IsLoopback() {
+// monitors reports whether a client may look inside: one on this machine, which who comes
+// through a Unix socket is, or one of the networks let in. Who comes through the socket on
+// behalf of somebody else, as its X-Forwarded-For says, is not on this machine.
+func (s *Site) monitors(x *session.Exchange) bool {
+	client := x.Client()
+	if !client.IsValid() {
+		return !x.Request().Has(http1.XForwardedFor)
+	}
+	if client.IsLoopback() {
 		return true
 	}
 	for _, p := range s.cfg.Monitor {

@@ -18,6 +18,7 @@ package site
 import (
 	"errors"
 	"net/netip"
+	"sync"
 
 	"fourways/shared/filecache"
 	"fourways/shared/guard"
@@ -73,6 +74,7 @@ type Site struct {
 	cors   []byte         // field lines on every answer
 	pages  map[int][]byte // by status: what replaces our error page
 	create func(string) (temporary, error)
+	aborts sync.WaitGroup // uploads given up whose files are being removed
 
 	boundary string // between the parts of a multipart answer
 }
@@ -96,6 +98,13 @@ func New(cfg Config) (*Site, error) {
 		s.pages[status] = page
 	}
 	return s, nil
+}
+
+// Close lets go of the files, and waits until uploads that were given up have left nothing
+// behind. Nothing may be served any more.
+func (s *Site) Close() {
+	s.aborts.Wait()
+	s.cache.Clear()
 }
 
 // Cache is where the site's files are kept.

@@ -96,7 +96,7 @@ func (u *upload) End(x *session.Exchange) {
 // wait for the disk.
 func (u *upload) Abort() {
 	if u.file != nil {
-		go u.discard()
+		u.site.aborts.Go(u.discard)
 	}
 }
 

@@ -47,8 +47,10 @@ func (a *Acceptor) Accept() (fd int, peer netip.AddrPort, err error) {
 			return fd, peer, nil
 		case unix.EAGAIN:
 			return -1, peer, ErrNone
-		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO:
-			continue // the client gave up first; the next one may be there
+		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
+			// The client gave up first, or the firewall or the network is against that one
+			// (accept(2), "Error handling"). The next one may be there.
+			continue
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.refuseOne()
 			return -1, peer, ErrExhausted

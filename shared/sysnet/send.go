@@ -2,6 +2,7 @@ package sysnet
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,14 @@ const (
 	copyBuffer = 64 << 10 // bytes of a file read at once
 	maxSegs    = 16       // segments gathered into one write
 )
+
+// ErrUnreadable: a file cannot be read any more. The system's own error is wrapped.
+var ErrUnreadable = errors.New("the file cannot be read")
+
+// FileFault reports whether sending failed because of a file and not of the socket.
+func FileFault(err error) bool {
+	return errors.Is(err, ErrTruncated) || errors.Is(err, ErrUnreadable)
+}
 
 // ErrCold: some of a file is not in the page cache, and reading it would wait for a disk.
 var ErrCold = errors.New("the file is not in memory")
@@ -40,7 +49,7 @@ func NewCopier() *Copier { return &Copier{buf: make([]byte, copyBuffer)} }
 
 // Send writes what is in the chain, up to about budget bytes, and acknowledges what
 // was written. On a socket that blocks it blocks. Errors are those of writev(2), also
-// EAGAIN, those of pread(2), ErrTruncated, and ErrCold.
+// EAGAIN, ErrUnreadable, ErrTruncated, and ErrCold.
 //
 // The bytes before a file and the first of the file's own leave in one write: a head
 // that left alone would cost a packet and a system call.
@@ -76,8 +85,11 @@ func (c *Copier) load(q *http1.Chain, budget int64) ([]byte, error) {
 		read = preadCached
 	}
 	got, err := read(f.(descriptor).Fd(), c.buf[:want], off)
-	if err == nil && got == 0 {
+	switch {
+	case err == nil && got == 0:
 		err = ErrTruncated
+	case err != nil && err != ErrCold:
+		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return c.buf[:got], err
 }

@@ -41,20 +41,23 @@ func (l *Loop) adopt(fd int) *conn {
 	return c
 }
 
-// drive goes as far with a connection as its socket lets us, for one turn. Reading comes
-// once a turn, so that a client which sends without end gets no more than its share.
+// drive goes as far with a connection as its socket lets us, for one turn: one read, so
+// that a client which sends without end gets no more than its share, and turnBytes written,
+// so that one which reads without end does not either. It is read first, because what has
+// arrived in time is not late for our having been.
 func (l *Loop) drive(c *conn, readable bool) {
-	for {
+	if readable && c.Reads() {
+		l.read(c)
+	}
+	for budget := int64(turnBytes); ; {
 		switch c.Step() {
 		case session.WantRead:
-			if !readable {
-				l.await(c, forRead)
-				return
-			}
-			readable = false
-			l.read(c)
+			l.await(c, forRead)
+			return
 		case session.WantWrite:
-			if !l.write(c) {
+			// Written first, and watched for only if that fell short: nearly always the
+			// socket takes all of a small answer, and the kernel need not be told.
+			if !l.write(c, &budget) {
 				return
 			}
 		case session.WantWake:
@@ -82,22 +85,25 @@ func (l *Loop) read(c *conn) {
 	}
 }
 
-// write sends until the chain is empty, the socket full, or the turn over. It reports
+// write sends until the chain is empty, the socket full, or the budget used up. It reports
 // whether the session can go on at once.
-func (l *Loop) write(c *conn) bool {
-	err := l.out.Send(int(c.fd), c.Out(), turnBytes)
+func (l *Loop) write(c *conn, budget *int64) bool {
+	out := c.Out()
+	before := out.Sent()
+	err := l.out.Send(int(c.fd), out, *budget)
+	*budget -= out.Sent() - before
 	switch {
-	case err == nil && c.Out().Empty():
+	case err == nil && out.Empty() && *budget > 0:
 		return true
 	case err == nil || sysnet.Again(err):
 		c.Stalled()
 		l.await(c, forWrite)
 		return false
 	case err == sysnet.ErrCold:
-		cold := sysnet.Front(c.Out())
+		cold := sysnet.Front(out)
 		l.park(c, cold.Warm)
 		return false
-	case err == sysnet.ErrTruncated:
+	case sysnet.FileFault(err):
 		l.log.Error("Connection closed: " + err.Error())
 	}
 	c.Fail()
