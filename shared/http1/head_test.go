@@ -130,6 +130,27 @@ func TestWhatHEADDropsIsReleased(t *testing.T) {
 	require.Zero(t, c.Written())
 }
 
+func TestHEADHasNoBodyEvenIfItsLineIsAtFault(t *testing.T) {
+	for name, in := range map[string]string{
+		"too long":         "HEAD /" + strings.Repeat("a", 600),
+		"a bare line feed": "HEAD / HTTP/1.1\n",
+		"cut short":        "HEAD / HT",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestConn(&testConfig)
+			c.Received(copy(c.Recv(), in))
+			c.Next()
+			c.EOF()
+			require.Equal(t, Error, c.Next())
+			require.True(t, strings.HasPrefix(in, string(c.Request().Line)))
+			c.Begin(c.Fault().Status, 5).End()
+			c.Write([]byte("hello"))
+			c.Finish()
+			require.NotContains(t, sentAll(c), "hello")
+		})
+	}
+}
+
 func TestABodyThatBreaksItsOwnFramingIsAFaultOfOurs(t *testing.T) {
 	c := newTestConn(&testConfig)
 	ask(t, c, "GET / HTTP/1.1\r\n\r\n")

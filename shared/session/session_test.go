@@ -83,9 +83,15 @@ type events struct {
 	ids      []string
 	refused  []string
 	panicked int
+	sent     int64      // of the last answer, in bytes
+	took     clock.Time // the last answer
 }
 
-func (e *events) Done(x *Exchange) { e.done = append(e.done, x.Status()) }
+func (e *events) Done(x *Exchange) {
+	e.done = append(e.done, x.Status())
+	e.sent, e.took = x.Sent(), x.Clock().Now()-x.Began()
+}
+
 func (e *events) Refused(x *Exchange, f http1.Fault) {
 	e.refused = append(e.refused, f.Reason.String())
 	e.ids = append(e.ids, string(x.ID()))
@@ -284,6 +290,22 @@ func TestDeadlines(t *testing.T) {
 		r.pass(9 * clock.Second)
 		r.send("P/1.1\r\nHost: h\r\n\r\n")
 		require.Equal(t, []string{"200", "200"}, r.statuses())
+	})
+	t.Run("what came in time is not late because we were", func(t *testing.T) {
+		r := newRig(t)
+		r.send("GET /a HTT")
+		r.s.Received(copy(r.s.Recv(), "P/1.1\r\nHost: h\r\n\r\n"))
+		r.pass(20 * clock.Second)
+		require.Equal(t, []string{"200"}, r.statuses())
+	})
+	t.Run("a stray empty line is no request", func(t *testing.T) {
+		r := newRig(t)
+		r.send(request("a") + "\r\n")
+		r.pass(29 * clock.Second)
+		require.False(t, r.over)
+		r.pass(clock.Second)
+		require.True(t, r.over)
+		require.Equal(t, []string{"200"}, r.statuses())
 	})
 	t.Run("a body that drips gets 408 after the grace", func(t *testing.T) {
 		r := newRig(t)
@@ -530,6 +552,45 @@ func TestAdmission(t *testing.T) {
 	_, why = r.loc.Admit(peer.Addr())
 	require.Equal(t, http1.NoReason, why)
 	require.EqualValues(t, 10, r.srv.Stats.MaxActive())
+}
+
+func TestTheLogTellsOfAnAnswerThatWasCut(t *testing.T) {
+	r := newRig(t)
+	r.held = true
+	r.send(request("stream"))
+	r.loc.Clock.Set(r.loc.Clock.Now()+3*clock.Second, 0)
+	written := r.s.act.conn.Written()
+	left := r.s.Out().Len()
+	r.s.Out().Ack(5000)
+	r.s.Fail()
+	r.step()
+	require.Equal(t, written-(left-5000), r.ev.sent)
+	require.Equal(t, 3*clock.Second, r.ev.took)
+}
+
+func TestARequestThatNeverCameWholeTookFromItsFirstByte(t *testing.T) {
+	r := newRig(t)
+	r.pass(20 * clock.Second)
+	r.send("GET /a")
+	r.pass(10 * clock.Second)
+	require.Equal(t, []string{"408"}, r.statuses())
+	require.Equal(t, 10*clock.Second, r.ev.took)
+}
+
+func TestOnlySoManyAreToldThatThereIsNoRoom(t *testing.T) {
+	r := newRig(t)
+	r.srv.MaxConns = 1
+	refused := make([]Session, MaxRefused)
+	for i := range refused {
+		_, why := r.loc.Admit(peer.Addr())
+		require.Equal(t, http1.TooManyConnections, why)
+		refused[i].OpenRefused(r.loc, peer, 3, why)
+	}
+	_, why := r.loc.Admit(peer.Addr())
+	require.Equal(t, http1.TooManyRefused, why)
+	refused[0].Close()
+	_, why = r.loc.Admit(peer.Addr())
+	require.Equal(t, http1.TooManyConnections, why)
 }
 
 func TestARefusedConnectionIsToldAndCountsNowhere(t *testing.T) {

@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Names in the folder of a run.
+const (
+	binDir  = "bin"  // what was built
+	rootDir = "root" // what is served
+)
+
+// heyPackage is the generator for machines without wrk. It is a tool of this module.
+const heyPackage = "github.com/rakyll/hey"
+
+// build compiles the stages whose folders exist and the peers, hey if there is no wrk,
+// and writes the files that are served. A program that does not compile leaves a file
+// with the compiler's words beside its place, and the others are measured.
+func build(ctx context.Context, o *options, dir string) error {
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "fourways/tests").Output()
+	if err != nil {
+		return fmt.Errorf("run this inside the project, where Go finds the module fourways/tests: %w", err)
+	}
+	tests := strings.TrimSpace(string(module))
+	for _, name := range append(stageNames, peerNames...) {
+		if !o.servers.MatchString(name) {
+			continue
+		}
+		folder := filepath.Join(filepath.Dir(tests), name)
+		if slices.Contains(peerNames, name) {
+			folder = filepath.Join(tests, "peers", name)
+		}
+		if _, err := os.Stat(folder); err == nil {
+			compile(ctx, folder, ".", filepath.Join(dir, binDir, name))
+		}
+	}
+	if _, err := exec.LookPath("wrk"); err != nil {
+		compile(ctx, tests, heyPackage, filepath.Join(dir, binDir, "hey"))
+	}
+	return writeRoot(o, filepath.Join(dir, rootDir))
+}
+
+// compile builds a package where folder's module can see it.
+func compile(ctx context.Context, folder, pkg, target string) {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", target, pkg)
+	cmd.Dir = folder
+	if out, err := cmd.CombinedOutput(); err != nil {
+		os.MkdirAll(filepath.Dir(target), 0o755)
+		os.WriteFile(target+failedSuffix, fmt.Appendf(nil, "go build: %v\n%s", err, out), 0o644)
+	}
+}
+
+// failedSuffix marks the compiler's words about a program that is not there.
+const failedSuffix = ".failed"
+
+// writeRoot writes the files that the chosen works ask for. Their content is letters at
+// random: the same in each run, and of no use to a compressor.
+func writeRoot(o *options, root string) error {
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	for _, w := range o.works {
+		path := filepath.Join(root, w.file)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.WriteFile(path, letters(sizes[w.file]), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func letters(n int) []byte {
+	random := rand.NewPCG(1, 2)
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = 'a' + byte(random.Uint64()%26)
+	}
+	return text
+}

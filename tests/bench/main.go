@@ -1,0 +1,148 @@
+//go:build linux
+
+// Command bench measures the stages side by side with other servers.
+//
+//	go run ./tests/bench
+//	go run ./tests/bench -work small,new -servers 'stage3|nginx|limit' -json out.json
+//
+// One server runs at a time, on one processor, and the load generator on another. The
+// servers take turns, round by round, so that a change of the machine's mood meets all
+// of them, and a figure is the median of the rounds. Compare figures of one run only,
+// and the processor time per request before the rate: once the generator's processor is
+// full, fast servers look alike in requests a second.
+//
+// Whoever starts a process here stops it: servers and generators belong to the function
+// that started them, temporary files to main. No process is left behind, whatever ends
+// the run.
+//
+// The files, in the order of their story: main.go and namespace.go set the stage,
+// build.go and servers.go say who is measured, work.go at what, measure.go how, and
+// report.go prints it. The packages below them run the generators (load), are the
+// clients that no generator offers (client), and read the kernel's books (proc).
+//
+// Exit statuses: 0 all was measured, 1 something could not be, 2 the command line is
+// wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exit statuses.
+const (
+	measured = 0
+	failed   = 1
+	usage    = 2
+)
+
+// options is the command line.
+type options struct {
+	works    []*work
+	servers  *regexp.Regexp
+	rounds   int
+	duration time.Duration
+	touch    bool
+	json     string // file, or empty
+}
+
+func main() {
+	if len(os.Args) > 1 {
+		if role := roles[os.Args[1]]; role != nil {
+			os.Exit(role(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+		}
+	}
+	o, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(measured)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(usage)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code, err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+	}
+	os.Exit(code)
+}
+
+func parse(args []string, errs io.Writer) (*options, error) {
+	o := &options{}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	names := flags.String("work", "all", "`KINDS` of work, with commas: "+strings.Join(workNames(), ", "))
+	servers := flags.String("servers", "", "measure only servers whose name matches this `REGEXP`")
+	flags.IntVar(&o.rounds, "rounds", 3, "`ROUNDS`; a figure is the median of them")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement, `TIME` such as 3s")
+	flags.BoolVar(&o.touch, "touch", true, "make one request on each idle connection first; without it, a server that defers accept(2) has not seen them")
+	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` as well")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	switch {
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("%q is not understood; all is said by flags", flags.Arg(0))
+	case o.rounds < 1:
+		return nil, errors.New("-rounds must be 1 at least")
+	case o.duration < 10*time.Millisecond || o.duration > time.Minute:
+		return nil, errors.New("-duration must be from 10ms to 1m")
+	}
+	if o.servers, err = regexp.Compile(*servers); err != nil {
+		return nil, fmt.Errorf("-servers: %w", err)
+	}
+	o.works, err = chooseWorks(*names)
+	return o, err
+}
+
+// chooseWorks finds the kinds of work by name, in the order of the tables.
+func chooseWorks(names string) ([]*work, error) {
+	if names == "all" {
+		return works, nil
+	}
+	asked := strings.Split(names, ",")
+	for _, name := range asked {
+		if !slices.Contains(workNames(), name) {
+			return nil, fmt.Errorf("-work: there is no %q; there are %s", name, strings.Join(workNames(), ", "))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(works), func(w *work) bool { return !slices.Contains(asked, w.name) }), nil
+}
+
+// run builds what is measured, out here where the module proxy can be reached, and then
+// measures in a network namespace of its own. In there run is called a second time.
+func run(ctx context.Context, o *options) (int, error) {
+	if dir := os.Getenv(insideDir); dir != "" {
+		notes := enterNamespace()
+		return measureAll(ctx, o, dir, notes)
+	}
+	dir, err := os.MkdirTemp("", "fourways-bench-*")
+	if err != nil {
+		return failed, err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // a server may serve under another user
+		return failed, err
+	}
+	if err := build(ctx, o, dir); err != nil {
+		return failed, err
+	}
+	code, err := runInside(ctx, dir)
+	if errors.Is(err, errNoNamespace) {
+		return measureAll(ctx, o, dir, []string{err.Error()})
+	}
+	return code, err
+}

@@ -1,0 +1,367 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"fourways/tests/bench/client"
+	"fourways/tests/bench/load"
+	"fourways/tests/bench/proc"
+)
+
+// What a run needs of the machine.
+const (
+	descriptors  = idleConns + 2*smallConns + 200 // of the process that serves or holds idle connections
+	drainOverrun = 30 * time.Second               // for the helper to end
+)
+
+// bench is a run under way.
+type bench struct {
+	ctx       context.Context
+	o         *options
+	dir       string // for everything the run writes
+	serverCPU int
+	clientCPU int
+	tool      load.Tool
+	noTool    string // why there is no generator, or empty
+	script    string // Lua script that pipelines
+	report    *report
+}
+
+// measureAll measures all chosen works, and prints a table after each.
+func measureAll(ctx context.Context, o *options, dir string, notes []string) (int, error) {
+	b, err := newBench(ctx, o, dir, notes)
+	if err != nil {
+		return failed, err
+	}
+	all := servers(o, dir)
+	if len(all) == 0 {
+		return usage, fmt.Errorf("no server matches -servers %q", o.servers)
+	}
+	b.report.printHead(os.Stdout)
+	for _, w := range o.works {
+		b.measureWork(w, all)
+		if ctx.Err() != nil {
+			return failed, errors.New("interrupted")
+		}
+		b.report.printWork(os.Stdout, w)
+	}
+	if err := b.report.writeJSON(o.json); err != nil {
+		return failed, err
+	}
+	if b.report.failures > 0 {
+		return failed, fmt.Errorf("%d measurements failed", b.report.failures)
+	}
+	return measured, nil
+}
+
+// newBench looks at what the machine offers. Every lack that changes the meaning of the
+// figures becomes a note of the report.
+func newBench(ctx context.Context, o *options, dir string, notes []string) (*bench, error) {
+	cpus, err := proc.Processors()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{ctx: ctx, o: o, dir: dir, serverCPU: cpus[0], clientCPU: cpus[len(cpus)-1]}
+	if b.serverCPU == b.clientCPU {
+		notes = append(notes, "one processor only: server and generator share it, so the rates say little")
+	}
+	if err := raiseDescriptors(); err != nil {
+		return nil, err
+	}
+	if b.tool, err = generator(dir); err != nil {
+		b.noTool = err.Error()
+	} else if b.tool.Name != "wrk" {
+		notes = append(notes, "wrk is not installed: hey makes the load, and is itself the limit of the rate")
+	}
+	b.script = filepath.Join(dir, "pipeline.lua")
+	if err := os.WriteFile(b.script, fmt.Appendf(nil, pipelineScript, pipelineDeep), 0o644); err != nil {
+		return nil, err
+	}
+	b.report = newReport(o, b, notes)
+	return b, nil
+}
+
+// pipelineScript makes wrk send several requests at once. wrk counts each answer.
+const pipelineScript = `
+init = function(args)
+  local all = {}
+  for i = 1, %d do all[i] = wrk.format() end
+  batch = table.concat(all)
+end
+request = function() return batch end
+`
+
+// generator is wrk, or else the hey that was built.
+func generator(dir string) (load.Tool, error) {
+	if path, err := exec.LookPath("wrk"); err == nil {
+		return load.Tool{Name: "wrk", Path: path}, nil
+	}
+	path := filepath.Join(dir, binDir, "hey")
+	if _, err := os.Stat(path); err != nil {
+		text, _ := os.ReadFile(path + failedSuffix)
+		return load.Tool{}, fmt.Errorf("neither wrk nor hey can be had: %s", strings.TrimSpace(string(text)))
+	}
+	return load.Tool{Name: "hey", Path: path}, nil
+}
+
+// raiseDescriptors raises this process's limit of open files as far as it may, for
+// itself and for what it starts.
+func raiseDescriptors() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+}
+
+// cannot is why this machine cannot do a work at all, or empty.
+func (b *bench) cannot(w *work) string {
+	var limit syscall.Rlimit
+	switch {
+	case b.noTool != "":
+		return b.noTool
+	case w.deep > 1 && b.tool.Name != "wrk":
+		return load.ErrNoScript.Error()
+	case !w.idle:
+		return ""
+	case syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Cur < descriptors:
+		return fmt.Sprintf("a process may have %d descriptors; it takes %d", limit.Cur, descriptors)
+	}
+	return ""
+}
+
+// measureWork lets the servers take turns, round by round.
+func (b *bench) measureWork(w *work, all []*server) {
+	for round := range b.o.rounds {
+		for _, s := range all {
+			if b.ctx.Err() != nil {
+				return
+			}
+			why := b.cannot(w)
+			if why == "" {
+				why = s.skips(w)
+			}
+			if why != "" {
+				b.report.skip(w, s, why)
+				continue
+			}
+			if b.report.failed(w, s) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d: %s\n", w.name, round+1, b.o.rounds, s.name)
+			f, err := b.measureOnce(w, s)
+			if err != nil {
+				b.report.fail(w, s, err)
+				continue
+			}
+			b.report.add(w, s, f)
+		}
+	}
+}
+
+// measureOnce starts a server, checks that it serves what it should, and measures it. A
+// new process each time keeps one work's memory out of the next one's figures.
+func (b *bench) measureOnce(w *work, s *server) (figures, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name)}
+	r, err := s.start(b.ctx, w, at, b.serverCPU)
+	if err != nil {
+		return nil, err
+	}
+	defer r.stop()
+	if err := r.check(b.ctx, w.file, at.root); err != nil {
+		return nil, fmt.Errorf("%w; it said: %s", err, r.said())
+	}
+	f, err := w.measure(b, w, r)
+	if err != nil {
+		return nil, fmt.Errorf("%w; the server said: %s", err, r.said())
+	}
+	m, err := proc.MemoryOf(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	f[keyPeak] = float64(m.Peak)
+	if _, ok := f[keyPSS]; !ok {
+		f[keyPSS] = float64(m.PSS)
+	}
+	return f, nil
+}
+
+// measureLoad loads the server with the generator.
+func (b *bench) measureLoad(w *work, r *running) (figures, error) {
+	spec := load.Spec{URL: "http://" + r.addr + "/" + w.file, Connections: w.conns, Duration: b.o.duration, Close: w.closes}
+	if w.deep > 1 {
+		spec.Script = b.script
+	}
+	before, err := proc.CPU(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	result, err := b.tool.Run(b.ctx, spec, func(cmd *exec.Cmd) error { return proc.StartOn(b.clientCPU, cmd) })
+	if err != nil {
+		return nil, err
+	}
+	after, err := proc.CPU(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	if result.Requests == 0 {
+		return nil, errors.New("no request was answered")
+	}
+	return figures{
+		keyRate:   result.Rate,
+		keyP50:    micros(result.P50),
+		keyP99:    micros(result.P99),
+		keyCPU:    micros(after-before) / float64(result.Requests),
+		keyErrors: float64(result.Errors),
+	}, nil
+}
+
+// measureBulk drains large bodies. Those under way at the end count by their bytes.
+func (b *bench) measureBulk(w *work, r *running) (figures, error) {
+	before, err := proc.CPU(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.drain(w, r)
+	if err != nil {
+		return nil, err
+	}
+	after, err := proc.CPU(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	if d.Bytes == 0 {
+		return nil, errors.New("no byte arrived")
+	}
+	gb, seconds := float64(d.Bytes)/1e9, d.Elapsed.Seconds()
+	requests := float64(d.Bytes) / float64(sizes[w.file])
+	f := figures{
+		keyRate:     requests / seconds,
+		keyGBRate:   gb / seconds,
+		keyCPU:      micros(after-before) / requests,
+		keyCPUPerGB: (after - before).Seconds() / gb,
+		keyErrors:   0,
+	}
+	if d.Whole > 0 {
+		f[keyP50], f[keyP99] = micros(d.P50), micros(d.P99)
+	}
+	return f, nil
+}
+
+func (b *bench) drain(w *work, r *running) (d client.Drained, err error) {
+	ctx, cancel := context.WithTimeout(b.ctx, b.o.duration+drainOverrun)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "drain", "-addr", r.addr, "-path", "/"+w.file,
+		"-n", strconv.Itoa(w.conns), "-for", b.o.duration.String())
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := proc.StartOn(b.clientCPU, cmd); err != nil {
+		return d, err
+	}
+	if err := cmd.Wait(); err != nil {
+		return d, fmt.Errorf("drain: %w: %s", err, strings.TrimSpace(errs.String()))
+	}
+	return d, json.Unmarshal([]byte(out.String()), &d)
+}
+
+// idleOf is how many of n idle connections the server can have, beside those of the load
+// and the one that checks.
+func (r *running) idleOf(w *work, n int) int { return min(n, r.most-w.conns-1) }
+
+// withIdle does something while n connections are idle. It fails if the server closed
+// one of them meanwhile, for then it was another measurement.
+func (b *bench) withIdle(w *work, r *running, n int, do func() error) error {
+	if n == 0 {
+		return do()
+	}
+	h, err := startHelper(b.ctx, b.clientCPU, "hold", "-addr", r.addr, "-path", "/"+w.file,
+		"-n", strconv.Itoa(n), "-touch="+strconv.FormatBool(b.o.touch))
+	if err != nil {
+		return err
+	}
+	// The accept queue is first in, first out: when this is answered, all are accepted.
+	err = r.check(b.ctx, w.file, filepath.Join(b.dir, rootDir))
+	if err == nil {
+		err = do()
+	}
+	lost, endErr := h.end()
+	if lost > 0 {
+		endErr = fmt.Errorf("the server closed %d of %d idle connections", lost, n)
+	}
+	return errors.Join(err, endErr)
+}
+
+// measureIdleMemory compares the memory with and without idle connections. The check
+// before was a request, so what a first request needs is there already.
+func (b *bench) measureIdleMemory(w *work, r *running) (figures, error) {
+	before, err := proc.MemoryOf(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	n := r.idleOf(w, idleConns)
+	f := figures{keyIdle: float64(n)}
+	err = b.withIdle(w, r, n, func() error {
+		with, err := proc.MemoryOf(r.pid)
+		f[keyPSS] = float64(with.PSS)
+		f[keyPerConn] = float64(with.PSS-before.PSS) / float64(n)
+		return err
+	})
+	return f, err
+}
+
+// measureIdleRate measures the curve of cost over the number of idle connections.
+func (b *bench) measureIdleRate(w *work, r *running) (figures, error) {
+	all := figures{}
+	for _, idle := range idleCurve {
+		n := r.idleOf(w, idle)
+		all[keyIdle] = float64(n)
+		err := b.withIdle(w, r, n, func() error {
+			f, err := b.measureLoad(w, r)
+			for _, key := range []string{keyRate, keyCPU, keyP99} {
+				all[atIdle(key, idle)] = f[key]
+			}
+			all[keyErrors] += f[keyErrors]
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("with %d idle connections: %w", idle, err)
+		}
+	}
+	all[keyKept] = all[atIdle(keyRate, idleConns)] / all[atIdle(keyRate, idleCurve[0])]
+	return all, nil
+}
+
+// measureSlow measures good clients while slow ones keep the server busy with heads that
+// do not end. Slow ones that the server cuts come back, and are told.
+func (b *bench) measureSlow(w *work, r *running) (figures, error) {
+	h, err := startHelper(b.ctx, b.clientCPU, "dribble", "-addr", r.addr, "-path", "/"+w.file, "-n", strconv.Itoa(w.others))
+	if err != nil {
+		return nil, err
+	}
+	f, err := b.measureLoad(w, r)
+	cut, endErr := h.end()
+	if err := errors.Join(err, endErr); err != nil {
+		return nil, err
+	}
+	f[keyCut] = float64(cut)
+	return f, nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

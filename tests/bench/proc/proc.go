@@ -1,0 +1,210 @@
+//go:build linux
+
+// Package proc reads what the kernel counts about processes (proc(5)), and pins a program
+// to a processor. Nothing here changes a process that runs.
+//
+// A server is the process that was started and all that descend from it, so every figure
+// is a sum over [Tree].
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tick is the unit of processor time in /proc/PID/stat: USER_HZ is 100 on every
+// architecture Go knows.
+const Tick = 10 * time.Millisecond
+
+// Fields of /proc/PID/stat, counted behind the name.
+const (
+	fieldParent = 1
+	fieldUser   = 11 // utime, stime, cutime and cstime follow each other
+	fieldLast   = 14
+)
+
+// Stat is what is used of /proc/PID/stat.
+type Stat struct {
+	Parent int           // process id
+	CPU    time.Duration // user and system, its own and of the children it has waited for; whole ticks
+}
+
+// ParseStat reads the text of /proc/PID/stat. The name in it stands in parentheses and
+// may hold blanks and parentheses itself, so the fields are counted from the last one.
+func ParseStat(text string) (Stat, error) {
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) <= fieldLast {
+		return Stat{}, fmt.Errorf("%q is no line of /proc/PID/stat", text)
+	}
+	parent, err := strconv.Atoi(fields[fieldParent])
+	if err != nil {
+		return Stat{}, err
+	}
+	var ticks int64
+	for _, field := range fields[fieldUser : fieldLast+1] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return Stat{}, err
+		}
+		ticks += n
+	}
+	return Stat{Parent: parent, CPU: time.Duration(ticks) * Tick}, nil
+}
+
+// Tree is the process and its descendants, as long as they run.
+func Tree(root int) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	children := map[int][]int{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if s, err := readStat(pid); err == nil {
+			children[s.Parent] = append(children[s.Parent], pid)
+		}
+	}
+	tree := []int{root}
+	for i := 0; i < len(tree); i++ {
+		tree = append(tree, children[tree[i]]...)
+	}
+	return tree, nil
+}
+
+// CPU is the processor time that the process and its descendants have used. What a child
+// used stays in the sum after it was waited for, so a server that replaces a worker
+// loses nothing.
+func CPU(root int) (time.Duration, error) {
+	var sum time.Duration
+	err := each(root, func(pid int) error {
+		s, err := readStat(pid)
+		sum += s.CPU
+		return err
+	})
+	return sum, err
+}
+
+// Memory is what a server holds, in bytes.
+type Memory struct {
+	PSS  int64 // now; a page that n processes share counts for 1/n in each
+	Peak int64 // resident, at the worst, of each process; shared pages count in each
+}
+
+// MemoryOf reads the memory of the process and its descendants.
+func MemoryOf(root int) (Memory, error) {
+	var m Memory
+	err := each(root, func(pid int) error {
+		pss, err := field(pid, "smaps_rollup", "Pss:")
+		if err != nil {
+			return err
+		}
+		peak, err := field(pid, "status", "VmHWM:")
+		m.PSS += pss
+		m.Peak += peak
+		return err
+	})
+	return m, err
+}
+
+// each calls f for the process and its descendants, and forgives those that have ended.
+func each(root int, f func(pid int) error) error {
+	tree, err := Tree(root)
+	if err != nil {
+		return err
+	}
+	for _, pid := range tree {
+		err := f(pid)
+		gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+		if err != nil && (pid == root || !gone) {
+			return err
+		}
+	}
+	return nil
+}
+
+func readStat(pid int) (Stat, error) {
+	text, err := os.ReadFile(path(pid, "stat"))
+	if err != nil {
+		return Stat{}, err
+	}
+	return ParseStat(string(text))
+}
+
+// field is one line of a file of the process, in bytes.
+func field(pid int, file, name string) (int64, error) {
+	text, err := os.ReadFile(path(pid, file))
+	if err != nil {
+		return 0, err
+	}
+	return ParseField(string(text), name)
+}
+
+// ParseField finds the line that begins with name and gives its value, which the kernel
+// writes in KiB, in bytes.
+func ParseField(text, name string) (int64, error) {
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok {
+			continue
+		}
+		words := strings.Fields(rest)
+		if len(words) != 2 || words[1] != "kB" {
+			return 0, fmt.Errorf("%q is not in kB", line)
+		}
+		kib, err := strconv.ParseInt(words[0], 10, 64)
+		return kib << 10, err
+	}
+	return 0, fmt.Errorf("no line %q", name)
+}
+
+func path(pid int, file string) string {
+	return filepath.Join("/proc", strconv.Itoa(pid), file)
+}
+
+// Processors are the processors this process may run on.
+func Processors() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, err
+	}
+	var all []int
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			all = append(all, cpu)
+		}
+	}
+	return all, nil
+}
+
+// StartOn starts a command that can run on one processor only, with all its threads and
+// children: a process inherits the mask of the thread that starts it
+// (sched_setaffinity(2)), so this thread takes the mask on for as long as that lasts.
+func StartOn(cpu int, cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	var before, only unix.CPUSet
+	only.Set(cpu)
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return err
+	}
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		return err
+	}
+	err := cmd.Start()
+	if unix.SchedSetaffinity(0, &before) == nil {
+		runtime.UnlockOSThread() // else the thread ends with its goroutine, mask and all
+	}
+	return err
+}

@@ -1,0 +1,194 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// What the works are made of.
+const (
+	smallConns   = 64  // connections of a load
+	pipelineDeep = 16  // requests sent at once
+	bulkConns    = 4   // connections that take large bodies
+	goodConns    = 32  // clients beside slow ones
+	slowConns    = 500 // slow ones
+	idleConns    = 10_000
+)
+
+// idleCurve are the idle connections at which idle-rate measures, fewest first.
+var idleCurve = []int{0, 1_000, 5_000, idleConns}
+
+// sizes are the files of the site, in bytes.
+var sizes = map[string]int{
+	"1k.html":   1 << 10,
+	"16k.html":  16 << 10,
+	"1m.html":   1 << 20,
+	"100m.html": 100 << 20,
+}
+
+// work is a kind of work: what clients do, and what is looked at.
+type work struct {
+	name, title string
+	file        string // asked for
+	conns       int    // connections that the generator uses
+	others      int    // connections beside those that want the server's attention
+	closes      bool   // a new connection for each request
+	deep        int    // requests sent at once, if more than 1
+	idle        bool   // thousands of connections stay idle
+	measure     func(*bench, *work, *running) (figures, error)
+	columns     []column
+}
+
+// connections are all that want a thread where each has its own.
+func (w *work) connections() int { return w.conns + w.others }
+
+// works are all kinds of work, in the order of the tables.
+var works = []*work{
+	{
+		name: "small", title: fmt.Sprintf("1 KiB, keep-alive, %d connections", smallConns),
+		file: "1k.html", conns: smallConns, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "pipelined", title: fmt.Sprintf("1 KiB, %d connections, %d requests pipelined", smallConns, pipelineDeep),
+		file: "1k.html", conns: smallConns, deep: pipelineDeep, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "new", title: fmt.Sprintf("1 KiB, a new connection each, %d at a time", smallConns),
+		file: "1k.html", conns: smallConns, closes: true, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "16k", title: fmt.Sprintf("16 KiB, keep-alive, %d connections", smallConns),
+		file: "16k.html", conns: smallConns, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "1m", title: fmt.Sprintf("1 MiB, %d connections, discarded in the kernel", bulkConns),
+		file: "1m.html", conns: bulkConns, measure: (*bench).measureBulk, columns: bulkColumns,
+	},
+	{
+		name: "100m", title: fmt.Sprintf("100 MiB, %d connections, discarded in the kernel", bulkConns),
+		file: "100m.html", conns: bulkConns, measure: (*bench).measureBulk, columns: bulkColumns,
+	},
+	{
+		name: "idle-memory", title: fmt.Sprintf("memory with %d idle connections", idleConns),
+		file: "1k.html", idle: true, measure: (*bench).measureIdleMemory, columns: memoryColumns,
+	},
+	{
+		name: "idle-rate", title: fmt.Sprintf("1 KiB, keep-alive, %d connections beside idle ones", smallConns),
+		file: "1k.html", conns: smallConns, idle: true, measure: (*bench).measureIdleRate, columns: curveColumns(),
+	},
+	{
+		name: "slow", title: fmt.Sprintf("1 KiB, keep-alive, %d good clients beside %d slow ones", goodConns, slowConns),
+		file: "1k.html", conns: goodConns, others: slowConns, measure: (*bench).measureSlow, columns: slowColumns,
+	},
+}
+
+func workNames() []string {
+	names := make([]string, len(works))
+	for i, w := range works {
+		names[i] = w.name
+	}
+	return names
+}
+
+// figures are what one measurement found, by the keys below. A missing key was not
+// measured.
+type figures map[string]float64
+
+// Keys of figures. They are the names in the JSON too, so each says its unit.
+const (
+	keyRate     = "requests_per_second"
+	keyP50      = "p50_us"
+	keyP99      = "p99_us"
+	keyCPU      = "cpu_us_per_request"
+	keyCPUPerGB = "cpu_s_per_gb"
+	keyGBRate   = "gb_per_second"
+	keyPeak     = "peak_rss_bytes"
+	keyPSS      = "pss_bytes"
+	keyPerConn  = "pss_bytes_per_idle_connection"
+	keyKept     = "rate_kept" // with most idle connections, of the rate with none
+	keyIdle     = "idle_connections"
+	keyErrors   = "errors"
+	keyCut      = "slow_connections_cut"
+)
+
+// atIdle is a key of the curve.
+func atIdle(key string, idle int) string { return fmt.Sprintf("%s_at_%d_idle", key, idle) }
+
+// verdict is which of two figures is better.
+type verdict int
+
+const (
+	told   verdict = iota // neither: the figure is there to be read
+	fewer                 // the lower one
+	higher                // the higher one
+)
+
+// column is one of a table's.
+type column struct {
+	key, head string
+	scale     float64 // the figure is divided by this
+	decimals  int
+	better    verdict
+	toLimit   bool // followed by a column of its ratio to the limit
+}
+
+const mib = 1 << 20
+
+var (
+	memoryTail = []column{
+		{key: keyPeak, head: "peak RSS MiB", scale: mib, decimals: 1},
+		{key: keyPSS, head: "PSS MiB", scale: mib, decimals: 1},
+		{key: keyErrors, head: "errors", scale: 1},
+	}
+	requestColumns = append([]column{
+		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer, toLimit: true},
+		{key: keyRate, head: "req/s", scale: 1, better: higher},
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyP99, head: "p99 µs", scale: 1},
+	}, memoryTail...)
+	bulkColumns = append([]column{
+		{key: keyCPUPerGB, head: "CPU s/GB", scale: 1, decimals: 4, better: fewer, toLimit: true},
+		{key: keyGBRate, head: "GB/s", scale: 1, decimals: 2, better: higher},
+		{key: keyRate, head: "req/s", scale: 1, decimals: 1},
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyP99, head: "p99 µs", scale: 1},
+	}, memoryTail...)
+	memoryColumns = append([]column{
+		{key: keyPerConn, head: "bytes/conn", scale: 1, better: fewer},
+		{key: keyIdle, head: "idle", scale: 1},
+	}, memoryTail...)
+	slowColumns = append([]column{
+		{key: keyP99, head: "p99 µs", scale: 1, better: fewer, toLimit: true},
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyRate, head: "req/s", scale: 1, better: higher},
+		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2},
+		{key: keyCut, head: "slow cut", scale: 1},
+	}, memoryTail...)
+)
+
+// curveColumns show a figure beside itself at each number of idle connections.
+func curveColumns() []column {
+	var all []column
+	for _, idle := range idleCurve {
+		all = append(all, column{key: atIdle(keyCPU, idle), head: "µs/req@" + short(idle), scale: 1, decimals: 2, better: fewer})
+	}
+	for _, idle := range idleCurve {
+		all = append(all, column{key: atIdle(keyRate, idle), head: "req/s@" + short(idle), scale: 1})
+	}
+	return append(all,
+		column{key: keyKept, head: "rate kept", scale: 1, decimals: 3, better: higher},
+		column{key: keyIdle, head: "idle at most", scale: 1},
+		column{key: keyErrors, head: "errors", scale: 1},
+	)
+}
+
+// short writes thousands as k.
+func short(n int) string {
+	text := fmt.Sprint(n)
+	if thousands, ok := strings.CutSuffix(text, "000"); ok {
+		return thousands + "k"
+	}
+	return text
+}
