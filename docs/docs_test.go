@@ -25,6 +25,8 @@ import (
 // stages lists those whose functions must all be shown, each from the moment that the chapter which tells it is there.
 var stages = []struct{ folder, chapter string }{
 	{"stage1-threadpool", "05"},
+	{"stage2-poll", "07"},
+	{"stage3-epoll", "08"},
 }
 
 // served is the stage that answers the commands of the chapters.

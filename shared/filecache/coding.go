@@ -86,9 +86,9 @@ func (c *Cache) besideUnchanged(path []byte, e *Entry) bool {
 
 // hasNeighbour reports whether there is a neighbour that holds what the file holds. An
 // empty one was never finished. One that is older than the file was made of an earlier
-// state of it, and does not count: rather no compression than old contents. Some tools give the compressed file the time
-// of its original and drop the fraction; a time of whole seconds therefore stands for all
-// of its second.
+// state of it, and does not count: rather no compression than old contents. Some tools give
+// the compressed file the time of its original and drop the fraction; a time of whole
+// seconds therefore stands for all of its second.
 func (e *Entry) hasNeighbour(c Coding) bool {
 	st := e.beside[c]
 	if st.Size == 0 || st.Folder {

@@ -48,8 +48,8 @@ func (s *Sender) Send(fd int, q *http1.Chain, budget int64) error {
 }
 
 // bytes sends segments. MSG_MORE tells the kernel that a file follows: the head then
-// leaves in one packet with the beginning of it. sendmsg is used for one segment as well,
-// because write(2) has no flags.
+// leaves in one packet with the beginning of it. write(2) has no such flag, so it is
+// sendto(2) for one segment and sendmsg(2) for several.
 func (s *Sender) bytes(fd int, segs [][]byte, fileNext bool) (int64, error) {
 	flags := uintptr(unix.MSG_NOSIGNAL)
 	if fileNext {
@@ -85,7 +85,8 @@ func (s *Sender) file(fd int, q *http1.Chain, budget int64) (int64, error) {
 	if _, err := preadCached(from, s.page[:], off); err == ErrCold {
 		return 0, err
 	}
-	// Never more than the range has: sendfile would wait for the rest to appear.
+	// Never more than the range has: the kernel holds the last packet back, up to 200 ms,
+	// while it was promised more than came.
 	count := min(n, budget)
 	// It may wait for a disk after all, behind the page that was looked at: so the
 	// scheduler is told.
