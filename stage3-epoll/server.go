@@ -53,11 +53,15 @@ func (s *server) Start() error {
 	return nil
 }
 
-// Stop has every loop take what waits at its listener and leave it, and end with its
-// last connection; what is left at the timeout they cut.
+// Stop has every loop take what waits at its listener and leave it, closes the
+// listeners, and waits for the loops to end, each with its last connection; what is left
+// at the timeout they cut.
 func (s *server) Stop(timeout time.Duration) {
 	for _, l := range s.loops {
 		l.Drain()
+	}
+	for _, l := range s.app.Listeners {
+		unix.Close(l.FD)
 	}
 	patience := time.AfterFunc(timeout, func() {
 		for _, l := range s.loops {
@@ -66,9 +70,6 @@ func (s *server) Stop(timeout time.Duration) {
 	})
 	s.threads.Wait()
 	patience.Stop()
-	for _, l := range s.app.Listeners {
-		unix.Close(l.FD)
-	}
 	s.slow.Close()
 }
 

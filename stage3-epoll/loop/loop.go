@@ -69,6 +69,7 @@ type Loop struct {
 	out       *sysnet.Sender
 	short     bool // the last accept found no descriptor free
 	draining  bool
+	left      chan struct{} // closed when the listeners are left for good
 
 	mu     sync.Mutex // guards what other threads leave for the loop
 	worked []*conn    // whose slow work is done
@@ -104,6 +105,7 @@ func New(opt Options) (*Loop, error) {
 		log:   opt.Log.With(logging.WorkerKey, opt.Name),
 		slow:  opt.Slow,
 		out:   sysnet.NewSender(),
+		left:  make(chan struct{}),
 	}
 	if err := l.poll.open(); err != nil {
 		return nil, err
@@ -120,9 +122,13 @@ func (l *Loop) Stats() Stats {
 	return Stats{Conns: p.conns.Load(), Wakeups: p.wakeups.Load(), Events: p.events.Load()}
 }
 
-// Drain has the loop take the connections that wait, stop listening, and end with its
-// last connection. It may be called from any thread.
-func (l *Loop) Drain() { l.order(orderDrain) }
+// Drain has the loop take the connections that wait, leave its listeners, and end with
+// its last connection. It returns when the listeners are left, so that they can be closed
+// before more clients come to them. It may be called from any thread, once.
+func (l *Loop) Drain() {
+	l.order(orderDrain)
+	<-l.left
+}
 
 // Cut has a draining loop give up what it still has. It may be called from any thread.
 func (l *Loop) Cut() { l.order(orderCut) }
@@ -299,6 +305,7 @@ func (l *Loop) drain() {
 	}
 	l.wheel.Cancel(&l.resume)
 	l.draining = true
+	close(l.left)
 	l.each(func(c *conn) {
 		if c.Idle() {
 			l.drive(c, false)
