@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,10 @@ const (
 	defaultQueue = 50
 	maxQueue     = 1 << 20
 )
+
+// maxProcs is how many of Go's processors are worth having: each takes memory, and each
+// is looked at when memory is collected.
+const maxProcs = 256
 
 // pool is the stage's driver: the acceptor, the queue and the threads.
 //
@@ -54,7 +59,13 @@ func newPool(a *app.App, queueLen int) (_ *pool, err error) {
 
 // Start starts the threads. The acceptor comes last: nothing is accepted before
 // there is somebody to serve it.
+//
+// Each thread gets a processor of Go's own kind (runtime.GOMAXPROCS). With fewer, a thread
+// that comes back from a system call has to wait until another one gives its up, and every
+// request costs a wake-up between threads; with one for each, it finds its own where it
+// left it, and who runs is the kernel's decision alone.
 func (p *pool) Start() error {
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), min(len(p.workers)+2, maxProcs)))
 	for _, w := range p.workers {
 		p.threads.Go(w.run)
 	}

@@ -67,7 +67,8 @@ type Conn struct {
 	body       []byte
 	req        Request
 	fault      Fault
-	served     int // requests begun on this connection
+	served     int  // requests begun on this connection
+	used       bool // something has come since newExchange
 
 	out     Chain
 	head    Head
@@ -83,7 +84,7 @@ type Conn struct {
 // NewConn makes a Conn with its buffer. The pool lends chunks of ChunkSize bytes
 // for answers; clk is where their Date comes from.
 func NewConn(cfg *Config, clk *clock.Clock, pool *bufpool.Pool) *Conn {
-	c := &Conn{cfg: cfg, clk: clk, buf: make([]byte, cfg.BufferSize()), out: NewChain(pool)}
+	c := &Conn{cfg: cfg, clk: clk, used: true, buf: make([]byte, cfg.BufferSize()), out: NewChain(pool)}
 	c.req.Fields = make([]Field, 0, 16)
 	c.head.c = c
 	return c
@@ -95,7 +96,9 @@ func (c *Conn) Open(served int) {
 	c.start, c.r, c.w, c.scan = 0, 0, 0, 0
 	c.eof, c.closing = false, false
 	c.rx, c.served = rxIdle, served
-	c.newExchange()
+	if c.used {
+		c.newExchange()
+	}
 }
 
 // Shut drops everything unsent and unread.
@@ -106,6 +109,7 @@ func (c *Conn) Shut() {
 
 // newExchange forgets the last request and its answer.
 func (c *Conn) newExchange() {
+	c.used = false
 	c.tx = txIdle
 	c.emptyLines, c.left, c.bodyBytes, c.extBytes, c.trailers, c.trailBytes = 0, 0, 0, 0, 0, 0
 	c.continued, c.body, c.fault = false, nil, Fault{}

@@ -57,6 +57,7 @@ func (c *Conn) beginHead() bool {
 			return true
 		}
 		c.r += 2
+		c.used = true
 	}
 	c.makeRoom()
 	if c.r == c.w || c.buf[c.r] == '\r' {

@@ -78,7 +78,7 @@ func (c *Conn) enter(next rxState) {
 	if rxNext[c.rx]>>next&1 == 0 {
 		panic("http1: no such transition")
 	}
-	c.rx = next
+	c.rx, c.used = next, true
 }
 
 // Event is what [Conn.Next] found.

@@ -19,6 +19,21 @@ import (
 // patience is when a test gives up what should have happened at once.
 func patience() time.Time { return time.Now().Add(5 * time.Second) }
 
+// ready waits until a descriptor is ready for this. A signal of Go's own may end a wait
+// early (poll(2), EINTR).
+func ready(t *testing.T, fd int, events int16) {
+	t.Helper()
+	wait := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	for end := patience(); ; {
+		n, err := unix.Poll(wait, 5000)
+		if n > 0 {
+			return
+		}
+		require.True(t, err == nil || err == unix.EINTR, "%v", err)
+		require.True(t, time.Now().Before(end), "nothing has happened")
+	}
+}
+
 // plenty is a budget that no test uses up, in bytes.
 const plenty = 1 << 30
 
@@ -52,8 +67,7 @@ func sendAll(t *testing.T, s *Sender, fd int, q *http1.Chain, budget int64) (wai
 			continue
 		}
 		waits++
-		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 5000)
-		require.NoError(t, err)
+		ready(t, fd, unix.POLLOUT)
 	}
 	return waits
 }
@@ -295,12 +309,11 @@ func TestAClientThatIsGoneIsAnError(t *testing.T) {
 			fd, client := nonBlockingPair(t)
 			require.NoError(t, client.(*net.TCPConn).SetLinger(0))
 			require.NoError(t, client.Close())
-			_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000)
-			require.NoError(t, err)
+			ready(t, fd, unix.POLLIN)
 			q := newChain()
 			tt.fill(&q)
 			before := q.Len()
-			err = NewSender().Send(fd, &q, plenty)
+			err := NewSender().Send(fd, &q, plenty)
 			require.Error(t, err)
 			require.False(t, Again(err))
 			require.Equal(t, before, q.Len())
@@ -389,8 +402,7 @@ func TestAColdFileIsNotWaitedFor(t *testing.T) {
 		left := q.Len()
 		for err := s.Send(fd, &q, plenty); err != ErrCold && err != nil; err = s.Send(fd, &q, plenty) {
 			require.True(t, Again(err), "%v", err)
-			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 5000)
-			require.NoError(t, err)
+			ready(t, fd, unix.POLLOUT)
 		}
 		require.Less(t, q.Len(), left)
 	}
@@ -418,15 +430,13 @@ func TestReadNowDoesNotWait(t *testing.T) {
 	_, err := ReadNow(fd, make([]byte, 9))
 	require.True(t, Again(err))
 	client.Write([]byte("four"))
-	_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000)
-	require.NoError(t, err)
+	ready(t, fd, unix.POLLIN)
 	p := make([]byte, 9)
 	n, err := ReadNow(fd, p)
 	require.NoError(t, err)
 	require.Equal(t, "four", string(p[:n]))
 	client.Close()
-	_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000)
-	require.NoError(t, err)
+	ready(t, fd, unix.POLLIN)
 	n, err = ReadNow(fd, p)
 	require.NoError(t, err)
 	require.Zero(t, n, "the end of the stream")

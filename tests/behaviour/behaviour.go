@@ -47,7 +47,10 @@ func All(t *testing.T) {
 		{"StopCutsWhatIsLeft", StopCutsWhatIsLeft},
 		{"StopEndsIdleConnections", StopEndsIdleConnections},
 		{"StopAnswersTheBacklog", StopAnswersTheBacklog},
+		{"StopFinishesDownloads", StopFinishesDownloads},
 		{"PausedReader", PausedReader},
+		{"AbsentReader", AbsentReader},
+		{"ColdFiles", ColdFiles},
 		{"RefusalWhileSending", RefusalWhileSending},
 		{"Interruptions", Interruptions},
 		{"Slowloris", Slowloris},
@@ -339,6 +342,62 @@ func StopAnswersTheBacklog(t *testing.T) {
 		require.True(t, strings.HasPrefix(string(answer), "HTTP/1.1 200 "), "connection %d: %.40q", i, answer)
 	}
 	require.Zero(t, s.Wait(t))
+}
+
+// StopFinishesDownloads: who is in the middle of a large file when the server is told to
+// stop gets the rest of it.
+func StopFinishesDownloads(t *testing.T) {
+	const size = 64 << 20
+	s := harness.Start(t, "-root", rootWith(t, "big.txt", size))
+	c := s.Dial(t)
+	fmt.Fprintf(c, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	_, err = io.CopyN(io.Discard, resp.Body, 1000)
+	require.NoError(t, err)
+	s.Signal(t, syscall.SIGTERM)
+	s.Log.Await(t, regexp.MustCompile("Stopping"))
+	rest, err := io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	require.EqualValues(t, size-1000, rest)
+	require.Zero(t, s.Wait(t))
+}
+
+// rootWith makes a folder with one file of so many bytes, all zero.
+func rootWith(t *testing.T, name string, size int64) string {
+	root := t.TempDir()
+	path := filepath.Join(root, name)
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.NoError(t, os.Truncate(path, size)) // sparse
+	return root
+}
+
+// AbsentReader: a client that asks for much and reads nothing is cut, though it does
+// nothing that could wake anybody.
+func AbsentReader(t *testing.T) {
+	s := harness.Start(t, "-root", rootWith(t, "big.txt", 1<<30), "-min-rate", "10000000")
+	c := s.Dial(t)
+	fmt.Fprintf(c, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	s.Log.Await(t, regexp.MustCompile("reason=reader-too-slow"))
+	harness.Eventually(t, "its connection is closed", func() bool {
+		_, body := s.Get(t, "/health")
+		return strings.Contains(string(body), `"active":1,`)
+	})
+}
+
+// ColdFiles: a file that is on the disk and not in memory is sent like any other.
+func ColdFiles(t *testing.T) {
+	root := t.TempDir()
+	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
+	path := filepath.Join(root, "cold.txt")
+	require.NoError(t, os.WriteFile(path, content, 0o644))
+	s := harness.Start(t, "-root", root)
+	for range 3 {
+		harness.DropFromCache(t, path)
+		status, body := s.Get(t, "/cold.txt")
+		require.Equal(t, 200, status)
+		require.True(t, bytes.Equal(content, body))
+	}
 }
 
 // PausedReader: a client that stops reading in mid-answer, for longer than any single

@@ -23,8 +23,10 @@ import (
 // /health tells its connections under the name of workers.
 func Many(t *testing.T, n int, workers string, spread float64) {
 	t.Run("Connections", func(t *testing.T) { manyConnections(t, n, workers, spread) })
-	t.Run("SlowAndGreedyReaders", slowAndGreedyReaders)
-	t.Run("ReusedDescriptors", reusedDescriptors)
+	t.Run("SlowAndGreedyReaders", func(t *testing.T) { slowAndGreedyReaders(t) })
+	t.Run("SlowAndGreedyReadersOfChunks", func(t *testing.T) { slowAndGreedyReaders(t, "-chunked") })
+	t.Run("ReusedDescriptors", func(t *testing.T) { reusedDescriptors(t, workers) })
+	t.Run("QuietAfterADownload", quietAfterADownload)
 	t.Run("Uploads", manyUploads)
 }
 
@@ -101,13 +103,11 @@ func loads(t *testing.T, s *harness.Server, name string) (list []int) {
 
 // slowAndGreedyReaders: a client that reads a large file slowly, and one that reads another as fast as it can,
 // share the one thread with small requests, which do not have to wait for either.
-func slowAndGreedyReaders(t *testing.T) {
+func slowAndGreedyReaders(t *testing.T, flags ...string) {
 	const size = 1 << 30
-	root := t.TempDir()
+	root := rootWith(t, "big.txt", size)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "small.txt"), []byte("small"), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "big.txt"), nil, 0o644))
-	require.NoError(t, os.Truncate(filepath.Join(root, "big.txt"), size)) // sparse
-	s := harness.Start(t, "-workers", "1", "-root", root, "-min-rate", "0")
+	s := harness.Start(t, append(flags, "-workers", "1", "-root", root, "-min-rate", "0")...)
 	ask := func() *http.Response {
 		c := s.Dial(t)
 		fmt.Fprintf(c, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -143,7 +143,7 @@ func slowAndGreedyReaders(t *testing.T) {
 
 // reusedDescriptors: numbers come back within microseconds of being closed: a connection must never
 // get what was meant for the one that had its number before.
-func reusedDescriptors(t *testing.T) {
+func reusedDescriptors(t *testing.T, workers string) {
 	s := harness.Start(t, "-workers", "2")
 	var wg sync.WaitGroup
 	for range 4 {
@@ -165,6 +165,25 @@ func reusedDescriptors(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	harness.Eventually(t, "the workers have one connection among them, the one that asks", func() bool {
+		sum := 0
+		for _, n := range loads(t, s, workers) {
+			sum += n
+		}
+		return sum == 1
+	})
+}
+
+// quietAfterADownload: a connection that had to wait until it could write is not watched
+// for that any more when it is idle, for it can always be written to.
+func quietAfterADownload(t *testing.T) {
+	const size = 64 << 20
+	s := harness.Start(t, "-root", rootWith(t, "big.txt", size))
+	c := s.Dial(t)
+	status, err := Exchange(c, "/big.txt")
+	require.NoError(t, err)
+	require.Equal(t, 200, status)
+	idleServerSleeps(t, s)
 }
 
 // manyUploads: what the disk makes wait runs beside the thread, and comes back to it.

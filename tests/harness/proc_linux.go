@@ -136,3 +136,14 @@ func parseStrace(t testing.TB, path string) map[string]int {
 	require.NotEmpty(t, calls)
 	return calls
 }
+
+// DropFromCache has the kernel forget a file's pages, so that the next reader waits for
+// the disk (POSIX_FADV_DONTNEED, posix_fadvise(2)). A file system without a disk ignores it.
+func DropFromCache(t testing.TB, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, f.Sync()) // dirty pages stay
+	require.NoError(t, unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED))
+}

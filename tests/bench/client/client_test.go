@@ -5,6 +5,7 @@ package client
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -104,16 +105,19 @@ func TestDribbleNeverEndsAHead(t *testing.T) {
 }
 
 func TestASlowHeadRepeatsAFieldAndHasNoEmptyLine(t *testing.T) {
-	server, addr := serve(t)
-	defer server.Close()
-	c, err := dial(addr)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := dial(netip.MustParseAddrPort(l.Addr().String()))
 	require.NoError(t, err)
 	defer c.close()
+	server, err := l.Accept()
+	require.NoError(t, err)
 	s := slow{conn: c}
 	start := []byte("GET / HTTP/1.1\r\n")
 	for range len(start) + 3*len(slowLine) {
 		require.True(t, s.next(start), "after %d bytes", s.sent)
 	}
-	server.CloseClientConnections()
+	server.Close()
 	assert.Eventually(t, func() bool { return !s.next(start) }, 10*time.Second, time.Millisecond, "a closed connection is noticed")
 }

@@ -1,0 +1,768 @@
+package loop
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/clock"
+	"fourways/shared/filecache"
+	"fourways/shared/guard"
+	"fourways/shared/http1"
+	"fourways/shared/offload"
+	"fourways/shared/session"
+	counters "fourways/shared/stats"
+	"fourways/shared/sysnet"
+)
+
+// patience is when a test gives up what should happen at once.
+const patience = 5 * time.Second
+
+const (
+	sockBuf = 64 << 10 // bytes of our sockets' buffers
+	// large is more than the buffers of both ends hold while nothing is read, in bytes.
+	large = 4 << 20
+)
+
+// rig is a loop with real sockets. A test either turns the loop by hand, a turn at a
+// time, and is then the thread that the loop belongs to: it may look at everything, and
+// knows what has happened and what has not. Or it has the loop run.
+type rig struct {
+	t      *testing.T
+	loop   *Loop
+	srv    *session.Server
+	site   *site
+	addr   string
+	logged *bytes.Buffer // not while the loop runs
+	events []event
+	now    clock.Time // turned by hand, a loop has a clock that stands until pass
+}
+
+// newRig makes a loop that listens. limit is how many connections it may have at once.
+func newRig(t *testing.T, limit int64) *rig {
+	t.Helper()
+	listener, addr, err := sysnet.Listen(sysnet.Addr{IP: netip.MustParseAddrPort("127.0.0.1:0")}, sysnet.ListenOptions{SockBuf: sockBuf})
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(listener) })
+	r := &rig{t: t, addr: addr.IP.String(), site: newSite(t), logged: &bytes.Buffer{}, events: make([]event, eventBatch)}
+	r.srv = &session.Server{
+		HTTP:     http1.Config{Limits: http1.Limits{RequestLine: 8192, Head: 8192, Fields: 100, Body: 1 << 20}, KeepAlive: 30},
+		Timing:   session.Timing{Head: 10 * clock.Second, Idle: 30 * clock.Second},
+		Hosts:    guard.NewHosts([]string{guard.AnyHost}, nil),
+		Stats:    counters.New(1),
+		Handler:  r.site,
+		Observer: silent{},
+		MaxConns: limit,
+	}
+	slow := offload.New(1)
+	t.Cleanup(slow.Close)
+	r.loop, err = New(Options{
+		Local:     session.NewLocal(r.srv, r.srv.Stats.Slot(0), "loop-1", 7),
+		Log:       slog.New(slog.NewTextHandler(r.logged, nil)),
+		Name:      "loop-1",
+		Listeners: []int{listener},
+		Slow:      slow,
+	})
+	require.NoError(t, err)
+	return r
+}
+
+// byHand readies a rig whose loop the test turns itself.
+func byHand(t *testing.T, limit int64) *rig {
+	t.Helper()
+	r := newRig(t, limit)
+	l := r.loop
+	l.resume.Owner = l
+	r.now = sysnet.Now()
+	r.pass(0)
+	l.listen()
+	t.Cleanup(func() {
+		l.each(func(c *conn) { l.close(c) })
+		l.poll.close()
+		for _, a := range l.accepts {
+			a.Close()
+		}
+	})
+	return r
+}
+
+// turn waits for events and does what Run does in one turn.
+func (r *rig) turn() {
+	r.t.Helper()
+	n := r.await()
+	r.loop.turn(r.events[:n])
+	r.loop.collect()
+	r.pass(0)
+}
+
+// await waits for events. A signal of Go's own may end a wait early (epoll_wait(2), EINTR).
+func (r *rig) await() (n int) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); n == 0; {
+		require.True(r.t, time.Now().Before(end), "nothing has happened")
+		n = r.loop.poll.wait(r.events, int(patience/time.Millisecond))
+	}
+	return n
+}
+
+// pass lets time go by, and has the loop look at its deadlines.
+func (r *rig) pass(d clock.Time) {
+	r.now += d
+	r.loop.local.Clock.Set(r.now, int64(r.now))
+	r.loop.wheel.Advance(int64(r.loop.local.Clock.Now()), r.loop.expired)
+}
+
+// quiet says that the poller has nothing to report: a loop that waited now would sleep.
+func (r *rig) quiet(why string) {
+	r.t.Helper()
+	require.Zero(r.t, r.loop.poll.look(r.events), why)
+}
+
+// conns is the loop's connections, by descriptor.
+func (r *rig) conns() (all []*conn) {
+	r.loop.each(func(c *conn) { all = append(all, c) })
+	return all
+}
+
+// run has the loop run until the test ends.
+func run(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, 1000)
+	var thread sync.WaitGroup
+	thread.Go(r.loop.Run)
+	t.Cleanup(func() {
+		r.srv.Drain()
+		r.loop.Drain()
+		r.loop.Cut()
+		thread.Wait()
+	})
+	return r
+}
+
+// client is the other end of a connection.
+type client struct {
+	*net.TCPConn
+	t    *testing.T
+	from *bufio.Reader
+}
+
+func (r *rig) dial() *client {
+	r.t.Helper()
+	c, err := net.DialTimeout("tcp", r.addr, patience)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { c.Close() })
+	require.NoError(r.t, c.SetDeadline(time.Now().Add(patience)))
+	return &client{c.(*net.TCPConn), r.t, bufio.NewReader(c)}
+}
+
+// connect dials, and has the loop take the connection.
+func (r *rig) connect() *client {
+	r.t.Helper()
+	c := r.dial()
+	r.turn()
+	return c
+}
+
+// ask sends a request. That it did not arrive shows when its answer is read.
+func (c *client) ask(path string) {
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+}
+
+// answered reports whether something has come for the client.
+func (c *client) answered() (yes bool) {
+	raw, err := c.SyscallConn()
+	require.NoError(c.t, err)
+	require.NoError(c.t, raw.Control(func(fd uintptr) { yes = readable(c.t, int(fd), 0) }))
+	return yes
+}
+
+// gets asks for a path and wants this answer.
+func (c *client) gets(path, body string) {
+	c.t.Helper()
+	c.ask(path)
+	c.hears(body)
+}
+
+// hears wants this answer next.
+func (c *client) hears(body string) {
+	c.t.Helper()
+	require.NoError(c.t, c.reads(body))
+}
+
+// reads is hears for a goroutine of its own.
+func (c *client) reads(body string) error {
+	status, got, err := c.answer()
+	switch {
+	case err != nil:
+		return err
+	case status != 200:
+		return fmt.Errorf("status %d: %s", status, got)
+	case got != body:
+		return fmt.Errorf("%d bytes that begin with %.20q, and not %d that begin with %.20q", len(got), got, len(body), body)
+	}
+	return nil
+}
+
+// answer reads a whole answer.
+func (c *client) answer() (status int, body string, err error) {
+	resp, err := http.ReadResponse(c.from, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// arrived waits until what a client did has come to our end of its connection.
+func arrived(t *testing.T, c *conn) {
+	t.Helper()
+	require.True(t, readable(t, int(c.fd), patience))
+}
+
+// knocked waits until somebody waits at the listener.
+func (r *rig) knocked() {
+	r.t.Helper()
+	require.True(r.t, readable(r.t, r.loop.accepts[0].Listener, patience))
+}
+
+// readable reports whether a descriptor is, or becomes so in that time.
+func readable(t *testing.T, fd int, within time.Duration) bool {
+	t.Helper()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(within/time.Millisecond))
+		if err == unix.EINTR {
+			continue
+		}
+		require.NoError(t, err)
+		return n > 0
+	}
+}
+
+// site answers with the path that was asked for, or does something special.
+type site struct {
+	cache *filecache.Cache
+	work  func() // slow work of /work
+}
+
+// Files of the site: the cache has room for one of them.
+var files = map[string]string{
+	"/a.txt": strings.Repeat("a", large),
+	"/b.txt": strings.Repeat("b", large),
+}
+
+func newSite(t *testing.T) *site {
+	dir := t.TempDir()
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	root, err := sysnet.OpenRoot(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { root.Close() })
+	s := &site{cache: filecache.New(root, filecache.Options{Open: 1}), work: func() {}}
+	t.Cleanup(s.cache.Clear)
+	return s
+}
+
+func (s *site) Serve(x *session.Exchange) {
+	path := string(x.Path())
+	switch {
+	case path == "/work":
+		x.Park(s.work, func() { reply(x, 200, "worked") })
+	case files[path] != "":
+		s.file(x, path[1:])
+	default:
+		reply(x, 200, path)
+	}
+}
+
+func (s *site) Refuse(x *session.Exchange, f http1.Fault) { reply(x, f.Status, f.Reason.String()) }
+
+func (s *site) file(x *session.Exchange, name string) {
+	now := x.Clock().Now()
+	if e, ok := s.cache.Lookup([]byte(name), now); ok {
+		send(x, e)
+		return
+	}
+	var e *filecache.Entry
+	var err error
+	x.Park(func() { e, err = s.cache.Load(name, now) }, func() {
+		if err != nil {
+			panic(err)
+		}
+		send(x, e)
+	})
+}
+
+func send(x *session.Exchange, e *filecache.Entry) {
+	x.Begin(200, e.Size).End()
+	x.WriteFile(e, 0, e.Size)
+	x.Finish()
+}
+
+func reply(x *session.Exchange, status int, body string) {
+	x.Begin(status, int64(len(body))).End()
+	x.Write([]byte(body))
+	x.Finish()
+}
+
+type silent struct{}
+
+func (silent) Done(*session.Exchange)                 {}
+func (silent) Refused(*session.Exchange, http1.Fault) {}
+func (silent) TurnedAway(netip.Addr, http1.Reason)    {}
+func (silent) Panicked(_ *session.Exchange, v any)    { panic(v) }
+
+// held makes the site's slow work wait. begun returns when a piece of it has begun, and
+// letGo lets it end. What a test has not let go by its end, the end does.
+func (r *rig) held() (begun, letGo func()) {
+	started, end := make(chan struct{}, 9), make(chan struct{}, 9)
+	r.t.Cleanup(func() { close(end) })
+	r.site.work = func() {
+		started <- struct{}{}
+		<-end
+	}
+	begun = func() {
+		r.t.Helper()
+		select {
+		case <-started:
+		case <-time.After(patience):
+			require.Fail(r.t, "the work does not begin")
+		}
+	}
+	return begun, func() { end <- struct{}{} }
+}
+
+func TestATurnTakesABatchOfConnections(t *testing.T) {
+	r := byHand(t, 1000)
+	var clients []*client
+	for range acceptBatch + 3 {
+		clients = append(clients, r.dial())
+	}
+	r.turn()
+	require.Equal(t, acceptBatch, r.loop.open)
+	r.turn()
+	require.Equal(t, acceptBatch+3, r.loop.open)
+	r.quiet("everybody is in, and nobody says anything")
+	for i, c := range clients {
+		path := fmt.Sprintf("/%d", i)
+		c.ask(path)
+		r.turn()
+		c.hears(path)
+	}
+	st := r.loop.Stats()
+	require.EqualValues(t, acceptBatch+3, st.Conns)
+	require.EqualValues(t, 2+acceptBatch+3, st.Wakeups)
+}
+
+func TestAConnectionBeyondTheLimitIsToldSo(t *testing.T) {
+	r := byHand(t, 1)
+	first, second := r.connect(), r.connect()
+	status, why, err := second.answer()
+	require.NoError(t, err)
+	require.Equal(t, 503, status)
+	require.Equal(t, http1.TooManyConnections.String(), why)
+	second.Close()
+	r.turn()
+	require.Equal(t, 1, r.loop.open)
+	first.ask("/")
+	r.turn()
+	first.hears("/")
+	r.connect().Close()
+}
+
+// Within a turn a connection ends, and a new one gets the number of its descriptor. An
+// event that still means the old one is not for the new one.
+func TestAnEventForAFormerOwnerIsNobodys(t *testing.T) {
+	r := byHand(t, 10)
+	begun, letGo := r.held()
+	old := r.connect()
+	former := r.conns()[0]
+	next := r.dial()
+	old.CloseWrite() // and not Close: that would free a number of the test's own
+	arrived(t, former)
+	r.knocked()
+	n := r.loop.poll.look(r.events)
+	require.Equal(t, 2, n)
+	var stale event
+	for _, e := range r.events[:n] {
+		if e.gen() == former.gen {
+			stale = e
+		}
+	}
+	r.loop.turn(r.events[:n])
+	owner := r.conns()[0]
+	require.Equal(t, former.fd, owner.fd)
+	require.NotSame(t, former, owner)
+
+	next.ask("/work")
+	r.turn()
+	begun()
+	r.loop.turn([]event{stale})
+	require.Zero(t, r.loop.slow.Len(), "its work is under way, and was begun a second time")
+	letGo()
+	r.turn()
+	require.NoError(t, next.reads("worked"))
+
+	next.CloseWrite()
+	r.turn()
+	require.Zero(t, r.loop.open)
+	r.loop.turn([]event{stale}) // nor is it anybody's when nobody has the number
+}
+
+// Work that another thread does comes back by a wake-up, each time, and the wake-up is
+// over when it has been heard.
+func TestSlowWorkWakesTheLoop(t *testing.T) {
+	r := byHand(t, 10)
+	begun, letGo := r.held()
+	c, other := r.connect(), r.connect()
+	for range 3 {
+		c.ask("/work")
+		r.turn()
+		begun()
+		r.quiet("the work is under way")
+		other.ask("/meanwhile")
+		r.turn()
+		other.hears("/meanwhile")
+		letGo()
+		r.turn()
+		c.hears("worked")
+		r.quiet("what the pool had done is collected")
+	}
+}
+
+// What a client sends or does while its request is worked on is heard afterwards, and is
+// not reported over and over until then.
+func TestAParkedConnectionIsNotWatched(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		does  func(c *client)
+		after func(r *rig, c *client)
+	}{
+		{
+			"the client hangs up", func(c *client) { c.Close() },
+			func(r *rig, _ *client) {
+				for r.loop.open > 0 {
+					r.turn()
+				}
+			},
+		},
+		{
+			"the client resets the connection", func(c *client) { c.SetLinger(0); c.Close() },
+			func(r *rig, _ *client) { require.Zero(r.t, r.loop.open) },
+		},
+		{
+			"the client ends its direction", func(c *client) { c.CloseWrite() },
+			func(r *rig, c *client) { c.hears("worked") },
+		},
+		{
+			"the client asks for more", func(c *client) { c.ask("/next") },
+			func(r *rig, c *client) { c.hears("worked"); r.turn(); c.hears("/next") },
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := byHand(t, 10)
+			begun, letGo := r.held()
+			c := r.connect()
+			parked := r.conns()[0]
+			c.ask("/work")
+			r.turn()
+			begun()
+			tt.does(c)
+			arrived(t, parked)
+			r.quiet("nobody may touch the connection now")
+			letGo()
+			r.turn()
+			require.False(t, parked.parked)
+			tt.after(r, c)
+		})
+	}
+}
+
+// The poller is told only of a change: to wait for writing when an answer does not fit,
+// and for reading again when it has left.
+func TestInterestFollowsTheAnswer(t *testing.T) {
+	r := byHand(t, 10)
+	c := r.connect()
+	served := r.conns()[0]
+	require.Equal(t, forRead, served.watch)
+	for range 2 {
+		c.ask("/a.txt")
+		for served.watch != forWrite {
+			r.turn()
+			require.Equal(t, 1, r.loop.open)
+		}
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			if err := c.reads(files["/a.txt"]); err != nil {
+				t.Error(err)
+			}
+		})
+		for !served.Idle() {
+			r.turn()
+		}
+		reading.Wait()
+		require.Equal(t, forRead, served.watch)
+		r.quiet("the socket has room, and nobody wants to know")
+	}
+}
+
+func TestADeadlineIsNeverLookedForTooEarly(t *testing.T) {
+	r := byHand(t, 10)
+	l := r.loop
+	var due resting
+	l.resume.Owner = &due
+	const deadlines = 20
+	waits := 0
+	for i := range clock.Time(deadlines) {
+		sysnet.ReadClock(&l.local.Clock)
+		at := l.local.Clock.Now() + 2*clock.Millisecond + i*clock.Millisecond/deadlines
+		l.wheel.Schedule(&l.resume, int64(at))
+		for l.local.Clock.Now() < at {
+			waits++
+			require.Zero(t, l.wait(r.events))
+			sysnet.ReadClock(&l.local.Clock)
+			l.wheel.Advance(int64(l.local.Clock.Now()), l.expired)
+		}
+	}
+	require.LessOrEqual(t, waits, 3*deadlines, "waits for %d deadlines: those that end too early come in crowds", deadlines)
+}
+
+// resting is an owner of deadlines with which the loop does nothing.
+type resting struct{}
+
+// A connection that is over has no deadline left: whoever has its number now would be
+// closed in its place.
+func TestAClosedConnectionLeavesNoDeadline(t *testing.T) {
+	r := byHand(t, 10)
+	old := r.connect()
+	old.ask("/")
+	r.turn()
+	old.hears("/")
+	old.Close()
+	r.turn()
+	require.Zero(t, r.loop.open)
+
+	r.pass(r.srv.Timing.Idle - clock.Second)
+	c := r.connect()
+	r.pass(2 * clock.Second)
+	require.Equal(t, 1, r.loop.open)
+	c.ask("/still-here")
+	r.turn()
+	c.hears("/still-here")
+	r.pass(r.srv.Timing.Idle + clock.Second)
+	require.Zero(t, r.loop.open, "its own deadline counts")
+	_, err := c.from.ReadByte()
+	require.Equal(t, io.EOF, err)
+}
+
+// A listener stays readable when nothing can be accepted for want of descriptors. The loop
+// lets it be for a moment, and those who wait there are served afterwards.
+func TestOutOfDescriptorsNothingIsAcceptedForAMoment(t *testing.T) {
+	r := byHand(t, 10)
+	served := r.connect()
+	clients := []*client{r.dial(), r.dial(), r.dial()}
+	r.knocked()
+	var old unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	none := old
+	none.Cur = 3 // not even the spare descriptor's number can be had then
+	for range 2 {
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
+		n := r.loop.poll.look(r.events)
+		r.loop.turn(r.events[:n])
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
+		require.Equal(t, 1, n)
+		require.Equal(t, 1, r.loop.open)
+		r.quiet("three clients knock, and nobody listens")
+		r.pass(exhaustedPause - clock.Millisecond)
+		r.quiet("the pause is not over")
+		served.ask("/meanwhile")
+		r.turn()
+		served.hears("/meanwhile")
+		r.pass(exhaustedPause)
+	}
+	require.Equal(t, 1, strings.Count(r.logged.String(), "Out of descriptors"), "said once")
+	for i, c := range clients {
+		c.ask(fmt.Sprintf("/%d", i))
+	}
+	for r.loop.open < 4 {
+		r.turn()
+	}
+	for i, c := range clients {
+		for !c.answered() {
+			r.turn()
+		}
+		c.hears(fmt.Sprintf("/%d", i))
+	}
+}
+
+func TestDraining(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(r *rig)
+	}{
+		{"who waits at the listener is still served", func(r *rig) {
+			c := r.dial()
+			c.ask("/just-in-time")
+			r.knocked()
+			r.srv.Drain()
+			r.loop.drain() // before any turn in which the listener would have been heard
+			require.Equal(r.t, 1, r.loop.open)
+			for !c.answered() {
+				r.turn()
+			}
+			c.hears("/just-in-time")
+		}},
+		{"nobody else is", func(r *rig) {
+			r.drain()
+			r.dial()
+			r.quiet("the poller does not watch the listener")
+		}},
+		{"not even after a pause that was under way", func(r *rig) {
+			r.loop.pause(sysnet.ErrExhausted)
+			r.drain()
+			r.dial()
+			r.pass(2 * exhaustedPause)
+			r.quiet("the poller does not watch the listener")
+		}},
+		{"who is idle gets a moment, and no more", func(r *rig) {
+			c := r.connect()
+			r.drain()
+			require.Equal(r.t, 1, r.loop.open)
+			c.ask("/on-its-way")
+			r.turn()
+			c.hears("/on-its-way")
+		}},
+		{"who stays idle is let go", func(r *rig) {
+			c := r.connect()
+			r.drain()
+			r.pass(2 * clock.Second)
+			require.Zero(r.t, r.loop.open)
+			_, err := c.from.ReadByte()
+			require.Equal(r.t, io.EOF, err)
+		}},
+		{"slow work is waited for", func(r *rig) {
+			begun, letGo := r.held()
+			c := r.connect()
+			c.ask("/work")
+			r.turn()
+			begun()
+			r.drain()
+			r.pass(2 * clock.Second)
+			require.Equal(r.t, 1, r.loop.open)
+			letGo()
+			r.turn()
+			c.hears("worked")
+		}},
+		{"a cut ends what is left, behind its slow work", func(r *rig) {
+			begun, letGo := r.held()
+			half, busy := r.connect(), r.connect()
+			io.WriteString(half, "GET / HT")
+			r.turn()
+			busy.ask("/work")
+			r.turn()
+			begun()
+			r.drain()
+			r.loop.Cut()
+			r.turn()
+			require.Equal(r.t, 1, r.loop.open, "the work has the connection")
+			letGo()
+			r.turn()
+			require.Zero(r.t, r.loop.open)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.do(byHand(t, 10)) })
+	}
+}
+
+// drain has the loop drain, as another thread would.
+func (r *rig) drain() {
+	r.t.Helper()
+	r.srv.Drain()
+	r.loop.order(orderDrain) // Drain would wait for the turn that comes now
+	r.turn()
+	require.True(r.t, r.loop.draining)
+}
+
+func TestAHalfClosedClientGetsItsWholeAnswer(t *testing.T) {
+	r := run(t)
+	c := r.dial()
+	c.ask("/a.txt")
+	require.NoError(t, c.CloseWrite())
+	c.hears(files["/a.txt"])
+	_, err := c.from.ReadByte()
+	require.Equal(t, io.EOF, err, "and then the end")
+}
+
+// The cache keeps one file open. Who is in the middle of another one has it to the end.
+func TestAFileThatLeavesTheCacheIsSentToItsEnd(t *testing.T) {
+	r := run(t)
+	r.dial().gets("/a.txt", files["/a.txt"])
+	slow := r.dial()
+	slow.ask("/a.txt")
+	_, err := slow.from.Peek(1)
+	require.NoError(t, err, "its answer has begun")
+	r.dial().gets("/b.txt", files["/b.txt"])
+	slow.hears(files["/a.txt"])
+	require.Equal(t, 1, r.site.cache.Stats().Open)
+}
+
+// Everything at once, for the race detector: threads that work and threads that ask, and
+// then an end in which nothing is lost.
+func TestALoopRunsToItsEnd(t *testing.T) {
+	r := newRig(t, 1000)
+	var worked atomic.Int64
+	r.site.work = func() { worked.Add(1) }
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.loop.Run()
+	}()
+	const clients, rounds = 8, 20
+	var all sync.WaitGroup
+	for i := range clients {
+		c := r.dial()
+		all.Go(func() {
+			for n := range rounds {
+				path := fmt.Sprintf("/%d/%d", i, n)
+				c.ask("/work")
+				c.ask(path)
+				if err := errors.Join(c.reads("worked"), c.reads(path)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			if i%2 == 0 {
+				c.Close()
+			}
+			r.loop.Stats()
+		})
+	}
+	all.Wait()
+	r.srv.Drain()
+	r.loop.Drain()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		require.Fail(t, "it still runs", "%+v", r.loop.Stats())
+	}
+	require.EqualValues(t, clients*rounds, worked.Load())
+	require.Zero(t, r.loop.Stats().Conns)
+	require.Zero(t, r.srv.Conns())
+}

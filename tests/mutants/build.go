@@ -1,0 +1,69 @@
+package mutants
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Root finds the project's root from any folder in it.
+func Root() (string, error) {
+	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "fourways/tests/mutants").Output()
+	if err != nil {
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+		}
+		return "", fmt.Errorf("find the project, in whose folders this runs: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "..", ".."), nil
+}
+
+// Overlay writes the edited copy of the mutant's file into dir, and beside it the overlay
+// that puts it in the original's place. It returns the overlay's path, for the -overlay
+// flag of go build and go test.
+func (m Mutant) Overlay(root, dir string) (string, error) {
+	original := filepath.Join(root, m.File)
+	text, err := os.ReadFile(original)
+	if err != nil {
+		return "", fmt.Errorf("mutant %s: %w", m.Name, err)
+	}
+	edited, err := m.Apply(string(text))
+	if err != nil {
+		return "", err
+	}
+	copied := filepath.Join(dir, filepath.Base(m.File))
+	if err := os.WriteFile(copied, []byte(edited), 0o644); err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: copied}})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, overlay, 0o644)
+}
+
+// Build builds the mutant's stage into the file out. dir is for what the build needs, and
+// may be removed afterwards.
+func (m Mutant) Build(root, dir, out string) error {
+	overlay, err := m.Overlay(root, dir)
+	if err != nil {
+		return err
+	}
+	return build(root, m.Stage, out, "-overlay", overlay)
+}
+
+// build builds a stage, with flags for go build, into the file out.
+func build(root, stage, out string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", out}, flags...), ".")...)
+	cmd.Dir = filepath.Join(root, stage) // its module's, where there is no workspace
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", stage, err, text)
+	}
+	return nil
+}
