@@ -27,6 +27,7 @@ import (
 	"fourways/shared/logging"
 	"fourways/shared/offload"
 	"fourways/shared/session"
+	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 	"fourways/shared/timerwheel"
 )
@@ -75,7 +76,7 @@ type Loop struct {
 	worked []*conn    // whose slow work is done
 	orders order
 
-	published stats // what Stats reads
+	published published // what Stats reads
 }
 
 // order is what other threads want of the loop, as bits.
@@ -93,7 +94,7 @@ type Stats struct {
 	Events  uint64 // sockets reported ready
 }
 
-type stats struct {
+type published struct {
 	conns           atomic.Int64
 	wakeups, events atomic.Uint64
 }
@@ -268,6 +269,7 @@ func (l *Loop) accept(a *sysnet.Acceptor, most int) {
 // pause stops listening for a moment: out of descriptors, a listener stays readable, and
 // a loop that went on would spin. It says so once.
 func (l *Loop) pause(err error) {
+	l.local.Stats.Add(stats.Dropped, 1)
 	if !l.short {
 		l.short = true
 		if err == sysnet.ErrExhausted {
