@@ -166,10 +166,8 @@ func (st *Stat) setKind(mode uint32) error {
 // At the end it returns io.EOF, or io.ErrUnexpectedEOF where it had begun.
 func Pread(fd int, p []byte, off int64) (n int, err error) {
 	for n < len(p) {
-		got, err := unix.Pread(fd, p[n:], off+int64(n))
+		got, err := pread(fd, p[n:], off+int64(n))
 		switch {
-		case err == unix.EINTR:
-			continue
 		case err != nil:
 			return n, err
 		case got == 0 && n > 0:
