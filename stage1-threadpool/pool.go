@@ -77,7 +77,7 @@ func (p *pool) Start() error {
 
 // admit finds a place for one connection, or sends it away.
 func (p *pool) admit(fd int, peer netip.AddrPort) {
-	adm, why := p.acceptor.Local.Admit(peer.Addr())
+	adm, why := p.acceptor.Local.Admit(peer.Addr(), fd)
 	switch why {
 	case http1.NoReason:
 	case http1.TooManyConnections:

@@ -28,7 +28,7 @@ func newDistributor(a *app.App, runners []*runner) (c *distributor, err error) {
 // place finds a runner for one connection. One that may not be served goes to a runner
 // too, where it is sent away; one that deserves no answer is closed.
 func (c *distributor) place(fd int, peer netip.AddrPort) {
-	adm, why := c.acceptor.Local.Admit(peer.Addr())
+	adm, why := c.acceptor.Local.Admit(peer.Addr(), fd)
 	m := message{kind: msgConn, fd: int32(fd), peer: peer, ticket: adm.Number()}
 	switch why {
 	case http1.NoReason:

@@ -62,6 +62,10 @@ func (t *Table) Accept(addr netip.Addr, now int64) Verdict {
 	if !ok {
 		return Verdict{}
 	}
+	return t.accept(id, now)
+}
+
+func (t *Table) accept(id identity, now int64) Verdict {
 	s := t.set(id)
 	for {
 		way := s.claim(id, now)

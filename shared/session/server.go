@@ -71,10 +71,10 @@ type Server struct {
 	Limiter  *limiter.Table // nil for no defence per address
 	Handler  Handler
 	Observer Observer
-	MaxConns int64          // connections at once
+	Process  int            // which of the region's processes this one is
+	MaxConns int64          // connections at once, of all processes
 	Trusted  []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
 
-	conns    atomic.Int64
 	refused  atomic.Int64 // sessions that OpenRefused began
 	draining atomic.Bool
 }
@@ -86,8 +86,11 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // Draining reports whether Drain was called.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Conns is the number of connections admitted and not yet closed.
-func (s *Server) Conns() int64 { return s.conns.Load() }
+// Conns is the number of connections admitted and not yet closed, in all processes.
+func (s *Server) Conns() int64 { return s.Stats.Conns() }
+
+// own is the number of connections of this process.
+func (s *Server) own() *atomic.Int64 { return &s.Stats.Process(s.Process).Conns }
 
 // Local is what the sessions of one thread share.
 type Local struct {
@@ -100,6 +103,11 @@ type Local struct {
 	// acknowledged (SIOCOUTQ, tcp(7)); handle is what the session was opened with. It
 	// makes a slow reader visible behind a large socket buffer. May be nil.
 	Unsent func(handle int) int64
+
+	// Ledger has a word for each handle, where a process that may be killed notes whom its
+	// connections count for ([limiter.Table.AcceptNoted]). Nil where there is nobody to
+	// read it.
+	Ledger []atomic.Uint64
 
 	chunks  *bufpool.Pool
 	free    []*active
@@ -119,24 +127,29 @@ func NewLocal(srv *Server, st *stats.Slot, worker string, seed uint64) *Local {
 }
 
 // Admission stands for one connection that was let in, until it is given back.
-type Admission struct{ ticket limiter.Ticket }
+type Admission struct {
+	ticket limiter.Ticket
+	note   *atomic.Uint64 // its place in the Ledger; nil for none
+}
 
 // Number is the Admission as a plain number, for a driver that has to send it through a
-// pipe. [AdmissionOf] undoes it.
+// pipe. [AdmissionOf] undoes it. It is for Locals without a Ledger.
 func (a Admission) Number() uint64 { return uint64(a.ticket) }
 
 // AdmissionOf is the Admission of that Number.
-func AdmissionOf(n uint64) Admission { return Admission{limiter.Ticket(n)} }
+func AdmissionOf(n uint64) Admission { return Admission{ticket: limiter.Ticket(n)} }
 
 // Admit decides whether a connection may be served at all, and counts one that may:
 // with the Admission a Session is opened, or it is given back with Dismiss. For
 // TooManyConnections the client is told so ([Local.Turnaway]); for the other reasons
-// the connection is closed at once.
-func (l *Local) Admit(peer netip.Addr) (Admission, http1.Reason) {
+// the connection is closed at once. handle is the driver's name for the socket.
+func (l *Local) Admit(peer netip.Addr, handle int) (Admission, http1.Reason) {
 	srv := l.Server
-	n := srv.conns.Add(1)
+	own := srv.own()
+	own.Add(1) // counted first: of two that come at once at the limit, at most one is let in
+	n := srv.Conns()
 	if n > srv.MaxConns {
-		srv.conns.Add(-1)
+		own.Add(-1)
 		if srv.refused.Load() >= MaxRefused {
 			l.turnedAway(peer, http1.TooManyRefused)
 			return Admission{}, http1.TooManyRefused
@@ -145,9 +158,12 @@ func (l *Local) Admit(peer netip.Addr) (Admission, http1.Reason) {
 	}
 	var adm Admission
 	if srv.Limiter != nil && peer.IsValid() {
-		v := srv.Limiter.Accept(peer, int64(l.Clock.Now()))
+		if handle < len(l.Ledger) {
+			adm.note = &l.Ledger[handle]
+		}
+		v := srv.Limiter.AcceptNoted(peer, int64(l.Clock.Now()), adm.note)
 		if why := refusalOf(v.Kind); why != http1.NoReason {
-			srv.conns.Add(-1)
+			own.Add(-1)
 			l.turnedAway(peer, why)
 			return Admission{}, why
 		}
@@ -166,9 +182,9 @@ func (l *Local) turnedAway(peer netip.Addr, why http1.Reason) {
 
 // Dismiss gives back an Admission that no Session was opened with.
 func (l *Local) Dismiss(adm Admission) {
-	l.Server.conns.Add(-1)
+	l.Server.own().Add(-1)
 	if t := l.Server.Limiter; t != nil {
-		t.Release(adm.ticket)
+		t.ReleaseNoted(adm.ticket, adm.note)
 	}
 }
 

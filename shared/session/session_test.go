@@ -140,7 +140,7 @@ func newRig(t testing.TB) *rig {
 }
 
 func (r *rig) connect() {
-	adm, why := r.loc.Admit(peer.Addr())
+	adm, why := r.loc.Admit(peer.Addr(), 7)
 	require.Equal(r.t, http1.NoReason, why)
 	r.s.Open(r.loc, adm, peer, 3)
 	r.got, r.shut, r.over = nil, false, false
@@ -539,17 +539,17 @@ func TestWorkIsFinishedEvenIfTheClientHasGone(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	r := newRig(t)
 	for range 9 {
-		_, why := r.loc.Admit(peer.Addr())
+		_, why := r.loc.Admit(peer.Addr(), 7)
 		require.Equal(t, http1.NoReason, why)
 	}
-	_, why := r.loc.Admit(peer.Addr())
+	_, why := r.loc.Admit(peer.Addr(), 7)
 	require.Equal(t, http1.TooManyConnections, why)
 	require.EqualValues(t, 10, r.srv.Conns())
 	answer := r.loc.Turnaway(peer, why)
 	require.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 503 ")))
 	require.True(t, bytes.HasSuffix(answer, []byte("too-many-connections")))
 	r.loc.Dismiss(Admission{})
-	_, why = r.loc.Admit(peer.Addr())
+	_, why = r.loc.Admit(peer.Addr(), 7)
 	require.Equal(t, http1.NoReason, why)
 	require.EqualValues(t, 10, r.srv.Stats.MaxActive())
 }
@@ -582,14 +582,14 @@ func TestOnlySoManyAreToldThatThereIsNoRoom(t *testing.T) {
 	r.srv.MaxConns = 1
 	refused := make([]Session, MaxRefused)
 	for i := range refused {
-		_, why := r.loc.Admit(peer.Addr())
+		_, why := r.loc.Admit(peer.Addr(), 7)
 		require.Equal(t, http1.TooManyConnections, why)
 		refused[i].OpenRefused(r.loc, peer, 3, why)
 	}
-	_, why := r.loc.Admit(peer.Addr())
+	_, why := r.loc.Admit(peer.Addr(), 7)
 	require.Equal(t, http1.TooManyRefused, why)
 	refused[0].Close()
-	_, why = r.loc.Admit(peer.Addr())
+	_, why = r.loc.Admit(peer.Addr(), 7)
 	require.Equal(t, http1.TooManyConnections, why)
 }
 
@@ -626,12 +626,12 @@ func TestTheLimiterIsAsked(t *testing.T) {
 	require.Equal(t, []string{"rate-limited", "banned"}, r.ev.refused)
 	require.EqualValues(t, 1, r.srv.Stats.Mitigated())
 	require.True(t, r.shut)
-	_, why := r.loc.Admit(peer.Addr())
+	_, why := r.loc.Admit(peer.Addr(), 7)
 	require.Equal(t, http1.Banned, why)
 	require.Equal(t, "banned", r.ev.refused[len(r.ev.refused)-1])
 	r.pass(61 * clock.Second)
 	for _, want := range []http1.Reason{http1.NoReason, http1.NoReason, http1.TooManyFromClient} {
-		_, why := r.loc.Admit(peer.Addr())
+		_, why := r.loc.Admit(peer.Addr(), 7)
 		require.Equal(t, want, why)
 	}
 }

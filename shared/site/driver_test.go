@@ -113,7 +113,7 @@ func (r *rig) connect(peer string) {
 	if peer != "" {
 		from = netip.MustParseAddrPort(peer)
 	}
-	adm, why := r.loc.Admit(from.Addr())
+	adm, why := r.loc.Admit(from.Addr(), 7)
 	require.Equal(r.t, http1.NoReason, why)
 	r.s = session.Session{}
 	r.s.Open(r.loc, adm, from, 3)

@@ -1,10 +1,10 @@
 // Package stats counts what the server does.
 //
-// The numbers live in a region of plain memory: a common part, then one slot for
-// each thread that serves. A slot is written by its own thread only and read by
-// anybody, so counting takes no lock and no cache line is fought over; a reader
-// adds the slots up. Nothing in a region is a pointer, so it may as well be memory
-// shared between processes, and outlives whoever wrote to it.
+// The numbers live in a region of plain memory: a common part, then an entry for each
+// process of the server (process.go), then one slot for each thread that serves. A slot
+// is written by its own thread only and read by anybody, so counting takes no lock and no
+// cache line is fought over; a reader adds the slots up. Nothing in a region is a pointer,
+// so it may as well be memory shared between processes, and outlives whoever wrote to it.
 package stats
 
 import (
@@ -29,6 +29,8 @@ const (
 	Answers5xx
 	BytesOut // of answers' bodies
 	BytesIn  // of requests' bodies
+	Wakeups  // waits of an event loop that reported something
+	Events   // sockets that they reported ready
 	numCounters
 )
 
@@ -38,6 +40,9 @@ type Slot struct {
 	refused  [http1.NumReasons]atomic.Uint64
 	_        [(64 - (int(numCounters)+int(http1.NumReasons))*8%64) % 64]byte
 }
+
+// Get is a counter's present value.
+func (s *Slot) Get(c Counter) uint64 { return s.counters[c].Load() }
 
 // Add adds n. Only the slot's thread may call it.
 func (s *Slot) Add(c Counter, n uint64) { s.counters[c].Add(n) }
@@ -62,42 +67,67 @@ func (s *Slot) Answer(status int) {
 
 // common is what the whole server has once.
 type common struct {
-	maxActive atomic.Int64 // most connections at once
+	layout    atomic.Uint64 // tells regions of another make; 0 in a new one
+	used      atomic.Uint64 // processes that have ever been in use: those from 0 on
+	maxActive atomic.Int64  // most connections at once
 	mitigated atomic.Uint64
-	_         [48]byte
+	_         [32]byte
 }
 
-// Region is a view of a region of memory with a number of slots.
+// Layout is how much room a region has.
+type Layout struct {
+	Processes int
+	Slots     int // threads that count, over all processes
+}
+
+// fingerprint tells one layout from another, and this make of a region from others: what
+// changes the meaning of its memory without changing a size must change version.
+func (l Layout) fingerprint() uint64 {
+	const version = 1
+	return version<<56 | uint64(unsafe.Sizeof(Process{}))<<44 | uint64(unsafe.Sizeof(Slot{}))<<28 |
+		uint64(l.Processes)<<14 | uint64(l.Slots)
+}
+
+// Region is a view of a region of memory.
 type Region struct {
-	common *common
-	slots  []Slot
+	common    *common
+	processes []Process
+	slots     []Slot
 }
 
-// ErrRegion: the memory is too short for the slots, or not aligned to 8 bytes.
-var ErrRegion = errors.New("stats: region too short or misaligned")
+// ErrRegion: the memory is too short for the layout, not aligned to 8 bytes, or was set
+// up for another layout.
+var ErrRegion = errors.New("stats: region too short, misaligned or of another layout")
 
-// Size is the length of a region with this many slots, in bytes.
-func Size(slots int) int {
-	return int(unsafe.Sizeof(common{})) + slots*int(unsafe.Sizeof(Slot{}))
+// Size is the length of a region, in bytes.
+func Size(l Layout) int {
+	return int(unsafe.Sizeof(common{})) + l.Processes*int(unsafe.Sizeof(Process{})) + l.Slots*int(unsafe.Sizeof(Slot{}))
 }
 
 // Open makes a view of mem, which must be zero before its first use, aligned to 8
-// bytes, and Size(slots) bytes long. Views of the same memory see the same numbers.
-func Open(mem []byte, slots int) (*Region, error) {
-	if len(mem) < Size(slots) || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
+// bytes, and Size(l) bytes long. Views of the same memory see the same numbers.
+func Open(mem []byte, l Layout) (*Region, error) {
+	base := unsafe.Pointer(unsafe.SliceData(mem))
+	if len(mem) < Size(l) || uintptr(base)%8 != 0 {
 		return nil, ErrRegion
 	}
-	first := unsafe.Add(unsafe.Pointer(unsafe.SliceData(mem)), unsafe.Sizeof(common{}))
-	return &Region{
-		common: (*common)(unsafe.Pointer(unsafe.SliceData(mem))),
-		slots:  unsafe.Slice((*Slot)(first), slots),
-	}, nil
+	r := &Region{common: (*common)(base)}
+	base = unsafe.Add(base, unsafe.Sizeof(common{}))
+	r.processes = unsafe.Slice((*Process)(base), l.Processes)
+	base = unsafe.Add(base, uintptr(l.Processes)*unsafe.Sizeof(Process{}))
+	r.slots = unsafe.Slice((*Slot)(base), l.Slots)
+	if !r.common.layout.CompareAndSwap(0, l.fingerprint()) && r.common.layout.Load() != l.fingerprint() {
+		return nil, ErrRegion
+	}
+	r.use(0)
+	return r, nil
 }
 
-// New makes a region in memory of its own.
+// New makes a region for one process in memory of its own.
 func New(slots int) *Region {
-	words := make([]uint64, Size(slots)/8)
-	r, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8), slots)
+	l := Layout{Processes: 1, Slots: slots}
+	words := make([]uint64, Size(l)/8)
+	r, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8), l)
 	if err != nil {
 		panic(err) // 8-byte words are aligned and enough
 	}

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -13,6 +14,7 @@ import (
 func TestSlotsDoNotShareACacheLine(t *testing.T) {
 	require.Zero(t, unsafe.Sizeof(Slot{})%64)
 	require.Zero(t, unsafe.Sizeof(common{})%64)
+	require.Zero(t, unsafe.Sizeof(Process{})%64)
 }
 
 func TestTotalsAreTheSumOfTheSlotsWhileTheyAreWritten(t *testing.T) {
@@ -39,24 +41,89 @@ func TestTotalsAreTheSumOfTheSlotsWhileTheyAreWritten(t *testing.T) {
 	require.EqualValues(t, 999, r.MaxActive())
 }
 
+// memory is a new region's, of any layout that fits.
+func memory(l Layout) []byte {
+	words := make([]uint64, Size(l)/8+1)
+	return unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
+}
+
 func TestTwoViewsOfOneRegionSeeTheSameNumbers(t *testing.T) {
-	words := make([]uint64, Size(2)/8)
-	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
-	a, err := Open(mem, 2)
+	l := Layout{Processes: 3, Slots: 2}
+	mem := memory(l)
+	a, err := Open(mem, l)
 	require.NoError(t, err)
-	b, err := Open(mem, 2)
+	b, err := Open(mem, l)
 	require.NoError(t, err)
 	a.Slot(1).Add(BytesOut, 7)
 	a.Mitigate()
+	a.Process(2).Conns.Store(9)
 	require.EqualValues(t, 7, b.Total(BytesOut))
 	require.EqualValues(t, 1, b.Mitigated())
+	require.EqualValues(t, 9, b.Process(2).Conns.Load())
 }
 
 func TestMemoryThatDoesNotFitIsRefused(t *testing.T) {
-	words := make([]uint64, Size(1)/8+1)
-	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
-	_, err := Open(mem[:Size(1)-1], 1)
+	l := Layout{Processes: 1, Slots: 1}
+	mem := memory(l)
+	_, err := Open(mem[:Size(l)-1], l)
 	require.ErrorIs(t, err, ErrRegion)
-	_, err = Open(mem[1:], 1)
+	_, err = Open(mem[1:], l)
 	require.ErrorIs(t, err, ErrRegion)
+	_, err = Open(mem, l)
+	require.NoError(t, err)
+	_, err = Open(mem, Layout{Processes: 1})
+	require.ErrorIs(t, err, ErrRegion, "it was set up for another layout")
+}
+
+func TestEntriesAreClaimedOnceAndGivenBack(t *testing.T) {
+	const entries, masters = 50, 4
+	l := Layout{Processes: 1 + entries, Slots: 1 + entries}
+	mem := memory(l)
+	var claimed [1 + entries]atomic.Int64
+	var wg sync.WaitGroup
+	for range masters {
+		r, err := Open(mem, l)
+		require.NoError(t, err)
+		wg.Go(func() {
+			for {
+				i, ok := r.Claim(1)
+				if !ok {
+					return
+				}
+				claimed[i].Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range claimed[1:] {
+		require.EqualValues(t, 1, claimed[i+1].Load(), "entry %d", i+1)
+	}
+	r, err := Open(mem, l)
+	require.NoError(t, err)
+	r.Bury(7)
+	i, ok := r.Claim(1)
+	require.True(t, ok)
+	require.Equal(t, 7, i)
+}
+
+func TestADeadProcessHasNothingOpenAndItsCountsStay(t *testing.T) {
+	l := Layout{Processes: 3, Slots: 3}
+	r, err := Open(memory(l), l)
+	require.NoError(t, err)
+	for range 2 {
+		i, ok := r.Claim(1)
+		require.True(t, ok)
+		p := r.Process(i)
+		p.Conns.Store(5)
+		p.CacheHits.Store(3)
+		r.Slot(i).Add(Opened, 8)
+		r.Slot(i).Add(Closed, 3)
+	}
+	require.EqualValues(t, 10, r.Conns())
+	r.Bury(2)
+	require.EqualValues(t, 5, r.Conns())
+	require.EqualValues(t, 16, r.Total(Opened))
+	require.EqualValues(t, 3+8, r.Total(Closed), "those of the dead have ended with it")
+	require.EqualValues(t, 3, r.Process(2).CacheHits.Load())
+	require.Equal(t, Free, r.Process(2).State())
 }

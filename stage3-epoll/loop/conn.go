@@ -37,7 +37,6 @@ func (l *Loop) adopt(fd int) *conn {
 	c.timer.Owner = c
 	l.conns[fd] = c
 	l.open++
-	l.published.conns.Store(int64(l.open))
 	return c
 }
 
@@ -165,6 +164,5 @@ func (l *Loop) close(c *conn) {
 	c.Close()
 	l.conns[c.fd] = nil
 	l.open--
-	l.published.conns.Store(int64(l.open))
 	sysnet.Close(int(c.fd), c.Abortive())
 }

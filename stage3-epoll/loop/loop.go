@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"fourways/shared/clock"
@@ -75,8 +74,6 @@ type Loop struct {
 	mu     sync.Mutex // guards what other threads leave for the loop
 	worked []*conn    // whose slow work is done
 	orders order
-
-	published published // what Stats reads
 }
 
 // order is what other threads want of the loop, as bits.
@@ -92,11 +89,6 @@ type Stats struct {
 	Conns   int64  // connections now
 	Wakeups uint64 // waits that reported something
 	Events  uint64 // sockets reported ready
-}
-
-type published struct {
-	conns           atomic.Int64
-	wakeups, events atomic.Uint64
 }
 
 // New makes a loop that listens as soon as it runs.
@@ -119,8 +111,13 @@ func New(opt Options) (*Loop, error) {
 
 // Stats is what the loop has done so far.
 func (l *Loop) Stats() Stats {
-	p := &l.published
-	return Stats{Conns: p.conns.Load(), Wakeups: p.wakeups.Load(), Events: p.events.Load()}
+	s := l.local.Stats
+	closed := s.Get(stats.Closed) // first: what is opened and closed meanwhile must not make it negative
+	return Stats{
+		Conns:   int64(s.Get(stats.Opened) - closed),
+		Wakeups: s.Get(stats.Wakeups),
+		Events:  s.Get(stats.Events),
+	}
 }
 
 // Drain has the loop take the connections that wait, leave its listeners, and end with
@@ -176,8 +173,8 @@ func (l *Loop) wait(events []event) int {
 // turn gives every ready socket its turn, the listeners last.
 func (l *Loop) turn(events []event) {
 	if len(events) > 0 {
-		l.published.wakeups.Add(1)
-		l.published.events.Add(uint64(len(events)))
+		l.local.Stats.Add(stats.Wakeups, 1)
+		l.local.Stats.Add(stats.Events, uint64(len(events)))
 	}
 	knocks := false
 	for i := range events {
@@ -250,7 +247,7 @@ func (l *Loop) accept(a *sysnet.Acceptor, most int) {
 			l.pause(err)
 			return
 		}
-		adm, why := l.local.Admit(peer.Addr())
+		adm, why := l.local.Admit(peer.Addr(), fd)
 		switch why {
 		case http1.NoReason:
 			c := l.adopt(fd)
