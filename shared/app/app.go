@@ -5,6 +5,9 @@
 // A stage hands [Main] a function that makes its [Driver]. The driver gets an [App]
 // with everything ready, serves from Start to Stop, and owns what it opens itself;
 // the listening sockets are the App's to open and the driver's to close.
+//
+// A stage that is several processes does not call Main but the parts of it: each process
+// [Configure]s and [Open]s an App of its own, and what they share is in [Inherited].
 package app
 
 import (
@@ -15,10 +18,12 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"fourways/shared/accesslog"
+	"fourways/shared/clock"
 	"fourways/shared/config"
 	"fourways/shared/logging"
 	"fourways/shared/session"
@@ -42,6 +47,23 @@ type Stage struct {
 	Sockets func(*config.Config) int
 	Slots   func(*config.Config) int    // threads that count: one slot of statistics each
 	Waits   func(*config.Config) string // a banner line: who waits, "2 event loops"
+	LogName string                      // who speaks in the log where nobody else is named; empty for "main"
+	Inherited
+}
+
+// Inherited is what the processes of one server share. The zero value is that of a stage
+// that is one process.
+type Inherited struct {
+	// Processes is how many there can be at once, 0 for one; Process is which one this is.
+	Processes, Process int
+	// Memory is memory that all of them see: the same each time it is asked for by the
+	// same name. Nil for memory of this process's own.
+	Memory func(name string, size int) ([]byte, error)
+	// Listeners are open already. Where they are what the configuration wants they are used,
+	// and others are not touched.
+	Listeners []Listener
+	// Ledgers has one for each process; see [session.Local]. Empty where nobody reads them.
+	Ledgers func(process int) []atomic.Uint64
 }
 
 // Driver is a stage's way of waiting.
@@ -65,7 +87,8 @@ type App struct {
 
 	stage   Stage
 	driver  Driver
-	started time.Time
+	started clock.Time // when the server started, which may be before this process did
+	room    int        // connections that this process has descriptors for
 	logFile *logging.File
 	lines   *logging.Queue    // in front of logFile
 	access  *accesslog.Logger // nil for none
@@ -73,11 +96,14 @@ type App struct {
 	root    string       // the folder served
 	folder  *sysnet.Root // the same, opened
 	seed    uint64       // tells this run's request ids from another's
+
+	published struct{ hits, misses atomic.Uint64 } // of the cache's counts, what the other processes know
 }
 
 // Listener is a listening socket. It does not block.
 type Listener struct {
 	FD   int
+	Want sysnet.Addr // as it was asked for
 	Addr sysnet.Addr // with the port it really has
 	Set  int         // which of the several sockets of its address it is
 }
@@ -86,15 +112,15 @@ type Listener struct {
 // own of each address, or the one there is.
 func (a *App) ListenersOf(i int) (fds []int) {
 	for _, l := range a.Listeners {
-		if l.Set == i || l.Set == everybody {
+		if l.Set == i || l.Set == Everybody {
 			fds = append(fds, l.FD)
 		}
 	}
 	return fds
 }
 
-// everybody is the Set of a socket that is its address's only one.
-const everybody = -1
+// Everybody is the Set of a socket that is its address's only one.
+const Everybody = -1
 
 // Main is a stage's whole program but for its driver. It does not return.
 func Main(stage Stage, newDriver func(*App) (Driver, error)) {
@@ -103,48 +129,78 @@ func Main(stage Stage, newDriver func(*App) (Driver, error)) {
 
 func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*App) (Driver, error)) int {
 	logging.SurviveClosedPipe()
-	cfg, err := config.Parse(stage.Stage, args, os.Environ())
-	if notice := (*config.Notice)(nil); errors.As(err, &notice) {
-		io.WriteString(stdout, notice.Text)
-		return exitOK
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", stage.Name, err)
-		return exitUsage
+	cfg, err := Configure(stage, args, stdout)
+	if cfg == nil {
+		return Failure(stage, stderr, err)
 	}
 	// Before anything is served: a signal that comes while we start is kept for later.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 
-	a := &App{Config: cfg, stage: stage, started: time.Now()}
-	err = a.open()
+	a, err := Open(stage, cfg)
 	if err == nil {
-		a.driver, err = newDriver(a)
-	}
-	if err == nil {
-		err = a.driver.Start()
+		err = a.Start(newDriver)
 	}
 	if err != nil {
-		a.close() // what stands in the log comes before the last word
-		fmt.Fprintf(stderr, "%s: %v\n", stage.Name, err)
-		if usage := (*config.UsageError)(nil); errors.As(err, &usage) {
-			return exitUsage
-		}
-		return exitStart
+		a.Close() // what stands in the log comes before the last word
+		a.RemoveSockets()
+		return Failure(stage, stderr, err)
 	}
-	a.banner()
-	defer a.close()
+	a.Banner()
+	defer a.Close()
+	defer a.RemoveSockets()
 	return a.obey(signals)
+}
+
+// Configure reads the command line, the environment, and the file that they name. There
+// is no Config, and no error either, where the command line only asked for a text, which
+// is then on stdout.
+func Configure(stage Stage, args []string, stdout io.Writer) (*config.Config, error) {
+	cfg, err := config.Parse(stage.Stage, args, os.Environ())
+	if notice := (*config.Notice)(nil); errors.As(err, &notice) {
+		io.WriteString(stdout, notice.Text)
+		return nil, nil
+	}
+	return cfg, err
+}
+
+// Failure says in one line why the program cannot go on, and returns its exit status:
+// that of a clean end where there is no error.
+func Failure(stage Stage, stderr io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", stage.Name, err)
+	if usage := (*config.UsageError)(nil); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitStart
+}
+
+// Open readies everything that a driver needs. The App is to be closed, also where that
+// failed.
+func Open(stage Stage, cfg *config.Config) (*App, error) {
+	a := &App{Config: cfg, stage: stage}
+	return a, a.open()
+}
+
+// Start makes the driver, and has it serve.
+func (a *App) Start(newDriver func(*App) (Driver, error)) (err error) {
+	if a.driver, err = newDriver(a); err != nil {
+		return err
+	}
+	return a.driver.Start()
 }
 
 // obey does what signals say until one ends the program (signal(7)).
 func (a *App) obey(signals <-chan os.Signal) int {
 	for sig := range signals {
 		if sig == syscall.SIGHUP {
-			a.reopen()
+			a.Reopen()
 			continue
 		}
 		a.Server.Drain()
+		a.Stats.Stop()
 		a.Log.Info(fmt.Sprintf("Stopping on %v: draining for up to %v; once more to stop at once", sig, a.Config.Limits.DrainTimeout))
 		break
 	}
@@ -167,8 +223,8 @@ func (a *App) obey(signals <-chan os.Signal) int {
 	}
 }
 
-// reopen opens the log files anew, after something has renamed them.
-func (a *App) reopen() {
+// Reopen opens the log files anew, after something has renamed them.
+func (a *App) Reopen() {
 	err := a.logFile.Reopen()
 	if a.access != nil {
 		err = errors.Join(err, a.access.Reopen())
@@ -180,7 +236,16 @@ func (a *App) reopen() {
 	a.Log.Info("Log files reopened")
 }
 
-func (a *App) banner() {
+// FlushLogs has what is in front of the log files written. The App logs nothing afterwards.
+func (a *App) FlushLogs() {
+	if a.access != nil {
+		a.access.Flush()
+	}
+	a.lines.Close()
+}
+
+// Banner says on the log who serves what, and where.
+func (a *App) Banner() {
 	urls := ""
 	for _, l := range a.Listeners {
 		if l.Set > 0 {
@@ -208,11 +273,25 @@ func url(addr sysnet.Addr) string {
 	return "http://" + addr.IP.String()
 }
 
+// Name is who speaks in the log where nobody else is named.
+func (a *App) Name() string {
+	if a.stage.LogName == "" {
+		return "main"
+	}
+	return a.stage.LogName
+}
+
+// Room is how many connections this process has descriptors for.
+func (a *App) Room() int { return a.room }
+
 // Local makes the session state of one thread: its i-th slot of statistics, and the
 // name it has in the log.
 func (a *App) Local(slot int, worker string) *session.Local {
 	l := session.NewLocal(a.Server, a.Stats.Slot(slot), worker, a.seed+uint64(slot)<<32)
 	l.Unsent = func(fd int) int64 { return sysnet.Unsent(fd) }
+	if a.stage.Ledgers != nil {
+		l.Ledger = a.stage.Ledgers(a.stage.Process)
+	}
 	sysnet.ReadClock(&l.Clock)
 	return l
 }

@@ -8,7 +8,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"fourways/shared/accesslog"
 	"fourways/shared/clock"
@@ -40,7 +43,7 @@ func (a *App) open() (err error) {
 		return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
 	}
 	a.lines = logging.NewQueue(a.logFile)
-	a.Log = logging.New(a.lines, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, "main")
+	a.Log = logging.New(a.lines, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, a.Name())
 	if cfg.Log.Access != "" {
 		if a.access, err = accesslog.Open(cfg.Log.Access, cfg.Log.AccessJSON); err != nil {
 			return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
@@ -62,13 +65,17 @@ func (a *App) open() (err error) {
 	return a.assemble()
 }
 
-// close lets go of what open took, in the other order.
-func (a *App) close() {
+// RemoveSockets removes the names of the Unix sockets, when nobody listens there any more.
+func (a *App) RemoveSockets() {
 	for _, l := range a.Listeners {
 		if l.Addr.Path != "" {
 			os.Remove(l.Addr.Path)
 		}
 	}
+}
+
+// Close lets go of what Open took, in the other order, but for the listeners.
+func (a *App) Close() {
 	if a.site != nil {
 		a.site.Close()
 	}
@@ -84,17 +91,24 @@ func (a *App) close() {
 	}
 }
 
-// fitConns lowers -max-conns to what the limit of open descriptors leaves.
+// fitConns lowers -max-conns to what the limit of open descriptors leaves: to each
+// process, where workers are processes.
 func (a *App) fitConns() {
 	limit, err := sysnet.RaiseFileLimit()
 	if err != nil {
 		a.Log.Warn("Limit of open files not raised", "error", err)
 	}
 	files := int(min(limit, 1<<30))
-	room := max(files-min(reservedFiles, files/4), 1)
-	if a.Config.Limits.Conns > room {
-		a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open (RLIMIT_NOFILE)", a.Config.Limits.Conns, room, limit))
-		a.Config.Limits.Conns = room
+	a.room = max(files-min(reservedFiles, files/4), 1)
+	all := a.room
+	if a.stage.Processes > 1 {
+		all *= a.Config.Workers
+	}
+	if a.Config.Limits.Conns > all {
+		if a.stage.Process == 0 {
+			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", a.Config.Limits.Conns, all, limit))
+		}
+		a.Config.Limits.Conns = all
 	}
 }
 
@@ -131,7 +145,7 @@ func (a *App) openSite() (err error) {
 	return nil
 }
 
-// listen opens the listening sockets, all or none.
+// listen finds the listening sockets among those that are open already, or opens them.
 func (a *App) listen() error {
 	sockets := 1
 	if a.stage.Sockets != nil {
@@ -139,14 +153,15 @@ func (a *App) listen() error {
 	}
 	for _, want := range a.Config.Listen {
 		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
+		l := Listener{Want: addr, Addr: addr, Set: Everybody}
 		if sockets == 1 || addr.Path != "" {
-			if err := a.listenOn(&addr, everybody); err != nil {
+			if err := a.listenOn(&l); err != nil {
 				return err
 			}
 			continue
 		}
-		for i := range sockets {
-			if err := a.listenOn(&addr, i); err != nil {
+		for l.Set = range sockets {
+			if err := a.listenOn(&l); err != nil {
 				return err
 			}
 		}
@@ -154,35 +169,87 @@ func (a *App) listen() error {
 	return nil
 }
 
-// listenOn opens one socket, and stores in addr the port it got.
-func (a *App) listenOn(addr *sysnet.Addr, set int) error {
+// Resize makes the server one of so many workers, where each may have a socket of its own.
+// It returns the sockets that nobody wants any more, for the caller to close. Where it
+// fails nothing has changed.
+func (a *App) Resize(workers int) (dropped []Listener, err error) {
+	before, cfg := a.Listeners, *a.Config
+	cfg.Workers = workers
+	next := &App{Config: &cfg, stage: a.stage}
+	next.stage.Listeners = before
+	if err := next.listen(); err != nil {
+		CloseAll(Without(next.Listeners, before))
+		return nil, err
+	}
+	a.Config, a.Listeners = &cfg, next.Listeners
+	return Without(before, next.Listeners), nil
+}
+
+// Without is those of a list of listeners that are not among others.
+func Without(list, others []Listener) (rest []Listener) {
+	for _, l := range list {
+		if !slices.ContainsFunc(others, func(o Listener) bool { return o.FD == l.FD }) {
+			rest = append(rest, l)
+		}
+	}
+	return rest
+}
+
+// CloseAll closes listeners.
+func CloseAll(list []Listener) {
+	for _, l := range list {
+		unix.Close(l.FD)
+	}
+}
+
+// listenOn adds one socket. It stores in l the port it got, which is that of the next
+// socket of the same address.
+func (a *App) listenOn(l *Listener) error {
+	if a.inherit(l) {
+		a.Listeners = append(a.Listeners, *l)
+		return nil
+	}
 	opt := a.stage.Listen
 	opt.SockBuf = a.Config.SockBuf
-	opt.ReusePort = set > 0
-	fd, actual, err := sysnet.Listen(*addr, opt)
+	opt.ReusePort = l.Set > 0
+	fd, actual, err := sysnet.Listen(l.Addr, opt)
 	if errors.Is(err, sysnet.ErrInUse) {
-		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", addr)
+		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", l.Addr)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot listen on %v: %w; give another -listen", addr, err)
+		return fmt.Errorf("cannot listen on %v: %w; give another -listen", l.Addr, err)
 	}
-	if set == 0 {
+	if l.Set == 0 {
 		// Only now may others join it: had it let them from the beginning, it would itself
 		// have joined whatever listens there already.
 		if err := sysnet.ShareAddress(fd); err != nil {
 			return fmt.Errorf("SO_REUSEPORT: %w; choose -accept shared", err)
 		}
 	}
-	a.Listeners = append(a.Listeners, Listener{FD: fd, Addr: actual, Set: set})
-	*addr = actual
+	l.FD, l.Addr = fd, actual
+	a.Listeners = append(a.Listeners, *l)
 	return nil
+}
+
+// inherit finds a socket that is open already.
+func (a *App) inherit(l *Listener) bool {
+	for _, have := range a.stage.Listeners {
+		if have.Want == l.Want && have.Set == l.Set {
+			l.FD, l.Addr = have.FD, have.Addr
+			return true
+		}
+	}
+	return false
 }
 
 // assemble puts the sessions' common part together.
 func (a *App) assemble() (err error) {
 	cfg := a.Config
 	l := cfg.Limits
-	a.Stats = stats.New(a.stage.Slots(cfg))
+	if a.Stats, err = a.openStats(); err != nil {
+		return err
+	}
+	a.started = a.Stats.Start(sysnet.Now())
 	a.Server = &session.Server{
 		HTTP: http1.Config{
 			Limits:    http1.Limits{RequestLine: l.RequestLine, Head: l.Head, Fields: l.Fields, Body: l.Body, Requests: l.Requests},
@@ -196,18 +263,45 @@ func (a *App) assemble() (err error) {
 		},
 		Hosts:    guard.NewHosts(cfg.Hosts, localAddrs(a.Listeners)),
 		Stats:    a.Stats,
+		Process:  a.stage.Process,
 		Handler:  a.site,
 		Observer: observer{log: a.Log, access: a.access},
 		MaxConns: int64(l.Conns),
 		Trusted:  cfg.Clients.TrustedProxies,
 	}
-	a.Server.Limiter, err = newLimiter(cfg.Clients)
+	a.Server.Limiter, err = a.openLimiter(cfg.Clients)
 	return err
 }
 
-func newLimiter(c config.Clients) (*limiter.Table, error) {
-	words := make([]uint64, (limiter.Size(c.Entries)+7)/8)
-	region := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)
+// Names of the regions that the processes of a server share.
+const (
+	StatsMemory   = "stats"
+	ClientsMemory = "clients"
+)
+
+// memory is a region that is shared, or this process's own.
+func (a *App) memory(name string, size int) ([]byte, error) {
+	if a.stage.Memory != nil {
+		return a.stage.Memory(name, size)
+	}
+	words := make([]uint64, (size+7)/8)
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8), nil
+}
+
+func (a *App) openStats() (*stats.Region, error) {
+	l := stats.Layout{Processes: max(a.stage.Processes, 1), Slots: a.stage.Slots(a.Config)}
+	mem, err := a.memory(StatsMemory, stats.Size(l))
+	if err != nil {
+		return nil, err
+	}
+	return stats.Open(mem, l)
+}
+
+func (a *App) openLimiter(c config.Clients) (*limiter.Table, error) {
+	region, err := a.memory(ClientsMemory, limiter.Size(c.Entries))
+	if err != nil {
+		return nil, err
+	}
 	return limiter.New(region, limiter.Config{
 		Key:        randomWords(),
 		IPv6Prefix: c.IPv6Prefix,

@@ -36,6 +36,10 @@ type Config struct {
 	Limits  Limits
 	Log     Log
 
+	// FileText is the text of the file of -config as it was read, nil for none. A process
+	// that is to go by the same settings later must not read the file again.
+	FileText []byte
+
 	// Warnings are sentences about settings that are legal and probably not meant. The caller logs them once it has a log.
 	Warnings []string
 }
@@ -89,6 +93,7 @@ type Stage struct {
 	Number         int    // 1 to 4
 	Title          string // "thread pool"
 	DefaultWorkers int
+	MaxWorkers     int    // 0 for as many as any stage may have
 	WorkersHelp    string // what a worker is, in the plural: "threads"
 	Flags          []Flag // settings that only this stage has
 }

@@ -20,7 +20,8 @@ type entry struct {
 	where       string // "-max-head", "FOURWAYS_MAX_HEAD", "server.conf:3: max-head"
 }
 
-func readFile(path string) ([]entry, error) {
+// readFile returns the file's text, which is never nil.
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, usage("-config: %v; give a file that can be read", err)
@@ -30,7 +31,7 @@ func readFile(path string) ([]entry, error) {
 	if err != nil {
 		return nil, usage("-config: %v; give a file that can be read", err)
 	}
-	return parseFile(path, data)
+	return data, nil
 }
 
 // parseFile splits the text into entries. It does not know which names exist.

@@ -14,6 +14,9 @@ func help(stage Stage, flags []Flag) string {
 	fmt.Fprintf(&b, "Usage: %s [flags] [PORT [HOST [WORKERS]]]\n", stage.Name)
 	group := ""
 	for _, f := range flags {
+		if f.Hidden {
+			continue
+		}
 		if f.Group != group {
 			group = f.Group
 			fmt.Fprintf(&b, "\n%s\n", group)

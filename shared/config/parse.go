@@ -26,7 +26,9 @@ const (
 
 // parser holds what was said about each setting until the best source of each is known.
 type parser struct {
+	stage    Stage
 	flags    []Flag
+	text     []byte                         // of the file, nil for none
 	said     [byFlag + 1]map[string][]entry // by rank, then by name
 	warnings []string
 }
@@ -35,7 +37,7 @@ type parser struct {
 // *Notice.
 func Parse(stage Stage, args, environ []string) (*Config, error) {
 	c := &Config{}
-	p := &parser{flags: table(stage, c)}
+	p := &parser{stage: stage, flags: table(stage, c)}
 	for i := range p.said {
 		p.said[i] = make(map[string][]entry)
 	}
@@ -58,6 +60,7 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	if err := p.resolve(c, positionals); err != nil {
 		return nil, err
 	}
+	c.FileText = p.text
 	c.Warnings = append(p.warnings, doubts(c)...)
 	return c, nil
 }
@@ -138,7 +141,12 @@ func (p *parser) file() error {
 	if len(said) == 0 {
 		return nil
 	}
-	entries, err := readFile(said[len(said)-1].value)
+	path := said[len(said)-1].value
+	var err error
+	if p.text, err = readFile(path); err != nil {
+		return err
+	}
+	entries, err := parseFile(path, p.text)
 	if err != nil {
 		return err
 	}
@@ -230,7 +238,7 @@ func (p *parser) shortWorkers(c *Config, value string) error {
 	if len(p.said[byFlag][flagWorkers]) > 0 {
 		return usage("the workers are given twice; leave out %q or -workers", value)
 	}
-	if err := Int(&c.Workers, 1, maxWorkers)(value); err != nil {
+	if err := Int(&c.Workers, 1, p.stage.maxWorkers())(value); err != nil {
 		return usage("WORKERS: %v", err)
 	}
 	return nil

@@ -63,6 +63,7 @@ type Flag struct {
 	Help    string // one phrase in lower case; -h adds the default and whether it repeats
 	Group   string // heading in -h; empty for the stage's own
 	Repeat  bool   // may be given several times
+	Hidden  bool   // not shown by -h: for experiments
 	// Set takes one value. Its error completes the sentence `-name: …` and says what to give instead.
 	Set func(value string) error
 }
@@ -87,6 +88,13 @@ func table(stage Stage, c *Config) []Flag {
 	)
 }
 
+func (s Stage) maxWorkers() int {
+	if s.MaxWorkers > 0 {
+		return s.MaxWorkers
+	}
+	return maxWorkers
+}
+
 func serverRows(stage Stage, c *Config) []Flag {
 	return []Flag{
 		{Group: groupListen, Name: flagListen, Unit: "ADDRESS", Default: defaultListen, Repeat: true,
@@ -94,7 +102,7 @@ func serverRows(stage Stage, c *Config) []Flag {
 		{Group: groupListen, Name: flagPort, Unit: "PORT",
 			Help: "another port on the default address", Set: checkPort},
 		{Group: groupListen, Name: flagWorkers, Unit: "N", Default: strconv.Itoa(stage.DefaultWorkers),
-			Help: "number of " + stage.WorkersHelp, Set: Int(&c.Workers, 1, maxWorkers)},
+			Help: "number of " + stage.WorkersHelp, Set: Int(&c.Workers, 1, stage.maxWorkers())},
 		{Group: groupListen, Name: "host", Unit: "NAME", Repeat: true,
 			Help: "a further Host name that is ours; * allows any", Set: hosts(&c.Hosts)},
 		{Group: groupListen, Name: "sock-buf", Unit: "BYTES", Default: "0",

@@ -20,7 +20,7 @@ func (s State) String() string {
 // fields outlive it. A field is written by whoever it names, and read by anybody. Stages
 // that are one process have one entry, in which only Conns means something.
 type Process struct {
-	state    atomic.Uint64 // a State; by the master, and by the worker from Starting to Ready
+	state    atomic.Uint64 // a State; by the master
 	PID      atomic.Int64  // by the master
 	Thread   atomic.Int64  // the event loop's thread id (gettid(2)); by the worker
 	Position atomic.Int64  // which of the workers it is, from 1; by the master
@@ -77,6 +77,16 @@ func (r *Region) use(i int) {
 	for n := r.common.used.Load(); n <= uint64(i); n = r.common.used.Load() {
 		r.common.used.CompareAndSwap(n, uint64(i)+1)
 	}
+}
+
+// Count is how many processes have come so far and no farther.
+func (r *Region) Count(s State) (n int64) {
+	for i := range r.Processes() {
+		if r.processes[i].State() == s {
+			n++
+		}
+	}
+	return n
 }
 
 // Conns is the number of connections that are open in all processes.

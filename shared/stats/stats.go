@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"fourways/shared/clock"
 	"fourways/shared/http1"
 )
 
@@ -71,7 +72,10 @@ type common struct {
 	used      atomic.Uint64 // processes that have ever been in use: those from 0 on
 	maxActive atomic.Int64  // most connections at once
 	mitigated atomic.Uint64
-	_         [32]byte
+	started   atomic.Int64  // when the server started, on the monotonic clock in nanoseconds
+	stopping  atomic.Uint64 // 1 once the server, and not just one of its processes, is to end
+	failing   atomic.Uint64 // workers that should be there and cannot be kept alive
+	_         [8]byte
 }
 
 // Layout is how much room a region has.
@@ -162,6 +166,25 @@ func (r *Region) Blocked() (n uint64) {
 	}
 	return n
 }
+
+// Start notes when the server started, unless that is known: a process that joins a
+// running server is not its beginning. It returns what is known.
+func (r *Region) Start(now clock.Time) clock.Time {
+	r.common.started.CompareAndSwap(0, int64(now))
+	return clock.Time(r.common.started.Load())
+}
+
+// Stop notes that the server is to end.
+func (r *Region) Stop() { r.common.stopping.Store(1) }
+
+// Stopping reports whether the server is to end.
+func (r *Region) Stopping() bool { return r.common.stopping.Load() != 0 }
+
+// SetFailing notes how many workers should be there and cannot be kept alive.
+func (r *Region) SetFailing(workers int) { r.common.failing.Store(uint64(workers)) }
+
+// Failing is what SetFailing noted.
+func (r *Region) Failing() int { return int(r.common.failing.Load()) }
 
 // SawActive notes that n connections are open at once.
 func (r *Region) SawActive(n int64) {

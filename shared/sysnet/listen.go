@@ -121,6 +121,33 @@ func tcpOptions(fd int, a Addr, opt ListenOptions) error {
 	return nil
 }
 
+// Adopt readies a listening socket that another program has made, and returns where it
+// listens. Its errors are those of getsockopt(2), ErrNoListener, and that of an address
+// that is neither of the Internet nor a path.
+func Adopt(fd int) (Addr, error) {
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return Addr{}, fmt.Errorf("SO_ACCEPTCONN: %w", err)
+	}
+	if listens == 0 {
+		return Addr{}, ErrNoListener
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		return Addr{}, fmt.Errorf("getsockname: %w", err)
+	}
+	addr := Addr{IP: addrPort(bound)}
+	if u, ok := bound.(*unix.SockaddrUnix); ok {
+		addr.Path = u.Name
+	} else if !addr.IP.IsValid() {
+		return Addr{}, ErrNoListener
+	}
+	return addr, unix.SetNonblock(fd, true)
+}
+
+// ErrNoListener: the descriptor is not that of a socket that listens at an address.
+var ErrNoListener = errors.New("not a socket that listens")
+
 // ShareAddress lets further sockets listen on the address of one that listens already
 // (SO_REUSEPORT, socket(7)).
 func ShareAddress(fd int) error {
