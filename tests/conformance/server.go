@@ -24,9 +24,11 @@ const (
 	stopWait   = 15 * time.Second // from SIGTERM to its exit
 	endWait    = time.Second      // from a connection refused to the news that the process ended
 	settleWait = 5 * time.Second  // until its descriptors are closed after the last case
-	atOnce     = 8                // cases played at a time: a thread pool of ten must never refuse one
-	startTries = 3                // with another port each, should somebody take the one chosen
-	tailLines  = 20               // of its output that a report shows
+	restPause  = 20 * time.Millisecond
+	restLooks  = 10 // in a row that find the same number of sockets
+	atOnce     = 8  // cases played at a time: a thread pool of ten must never refuse one
+	startTries = 3  // with another port each, should somebody take the one chosen
+	tailLines  = 20 // of its output that a report shows
 )
 
 // server is one variant of the target. Its process, if it has one, is its own.
@@ -100,8 +102,24 @@ func (s *server) start(args []string) error {
 		s.kill()
 		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, s.output)
 	}
-	s.sockets, _ = s.descriptors()
+	s.sockets = s.atRest()
 	return nil
+}
+
+// atRest is how many sockets the server has before anybody asks it for anything. One of
+// several processes may accept before the last of them is there; so the number has to
+// stand for a while.
+func (s *server) atRest() (sockets int) {
+	for same, deadline := 0, time.Now().Add(settleWait); same < restLooks && time.Now().Before(deadline); time.Sleep(restPause) {
+		now, err := s.descriptors()
+		if err != nil {
+			return 0
+		}
+		if same++; now != sockets {
+			same, sockets = 0, now
+		}
+	}
+	return sockets
 }
 
 // awaitReady connects until a connection is accepted.

@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +30,9 @@ import (
 // Patience is how long a test waits for something that should happen soon. It only
 // bounds how long a failure takes to be noticed.
 const Patience = 20 * time.Second
+
+// lastLines is how long the last lines of a process that has ended may take to arrive.
+const lastLines = time.Second
 
 var binary string
 
@@ -64,6 +68,7 @@ type Server struct {
 	PID  int
 	Log  *Log
 
+	gets atomic.Int64
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	code int           // exit status, once done
@@ -85,21 +90,38 @@ func Start(t testing.TB, args ...string) *Server {
 func StartCommand(t testing.TB, cmd *exec.Cmd) *Server {
 	t.Helper()
 	s := &Server{cmd: cmd, Log: newLog(), done: make(chan struct{})}
-	cmd.Stderr = s.Log
+	log, writer, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stderr = writer
 	require.NoError(t, cmd.Start())
+	writer.Close()
 	s.PID = cmd.Process.Pid
-	go func() {
-		cmd.Wait()
-		s.code = cmd.ProcessState.ExitCode()
-		s.Log.close()
-		close(s.done)
-	}()
+	go s.follow(log)
 	t.Cleanup(func() { s.cleanup(t) })
 	line := s.Log.Await(t, startedOn)
 	if s.Addr = line[1]; s.Addr == "" {
 		s.Addr = line[2]
 	}
 	return s
+}
+
+// follow takes the log, and notes the end of the process. Another one to which it has
+// handed over may go on writing.
+func (s *Server) follow(log *os.File) {
+	whole := make(chan struct{})
+	go func() {
+		io.Copy(s.Log, log)
+		log.Close()
+		s.Log.close()
+		close(whole)
+	}()
+	s.cmd.Wait()
+	s.code = s.cmd.ProcessState.ExitCode()
+	select {
+	case <-whole:
+	case <-time.After(lastLines):
+	}
+	close(s.done)
 }
 
 // cleanup stops the server in order, if the test has not, and shows its log if
@@ -177,6 +199,7 @@ func (s *Server) Dial(t testing.TB) net.Conn {
 // Get fetches a path on a connection of its own.
 func (s *Server) Get(t testing.TB, path string) (status int, body []byte) {
 	t.Helper()
+	s.gets.Add(1)
 	c := s.Dial(t)
 	defer c.Close()
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path)
@@ -187,6 +210,9 @@ func (s *Server) Get(t testing.TB, path string) (status int, body []byte) {
 	require.NoError(t, err)
 	return resp.StatusCode, body
 }
+
+// Gets is how often Get was called.
+func (s *Server) Gets() int64 { return s.gets.Load() }
 
 // Run runs the stage to its end, for command lines that do not serve.
 func Run(t testing.TB, args ...string) (code int, stdout, stderr string) {

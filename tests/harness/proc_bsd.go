@@ -15,6 +15,12 @@ const ClockTick = 10 * time.Millisecond
 
 const noProc = "there is no /proc here to look into another process with"
 
+// Processes skips the test.
+func (s *Server) Processes(t testing.TB) []int { t.Skip(noProc); return nil }
+
+// Children skips the test.
+func (s *Server) Children(t testing.TB) []int { t.Skip(noProc); return nil }
+
 // Descriptors skips the test.
 func (s *Server) Descriptors(t testing.TB) int { t.Skip(noProc); return 0 }
 

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,83 +15,122 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Descriptors is the number of the process's open descriptors (proc(5)).
-func (s *Server) Descriptors(t testing.TB) int {
+// Processes is the server's processes: the one that was started, and its children.
+func (s *Server) Processes(t testing.TB) []int {
 	t.Helper()
-	entries, err := os.ReadDir(s.proc("fd"))
-	require.NoError(t, err)
-	return len(entries)
+	return append([]int{s.PID}, s.Children(t)...)
 }
 
-// Threads is the number of the process's threads.
-func (s *Server) Threads(t testing.TB) int {
+// Children is the server's worker processes, if it has any (proc_pid_task(5), children).
+func (s *Server) Children(t testing.TB) (pids []int) {
 	t.Helper()
-	entries, err := os.ReadDir(s.proc("task"))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.PID, s.PID))
 	require.NoError(t, err)
-	return len(entries)
+	for _, word := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(word)
+		require.NoError(t, err)
+		pids = append(pids, pid)
+	}
+	return pids
 }
 
-// Memory is the process's resident memory, in KiB.
-func (s *Server) Memory(t testing.TB) int {
+// Descriptors is the number of the processes' open descriptors (proc(5)).
+func (s *Server) Descriptors(t testing.TB) int { return s.count(t, "fd") }
+
+// Threads is the number of the processes' threads.
+func (s *Server) Threads(t testing.TB) int { return s.count(t, "task") }
+
+func (s *Server) count(t testing.TB, folder string) (n int) {
 	t.Helper()
-	text, err := os.ReadFile(s.proc("status"))
+	for _, pid := range s.Processes(t) {
+		entries, err := os.ReadDir(proc(pid, folder))
+		require.NoError(t, err)
+		n += len(entries)
+	}
+	return n
+}
+
+// Memory is the processes' resident memory, in KiB. What they share is counted once: by
+// each its part (proc_pid_smaps(5), Pss).
+func (s *Server) Memory(t testing.TB) (sum int) {
+	t.Helper()
+	for _, pid := range s.Processes(t) {
+		sum += pss(t, pid)
+	}
+	return sum
+}
+
+func pss(t testing.TB, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(proc(pid, "smaps_rollup"))
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
 			n, err := strconv.Atoi(strings.Fields(rest)[0])
 			require.NoError(t, err)
 			return n
 		}
 	}
-	require.Fail(t, "no VmRSS")
+	require.Fail(t, "no Pss")
 	return 0
 }
 
 // ClockTick is the unit of CPU: USER_HZ is 100 on every architecture Go knows.
 const ClockTick = 10 * time.Millisecond
 
-// LimitDescriptors lowers the running process's limit of open files (prlimit(2)).
-func (s *Server) LimitDescriptors(t testing.TB, n int) {
+// LimitDescriptors lowers the running processes' limits of open files (prlimit(2)), so that
+// those who serve may open this many more than they have, all together.
+func (s *Server) LimitDescriptors(t testing.TB, more int) {
 	t.Helper()
-	limit := unix.Rlimit{Cur: uint64(n), Max: uint64(n)}
-	require.NoError(t, unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, &limit, nil))
+	serving := max(len(s.Children(t)), 1)
+	for _, pid := range s.Processes(t) {
+		entries, err := os.ReadDir(proc(pid, "fd"))
+		require.NoError(t, err)
+		n := uint64(len(entries) + more/serving)
+		require.NoError(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}, nil))
+	}
 }
 
-// InterruptThreads sends every thread of the process SIGURG, the signal that Go's
+// InterruptThreads sends every thread of the processes SIGURG, the signal that Go's
 // scheduler preempts with: a system call that it interrupts fails with EINTR.
 func (s *Server) InterruptThreads(t testing.TB) {
 	t.Helper()
-	threads, err := os.ReadDir(s.proc("task"))
-	require.NoError(t, err)
-	for _, thread := range threads {
-		tid, err := strconv.Atoi(thread.Name())
+	for _, pid := range s.Processes(t) {
+		threads, err := os.ReadDir(proc(pid, "task"))
 		require.NoError(t, err)
-		if err := unix.Tgkill(s.PID, tid, unix.SIGURG); err != unix.ESRCH { // it may have ended
+		for _, thread := range threads {
+			tid, err := strconv.Atoi(thread.Name())
 			require.NoError(t, err)
+			if err := unix.Tgkill(pid, tid, unix.SIGURG); err != unix.ESRCH { // it may have ended
+				require.NoError(t, err)
+			}
 		}
 	}
 }
 
-// CPU is the processor time the process has used, in clock ticks.
-func (s *Server) CPU(t testing.TB) int {
+// CPU is the processor time the processes have used, in clock ticks.
+func (s *Server) CPU(t testing.TB) (sum int) {
 	t.Helper()
-	text, err := os.ReadFile(s.proc("stat"))
-	require.NoError(t, err)
-	// Fields are counted behind the name, which may hold spaces: utime and stime are
-	// the 14th and 15th of all.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, err := strconv.Atoi(fields[11])
-	require.NoError(t, err)
-	system, err := strconv.Atoi(fields[12])
-	require.NoError(t, err)
-	return user + system
+	for _, pid := range s.Processes(t) {
+		text, err := os.ReadFile(proc(pid, "stat"))
+		require.NoError(t, err)
+		// Fields are counted behind the name, which may hold spaces: utime and stime are
+		// the 14th and 15th of all.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		for _, field := range fields[11:13] {
+			n, err := strconv.Atoi(field)
+			require.NoError(t, err)
+			sum += n
+		}
+	}
+	return sum
 }
 
-func (s *Server) proc(name string) string {
-	return filepath.Join("/proc", strconv.Itoa(s.PID), name)
+func proc(pid int, name string) string {
+	return filepath.Join("/proc", strconv.Itoa(pid), name)
 }
 
-// CountSystemCalls counts the process's system calls by name while during runs (strace
+// CountSystemCalls counts the processes' system calls by name while during runs (strace
 // -c). The test is skipped where strace is not there or may not trace.
 func (s *Server) CountSystemCalls(t testing.TB, during func()) map[string]int {
 	t.Helper()
@@ -98,7 +138,11 @@ func (s *Server) CountSystemCalls(t testing.TB, during func()) map[string]int {
 		t.Skip("the race detector makes system calls of its own")
 	}
 	report := filepath.Join(t.TempDir(), "strace")
-	cmd := exec.Command("strace", "-c", "-f", "-o", report, "-p", strconv.Itoa(s.PID))
+	args := []string{"-c", "-f", "-o", report}
+	for _, pid := range s.Processes(t) {
+		args = append(args, "-p", strconv.Itoa(pid))
+	}
+	cmd := exec.Command("strace", args...)
 	trace := newLog()
 	cmd.Stderr = trace
 	if err := cmd.Start(); err != nil {

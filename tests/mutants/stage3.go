@@ -74,7 +74,7 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "refused-to-the-last-one", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
-		Old:   "\t\tl.unlisten()\n\t\tl.wheel.Schedule(&l.resume, int64(l.local.Clock.Now()+exhaustedPause))\n",
+		Old:   "\t\tl.unlisten()\n\t\tl.resting = true\n\t\tl.wheel.Schedule(&l.resume, int64(l.local.Clock.Now()+exhaustedPause))\n",
 		New:   "",
 		Check: "stage3-epoll/loop TestOutOfDescriptorsNothingIsAcceptedForAMoment",
 		Why: "Out of descriptors the loop does not pause: the listener stays readable (accept(2)), and everybody in the backlog is " +
