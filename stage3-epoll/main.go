@@ -46,5 +46,5 @@ func main() {
 		},
 		Slots: func(c *config.Config) int { return c.Workers },
 		Waits: func(c *config.Config) string { return fmt.Sprintf("%d event loops", c.Workers) },
-	}, func(a *app.App) (app.Driver, error) { return newServer(a) })
+	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept) })
 }

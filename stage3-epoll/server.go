@@ -24,8 +24,12 @@ type server struct {
 	threads sync.WaitGroup
 }
 
-func newServer(a *app.App) (*server, error) {
+func newServer(a *app.App, accept loop.Accept) (*server, error) {
 	s := &server{app: a, slow: offload.New(slowThreads)}
+	var sharers func() int64
+	if accept == loop.SharedSocket {
+		sharers = func() int64 { return int64(a.Config.Workers) }
+	}
 	for i := range a.Config.Workers {
 		name := fmt.Sprintf("loop-%d", i+1)
 		l, err := loop.New(loop.Options{
@@ -34,6 +38,7 @@ func newServer(a *app.App) (*server, error) {
 			Name:      name,
 			Listeners: a.ListenersOf(i),
 			Slow:      s.slow,
+			Sharers:   sharers,
 		})
 		if err != nil {
 			return nil, err

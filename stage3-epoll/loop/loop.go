@@ -17,6 +17,7 @@ package loop
 
 import (
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -37,11 +38,17 @@ const (
 	turnBytes = 2 << 20
 	// acceptBatch is how many connections are taken before the others' turn.
 	acceptBatch = 64
+	// sharedBatch is the same where loops share a listener: a burst is to be dealt out, and
+	// not to be swallowed by whoever wakes first.
+	sharedBatch = 8
 	// eventBatch is how many ready sockets one wait reports at most.
 	eventBatch = 256
 	// exhaustedPause is how long nothing is accepted when the process is out of
 	// descriptors. Every connection that ends meanwhile frees one.
 	exhaustedPause = 50 * clock.Millisecond
+	// headStart is how many connections more than its share a loop may have before it lets
+	// the others go first, beside an eighth of the share.
+	headStart = 4
 )
 
 // Options is what a loop works with.
@@ -51,6 +58,17 @@ type Options struct {
 	Name      string // in the log
 	Listeners []int  // non-blocking listening sockets
 	Slow      *offload.Pool
+
+	// Sharers tells how many loops share the listeners, this one included. Nil where each
+	// loop has its own.
+	Sharers func() int64
+	// Room is how many connections the loop may have; with as many it leaves its listeners
+	// alone until one ends. 0 for no limit.
+	Room int
+	// Watched is where the loop shows that it goes on, once a turn and at least once every
+	// Beat. Nil where nobody watches.
+	Watched *stats.Process
+	Beat    clock.Time
 }
 
 // Loop is one event loop.
@@ -60,8 +78,13 @@ type Loop struct {
 	slow      *offload.Pool
 	poll      poller
 	accepts   []*sysnet.Acceptor
+	sharers   func() int64
+	watched   *stats.Process
+	beat      clock.Time
+	limit     int // connections that it may have
 	listening bool
-	resume    timerwheel.Node // when to listen again after a pause
+	resting   bool            // nothing is accepted for a moment
+	resume    timerwheel.Node // when to listen again after that
 	conns     []*conn         // by descriptor; nil where there is none
 	open      int             // connections in conns
 	lastGen   uint32
@@ -97,8 +120,17 @@ func New(opt Options) (*Loop, error) {
 		local: opt.Local,
 		log:   opt.Log.With(logging.WorkerKey, opt.Name),
 		slow:  opt.Slow,
+
+		sharers: opt.Sharers,
+		watched: opt.Watched,
+		beat:    opt.Beat,
+		limit:   opt.Room,
+
 		out:   sysnet.NewSender(),
 		left:  make(chan struct{}),
+	}
+	if l.limit == 0 {
+		l.limit = math.MaxInt
 	}
 	if err := l.poll.open(); err != nil {
 		return nil, err
@@ -151,9 +183,11 @@ func (l *Loop) Run() {
 	for !l.draining || l.open > 0 {
 		n := l.wait(events)
 		sysnet.ReadClock(&l.local.Clock)
+		l.progress()
 		l.turn(events[:n])
 		l.collect()
 		l.wheel.Advance(int64(l.local.Clock.Now()), l.expired)
+		l.attend()
 	}
 }
 
@@ -164,10 +198,22 @@ func (l *Loop) wait(events []event) int {
 		return n
 	}
 	timeout := -1
-	if wait, ok := l.wheel.Next(int64(l.local.Clock.Now())); ok {
+	wait, ok := l.wheel.Next(int64(l.local.Clock.Now()))
+	if l.watched != nil && (!ok || wait > int64(l.beat)) {
+		wait, ok = int64(l.beat), true
+	}
+	if ok {
 		timeout = int((wait + int64(time.Millisecond) - 1) / int64(time.Millisecond))
 	}
 	return l.poll.wait(events, timeout)
+}
+
+// progress shows whoever watches that the loop goes on. It is the loop that says so, once
+// a turn: a timer or a thread beside it would go on saying so when the loop hangs.
+func (l *Loop) progress() {
+	if l.watched != nil {
+		l.watched.Beat.Store(int64(l.local.Clock.Now()))
+	}
 }
 
 // turn gives every ready socket its turn, the listeners last.
@@ -192,10 +238,37 @@ func (l *Loop) turn(events []event) {
 		}
 	}
 	if knocks {
+		batch := acceptBatch
+		if l.sharers != nil {
+			batch = sharedBatch
+		}
 		for _, a := range l.accepts {
-			l.accept(a, acceptBatch)
+			l.accept(a, batch)
+		}
+		if l.listening && l.sharers != nil && l.ahead() {
+			// To the end of the queue at the listener: the kernel wakes whoever stands first
+			// and waits, and on a quiet server that would be the same loop each time.
+			l.unlisten()
+			l.listen()
 		}
 	}
+}
+
+// attend leaves the listeners alone while the loop has all the connections that it can
+// have: those that come wait for another loop, or for one here to end.
+func (l *Loop) attend() {
+	switch full := l.open >= l.limit; {
+	case full && l.listening:
+		l.unlisten()
+	case !full && !l.listening && !l.resting && !l.draining:
+		l.listen()
+	}
+}
+
+// ahead reports whether the loop has clearly more connections than its share.
+func (l *Loop) ahead() bool {
+	share := l.local.Server.Conns() / max(l.sharers(), 1)
+	return int64(l.open) > share+share/8+headStart
 }
 
 // collect takes what other threads have left for the loop.
@@ -236,7 +309,7 @@ func (l *Loop) unlisten() {
 // once: with TCP_DEFER_ACCEPT its request is here already, and if the answer ends the
 // connection, the poller never hears of it.
 func (l *Loop) accept(a *sysnet.Acceptor, most int) {
-	for range most {
+	for n := 0; n < most && (l.open < l.limit || l.draining); n++ {
 		fd, peer, err := a.Accept()
 		switch err {
 		case nil:
@@ -277,6 +350,7 @@ func (l *Loop) pause(err error) {
 	}
 	if l.listening {
 		l.unlisten()
+		l.resting = true
 		l.wheel.Schedule(&l.resume, int64(l.local.Clock.Now()+exhaustedPause))
 	}
 }
@@ -287,6 +361,7 @@ func (l *Loop) expired(n *timerwheel.Node) {
 	case *conn:
 		l.drive(owner, false)
 	case *Loop:
+		l.resting = false
 		if !l.draining {
 			l.listen()
 		}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,6 +110,7 @@ func (r *rig) turn() {
 	r.loop.turn(r.events[:n])
 	r.loop.collect()
 	r.pass(0)
+	r.loop.attend()
 }
 
 // await waits for events. A signal of Go's own may end a wait early (epoll_wait(2), EINTR).
@@ -258,6 +260,7 @@ func readable(t *testing.T, fd int, within time.Duration) bool {
 type site struct {
 	cache *filecache.Cache
 	work  func() // slow work of /work
+	hang  func() // what /hang does on the loop itself
 }
 
 // Files of the site: the cache has room for one of them.
@@ -284,6 +287,9 @@ func (s *site) Serve(x *session.Exchange) {
 	switch {
 	case path == "/work":
 		x.Park(s.work, func() { reply(x, 200, "worked") })
+	case path == "/hang":
+		s.hang()
+		reply(x, 200, "hung")
 	case files[path] != "":
 		s.file(x, path[1:])
 	default:
@@ -765,4 +771,110 @@ func TestALoopRunsToItsEnd(t *testing.T) {
 	require.EqualValues(t, clients*rounds, worked.Load())
 	require.Zero(t, r.loop.Stats().Conns)
 	require.Zero(t, r.srv.Conns())
+}
+
+// With all the connections that it can have, a loop leaves the listener alone, and comes
+// back when one has ended. Nobody is refused meanwhile: another loop may have room.
+func TestAFullLoopLeavesTheListenerToOthers(t *testing.T) {
+	r := byHand(t, 10)
+	r.loop.limit = 2
+	first := r.connect()
+	r.connect()
+	waiting := r.dial()
+	waiting.ask("/waited")
+	r.knocked()
+	r.quiet("it is full, and does not want to know who comes")
+	require.Equal(t, 2, r.loop.open)
+
+	first.CloseWrite()
+	r.turn()
+	require.Equal(t, 1, r.loop.open)
+	r.turn()
+	waiting.hears("/waited")
+	require.Equal(t, 2, r.loop.open)
+}
+
+// Of two loops that share a listener the kernel would wake the same one each time, on a
+// quiet server. One that is ahead lets the other go first.
+func TestALoopThatIsAheadLetsTheOthersGoFirst(t *testing.T) {
+	const connections = 100
+	first := byHand(t, 10*connections)
+	sharers := func() int64 { return 2 }
+	first.loop.sharers = sharers
+	second, err := New(Options{
+		Local:     session.NewLocal(first.srv, counters.New(1).Slot(0), "loop-2", 8),
+		Log:       slog.New(slog.DiscardHandler),
+		Listeners: []int{first.loop.accepts[0].Listener},
+		Slow:      first.loop.slow,
+		Sharers:   sharers,
+	})
+	require.NoError(t, err)
+	var thread sync.WaitGroup
+	thread.Go(second.Run)
+	var firsts sync.WaitGroup
+	stop := make(chan struct{})
+	firsts.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				n := first.loop.poll.wait(first.events, 10)
+				first.loop.turn(first.events[:n])
+			}
+		}
+	})
+	dial := func() int64 {
+		first.dial().gets("/", "/")
+		return first.loop.Stats().Conns + second.Stats().Conns
+	}
+	for second.Stats().Conns == 0 || first.loop.Stats().Conns == 0 {
+		require.Less(t, dial(), int64(9*connections), "both are there")
+	}
+	all := dial()
+	for range connections {
+		all = dial()
+	}
+	close(stop)
+	firsts.Wait()
+	require.InDelta(t, all/2, first.loop.Stats().Conns, float64(all/8+headStart+sharedBatch))
+	first.srv.Drain()
+	second.Drain()
+	second.Cut()
+	thread.Wait()
+}
+
+// A loop that is watched shows that it goes on, with nothing to do as well; and one that
+// hangs does not, whatever else the process does.
+func TestTheHeartBeatsWithTheLoop(t *testing.T) {
+	r := newRig(t, 10)
+	entry := r.srv.Stats.Process(0)
+	r.loop.watched, r.loop.beat = entry, clock.Millisecond
+	begun, letGo := make(chan struct{}), make(chan struct{})
+	r.site.hang = func() {
+		close(begun)
+		<-letGo
+	}
+	beats := func() {
+		t.Helper()
+		before := entry.Beat.Load()
+		require.Eventually(t, func() bool { return entry.Beat.Load() > before }, patience, time.Millisecond)
+	}
+	var thread sync.WaitGroup
+	thread.Go(r.loop.Run)
+	t.Cleanup(func() {
+		r.srv.Drain()
+		r.loop.Drain()
+		thread.Wait()
+	})
+	beats()
+	beats()
+	r.dial().ask("/hang")
+	<-begun
+	stopped := entry.Beat.Load()
+	runtime.Gosched()
+	time.Sleep(20 * time.Millisecond) // there is no event in nothing happening
+	require.Equal(t, stopped, entry.Beat.Load())
+	close(letGo)
+	beats()
 }
