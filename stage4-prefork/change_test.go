@@ -1,0 +1,336 @@
+//go:build linux
+
+package main
+
+// What changes while the server serves: settings, the number of workers, the program.
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/tests/harness"
+)
+
+// big is the size of a file that no socket's buffers hold, in bytes.
+const big = 64 << 20
+
+func rootWithBig(t *testing.T) string {
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "about.html"), []byte("about"), 0o644))
+	f, err := os.Create(filepath.Join(root, "big.txt"))
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(big))
+	require.NoError(t, f.Close())
+	return root
+}
+
+// Fifty reloads under load, with downloads that outlast them all: nobody notices.
+func TestReloadsGoUnnoticed(t *testing.T) {
+	const reloads = 50
+	for _, accept := range []string{"shared", "reuseport"} {
+		t.Run(accept, func(t *testing.T) {
+			s := harness.Start(t, "-root", rootWithBig(t), "-accept", accept, "-workers", "2", "-min-rate", "0")
+			ready(t, s, 2)
+			descriptors := len(sockets(t, s.PID))
+			l := newLoad(t, s.Addr)
+			var downloads []func()
+			for i := range reloads {
+				if i%10 == 0 {
+					downloads = append(downloads, unbroken(t, s, "/big.txt", big))
+				}
+				s.Signal(t, unix.SIGHUP)
+				s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(Reloaded: all.*){%d}`, i+1)))
+				l.goesOn(t, 20)
+			}
+			for _, finish := range downloads {
+				finish()
+			}
+			l.faultless(t)
+			t.Logf("%d answered during %d reloads", l.answered.Load(), reloads)
+			r := ready(t, s, 2)
+			require.Zero(t, r.Workers[0].Restarts+r.Workers[1].Restarts, "a worker that is replaced has not died")
+			require.Equal(t, descriptors, len(sockets(t, s.PID)), "the master's sockets")
+			requireNoZombies(t, s.PID)
+		})
+	}
+}
+
+// What the file says is read anew, and goes to the workers as the master has read it: one
+// that is started later does not go by a file that has been changed since.
+func TestAReloadReadsTheFileAnew(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "conf")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) }
+	says := func(s *harness.Server, header string) {
+		t.Helper()
+		c := s.Dial(t)
+		fmt.Fprint(c, "GET /about.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		answer, err := io.ReadAll(c)
+		require.NoError(t, err)
+		require.Contains(t, string(answer), header)
+	}
+	reloaded := func(s *harness.Server, says string) {
+		t.Helper()
+		s.Signal(t, unix.SIGHUP)
+		s.Log.Await(t, regexp.MustCompile(says))
+	}
+	write("header X-State: one\nworkers 2\n")
+	s := harness.Start(t, "-config", file)
+	ready(t, s, 2)
+	says(s, "X-State: one")
+
+	write("header X-State: two\nworkers 3\n")
+	says(s, "X-State: one")
+	reloaded(s, "Reloaded: all")
+	ready(t, s, 3)
+	says(s, "X-State: two")
+
+	write("header X-State: three\nno-such-setting\n")
+	victim := health4(t, s).Workers[0]
+	require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+	gone(t, victim.PID)
+	ready(t, s, 3)
+	for range 10 {
+		says(s, "X-State: two")
+	}
+	reloaded(s, `(?s)Not reloaded, all stays as it was: .*no-such-setting`)
+	write("header X-State: four\nroot /no/such/folder\n")
+	reloaded(s, `(?s)Not reloaded, all stays as it was: .*/no/such/folder`)
+	ready(t, s, 3)
+	says(s, "X-State: two")
+
+	write("header X-State: five\nworkers 1\n")
+	reloaded(s, `(?s)(Reloaded: all.*){2}`)
+	ready(t, s, 1)
+	says(s, "X-State: five")
+}
+
+// A new worker that does not come up takes the whole reload back.
+func TestAReloadWhoseWorkersDoNotLiveIsTakenBack(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "conf")
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\n"), 0o644))
+	s := harness.Start(t, "-config", file)
+	before := ready(t, s, 2)
+	l := newLoad(t, s.Addr)
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\ninject-faults start:1\n"), 0o644))
+	s.Signal(t, unix.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile("the first new worker did not come up"))
+	after := ready(t, s, 2)
+	for i := range before.Workers {
+		require.Equal(t, before.Workers[i].PID, after.Workers[i].PID)
+	}
+	require.NoError(t, unix.Kill(after.Workers[0].PID, unix.SIGKILL))
+	gone(t, after.Workers[0].PID)
+	ready(t, s, 2) // by the settings from before, it lives
+	l.end()
+}
+
+// Addresses come and go with a reload; those that stay are not closed for a moment.
+func TestAReloadChangesTheAddresses(t *testing.T) {
+	dir := t.TempDir()
+	file, socket := filepath.Join(dir, "conf"), filepath.Join(dir, "socket")
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\n"), 0o644))
+	s := harness.Start(t, "-config", file, "-listen", "127.0.0.1:0")
+	ready(t, s, 2)
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\n"), 0o644))
+	s.Signal(t, unix.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile("Reloaded: all"))
+	status, _ := s.Get(t, "/")
+	require.Equal(t, 200, status, "port 0 is the port that it got")
+
+	other := harness.Start(t, "-config", file, "-listen", "unix:"+socket)
+	ready(t, other, 2)
+	other.Signal(t, unix.SIGHUP)
+	other.Log.Await(t, regexp.MustCompile("Reloaded: all"))
+	status, _ = other.Get(t, "/")
+	require.Equal(t, 200, status)
+
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\nlisten 127.0.0.1:0\n"), 0o644))
+	third := harness.StartCommand(t, exec.Command(harness.Binary(), "-config", file))
+	ready(t, third, 2)
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\nlisten unix:"+socket+".2\n"), 0o644))
+	third.Signal(t, unix.SIGHUP)
+	third.Log.Await(t, regexp.MustCompile("Reloaded: all"))
+	before := third.Addr
+	third.Addr = socket + ".2"
+	status, _ = third.Get(t, "/")
+	require.Equal(t, 200, status, "the new address")
+	harness.Eventually(t, "nobody listens at the old one", func() bool {
+		c, err := net.Dial("tcp", before)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+}
+
+// TTIN and TTOU add and remove a worker; a socket of its own comes and goes with it.
+func TestTheNumberOfWorkersChanges(t *testing.T) {
+	for _, accept := range []string{"shared", "reuseport"} {
+		t.Run(accept, func(t *testing.T) {
+			s := harness.Start(t, "-workers", "1", "-accept", accept)
+			ready(t, s, 1)
+			l := newLoad(t, s.Addr)
+			for n := 2; n <= 4; n++ {
+				s.Signal(t, unix.SIGTTIN)
+				ready(t, s, n)
+				l.goesOn(t, 50)
+			}
+			if accept == "reuseport" {
+				require.Len(t, sockets(t, s.PID), 4)
+			}
+			for n := 3; n >= 1; n-- {
+				s.Signal(t, unix.SIGTTOU)
+				ready(t, s, n)
+				l.goesOn(t, 50)
+			}
+			l.faultless(t)
+			s.Signal(t, unix.SIGTTOU)
+			s.Log.Await(t, regexp.MustCompile("The number of workers stays 1"))
+		})
+	}
+}
+
+// A new program takes the sockets and the memory over. Nobody is refused, nothing is cut,
+// and it counts on where the old one was.
+func TestANewProgramTakesOver(t *testing.T) {
+	for _, accept := range []string{"shared", "reuseport"} {
+		t.Run(accept, func(t *testing.T) {
+			s := harness.Start(t, "-root", rootWithBig(t), "-accept", accept, "-workers", "2")
+			before := ready(t, s, 2)
+			l := newLoad(t, s.Addr)
+			l.goesOn(t, 500)
+			finish := unbroken(t, s, "/big.txt", big)
+			s.Signal(t, unix.SIGUSR2)
+			s.Log.Await(t, regexp.MustCompile("The new program serves"))
+			l.goesOn(t, 500)
+			require.False(t, s.Ended(), "the old one still has a download")
+			finish()
+			require.Zero(t, s.Wait(t), "and then it ends")
+			l.faultless(t)
+			after := ready(t, s, 2)
+			stopMaster(t, after.Master.PID)
+			require.NotEqual(t, before.Master.PID, after.Master.PID)
+			require.GreaterOrEqual(t, after.Requests.Total, l.answered.Load(), "what the old program has counted")
+			for _, w := range before.Workers {
+				gone(t, w.PID)
+			}
+		})
+	}
+}
+
+// stopMaster ends a server that is not the test's child, at the test's end.
+func stopMaster(t *testing.T, pid int) {
+	t.Cleanup(func() {
+		unix.Kill(pid, unix.SIGTERM)
+		gone(t, pid)
+	})
+}
+
+// A new program that does not come up changes nothing.
+func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "server")
+	replace := func(with string) {
+		require.NoError(t, os.WriteFile(program+".new", []byte(with), 0o755))
+		require.NoError(t, os.Rename(program+".new", program))
+	}
+	good, err := os.ReadFile(harness.Binary())
+	require.NoError(t, err)
+	replace(string(good))
+	s := harness.StartCommand(t, exec.Command(program, "-listen", "127.0.0.1:0", "-workers", "2"))
+	ready(t, s, 2)
+	l := newLoad(t, s.Addr)
+
+	replace("#!/bin/sh\nexit 7\n")
+	s.Signal(t, unix.SIGUSR2)
+	s.Log.Await(t, regexp.MustCompile("the new one has ended: exit status 7"))
+	replace("this is no program")
+	s.Signal(t, unix.SIGUSR2)
+	s.Log.Await(t, regexp.MustCompile("No hand-over"))
+	ready(t, s, 2)
+	l.goesOn(t, 100)
+	victim := health4(t, s).Workers[0]
+	require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+	gone(t, victim.PID)
+	ready(t, s, 2) // the workers are started from the program that runs, not from its file
+	l.end()
+	require.Zero(t, l.refused.Load()+l.odd.Load())
+
+	replace(string(good))
+	s.Signal(t, unix.SIGUSR2)
+	require.Zero(t, s.Wait(t))
+	stopMaster(t, ready(t, s, 2).Master.PID)
+}
+
+// As the first process of a container the master reaps orphans whom it does not know.
+func TestAsTheFirstProcessItReapsOrphans(t *testing.T) {
+	if err := exec.Command("unshare", "--pid", "--fork", "true").Run(); err != nil {
+		t.Skipf("no name space for processes: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	// The shell becomes the server, so that the server is process 1 of the name space. The
+	// orphan's parent ends while the server starts.
+	script := fmt.Sprintf(`(sh -c 'sleep 0.2' & sleep 0.05) & echo $$ > %s; exec "$0" "$@"`, file)
+	s := harness.StartCommand(t, exec.Command("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script,
+		harness.Binary(), "-listen", "127.0.0.1:0", "-workers", "2"))
+	ready(t, s, 2)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "1", strings.TrimSpace(string(text)))
+	server := s.Children(t)[0]
+	harness.Eventually(t, "its two workers are its only children, and no zombie is left", func() bool {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", server, server))
+		return err == nil && len(strings.Fields(string(children))) == 2
+	})
+	require.NoError(t, unix.Kill(server, unix.SIGTERM))
+	require.Zero(t, s.Wait(t))
+}
+
+// systemd passes the socket, and hears when the server is ready, reloads and stops.
+func TestUnderSystemd(t *testing.T) {
+	dir := t.TempDir()
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	defer notify.Close()
+	hears := func(what ...string) {
+		t.Helper()
+		b := make([]byte, 4096)
+		n, err := notify.Read(b)
+		require.NoError(t, err)
+		for _, line := range what {
+			require.Contains(t, string(b[:n]), line)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	file, err := listener.(*net.TCPListener).File()
+	require.NoError(t, err)
+	// LISTEN_PID is the process's own, so a shell sets it and becomes the server.
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, harness.Binary(), "-workers", "2")
+	cmd.ExtraFiles = []*os.File{file}
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify.LocalAddr().String())
+	s := harness.StartCommand(t, cmd)
+	file.Close()
+	listener.Close()
+	require.Equal(t, listener.Addr().String(), s.Addr)
+	hears("READY=1", fmt.Sprintf("MAINPID=%d", s.PID))
+	status, _ := s.Get(t, "/")
+	require.Equal(t, 200, status)
+	s.Signal(t, unix.SIGHUP)
+	hears("RELOADING=1", "MONOTONIC_USEC=")
+	hears("READY=1")
+	ready(t, s, 2)
+	s.Signal(t, unix.SIGTERM)
+	hears("STOPPING=1")
+	require.Zero(t, s.Wait(t))
+}

@@ -1,0 +1,255 @@
+//go:build linux
+
+package main
+
+// What dies, and what lives on.
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/tests/harness"
+)
+
+// Workers are killed under load, one after the other. Lost is at most what the dead ones
+// had accepted; who waited at the socket never notices. Each victim is stopped first, so
+// that what it has is known exactly. Afterwards all counts are exact.
+func TestKilledWorkersTakeOnlyTheirOwnConnectionsAlong(t *testing.T) {
+	const kills, workers = 12, 4
+	s := harness.Start(t, "-max-requests", "0", "-workers", fmt.Sprint(workers))
+	ready(t, s, workers)
+	descriptors := s.Descriptors(t)
+	l := newLoad(t, s.Addr)
+	var held int64
+	for i := range kills {
+		l.goesOn(t, 200)
+		alive := health4(t, s).Workers
+		victim := alive[i%len(alive)]
+		require.NoError(t, unix.Kill(victim.PID, unix.SIGSTOP))
+		harness.Eventually(t, "the victim stands still", func() bool { return stopped(t, victim.PID) })
+		for _, w := range health4(t, s).Workers {
+			if w.PID == victim.PID {
+				held += w.Connections
+			}
+		}
+		require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+		gone(t, victim.PID)
+	}
+	l.goesOn(t, 200)
+	l.end()
+	t.Logf("%d answered, %d lost of %d connections on %d killed workers", l.answered.Load(), l.lost.Load(), held, kills)
+	require.LessOrEqual(t, l.lost.Load(), held)
+	require.Zero(t, l.refused.Load())
+	require.Zero(t, l.odd.Load())
+
+	harness.Eventually(t, "all connections have ended but the one that asks", func() bool {
+		return health4(t, s).Connections.Active == 1
+	})
+	r := ready(t, s, workers)
+	restarts := 0
+	for _, w := range r.Workers {
+		restarts += w.Restarts
+	}
+	require.Equal(t, kills, restarts)
+	ours := r.Requests.Total - healthRequests(s)
+	require.GreaterOrEqual(t, ours, l.answered.Load(), "what was answered was counted, by the dead as well")
+	require.LessOrEqual(t, ours, l.answered.Load()+l.lost.Load())
+	require.LessOrEqual(t, s.Descriptors(t), descriptors+workers, "a worker keeps a page open, perhaps; nothing adds up")
+	requireNoZombies(t, s.PID)
+}
+
+// healthRequests is how many requests of its own the test has made.
+func healthRequests(s *harness.Server) int64 { return s.Gets() }
+
+// stopped reports whether a process is stopped (proc_pid_stat(5), state T).
+func stopped(t *testing.T, pid int) bool { return state(t, pid) == "T" }
+
+func state(t *testing.T, pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))[0]
+}
+
+func requireNoZombies(t *testing.T, parent int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
+	require.NoError(t, err)
+	for _, word := range strings.Fields(string(text)) {
+		var pid int
+		fmt.Sscan(word, &pid)
+		require.NotEqual(t, "Z", state(t, pid))
+	}
+}
+
+// A client's connections are counted over all workers, and those of a dead one are taken
+// off; a ban outlives every worker.
+func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
+	const limit = 6
+	s := harness.Start(t, "-rate-exempt", "none", "-max-conns-per-client", fmt.Sprint(limit), "-workers", "3", "-monitor-from", "127.0.0.0/8")
+	ready(t, s, 3)
+	client := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: harness.Patience}
+	served := func() bool {
+		c, err := client.Dial("tcp", s.Addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(harness.Patience))
+		fmt.Fprintf(c, "GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		n, _ := c.Read(make([]byte, 1))
+		return n == 1
+	}
+	for round := range 2 {
+		for range limit {
+			require.True(t, served(), "round %d", round)
+		}
+		require.False(t, served(), "one too many, whichever worker it comes to")
+		for _, w := range ready(t, s, 3).Workers {
+			require.NoError(t, unix.Kill(w.PID, unix.SIGKILL))
+			gone(t, w.PID)
+			ready(t, s, 3)
+		}
+	}
+}
+
+// A worker that is stopped holds up those whose connections it has, and nobody else. The
+// watchdog replaces it.
+func TestAStoppedWorkerIsReplaced(t *testing.T) {
+	for _, accept := range []string{"shared", "reuseport"} {
+		t.Run(accept, func(t *testing.T) {
+			t.Parallel()
+			s := harness.Start(t, "-watchdog", "1", "-workers", "3", "-accept", accept)
+			victim := ready(t, s, 3).Workers[1]
+			require.NoError(t, unix.Kill(victim.PID, unix.SIGSTOP))
+			began := time.Now()
+			if accept == "shared" {
+				for range 50 {
+					status, _ := s.Get(t, "/")
+					require.Equal(t, 200, status, "the others go on")
+				}
+			}
+			s.Log.Await(t, regexp.MustCompile(`Worker 2 has been silent`))
+			gone(t, victim.PID)
+			require.Equal(t, 1, ready(t, s, 3).Workers[1].Restarts)
+			t.Logf("replaced after %v, with a watchdog of 1 s and 1 s for the stacks", time.Since(began))
+			for range 50 {
+				s.Get(t, "/") // none was left behind at the dead one's socket
+			}
+		})
+	}
+}
+
+// A loop that hangs is found out, its stacks tell where it hung, and it is replaced.
+func TestAHungLoopIsReplacedAndSaysWhere(t *testing.T) {
+	s := harness.Start(t, "-watchdog", "1", "-inject-faults", "routes", "-workers", "2")
+	ready(t, s, 2)
+	c := s.Dial(t)
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", hangRoute)
+	_, err := c.Read(make([]byte, 1))
+	require.Error(t, err, "it is cut when the worker ends")
+	s.Log.Await(t, regexp.MustCompile(`main\.hang`))
+	s.Log.Await(t, regexp.MustCompile(`Worker \d has died`))
+	ready(t, s, 2)
+}
+
+// A crash is the end of one worker. It comes back at once.
+func TestACrashIsOneWorkersEnd(t *testing.T) {
+	s := harness.Start(t, "-inject-faults", "routes", "-workers", "2")
+	ready(t, s, 2)
+	c := s.Dial(t)
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", crashRoute)
+	_, err := c.Read(make([]byte, 1))
+	require.Error(t, err)
+	s.Log.Await(t, regexp.MustCompile(`panic: a fault that was asked for`))
+	ready(t, s, 2)
+}
+
+// A worker that cannot live is started again and again, less and less often, and the
+// server says that it is not whole. The others serve.
+func TestAWorkerThatCannotLiveIsNotStartedInAStorm(t *testing.T) {
+	s := harness.Start(t, "-inject-faults", "start:2", "-workers", "3")
+	s.Log.Await(t, regexp.MustCompile(`(?s)(Worker 2 has died.*){4}`))
+	status, _ := s.Get(t, "/")
+	require.Equal(t, 200, status)
+	status, body := s.Get(t, "/health")
+	require.Equal(t, 503, status)
+	require.Contains(t, string(body), `"status":"degraded"`)
+	require.LessOrEqual(t, s.Log.Count("Worker 2 has died"), 8)
+}
+
+// Killed, the master takes all workers along, those that are stopped too, and the port is
+// free.
+func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
+	s := harness.Start(t, "-workers", "3")
+	workers := ready(t, s, 3).Workers
+	require.NoError(t, unix.Kill(workers[2].PID, unix.SIGSTOP))
+	c := s.Dial(t)
+	fmt.Fprint(c, "GET / HTTP/1.1\r\n")
+	s.Signal(t, unix.SIGKILL)
+	s.Wait(t)
+	began := time.Now()
+	for _, w := range workers {
+		gone(t, w.PID)
+	}
+	t.Logf("the workers were gone after %v", time.Since(began))
+	again, err := net.Listen("tcp", s.Addr)
+	require.NoError(t, err, "the port is free")
+	again.Close()
+}
+
+// The sockets that all share stay non-blocking, however many workers were given them: one
+// that blocks would stop every loop in its accept.
+func TestTheSharedSocketNeverBlocks(t *testing.T) {
+	s := harness.Start(t, "-workers", "2")
+	for range 3 {
+		victim := ready(t, s, 2).Workers[0]
+		require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+		gone(t, victim.PID)
+	}
+	ready(t, s, 2)
+	for _, pid := range s.Processes(t) {
+		found := 0
+		for _, fd := range sockets(t, pid) {
+			flags := fdFlags(t, pid, fd)
+			require.NotZero(t, flags&unix.O_NONBLOCK, "descriptor %s of process %d", fd, pid)
+			found++
+		}
+		require.NotZero(t, found, "process %d has no socket", pid)
+	}
+}
+
+// sockets is a process's descriptors that are sockets.
+func sockets(t *testing.T, pid int) (fds []string) {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	require.NoError(t, err)
+	for _, e := range entries {
+		target, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, e.Name()))
+		if err == nil && strings.HasPrefix(target, "socket:") {
+			fds = append(fds, e.Name())
+		}
+	}
+	return fds
+}
+
+// fdFlags is the open file description's flags (proc_pid_fdinfo(5)).
+func fdFlags(t *testing.T, pid int, fd string) (flags int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "flags:"); ok {
+			_, err := fmt.Sscanf(strings.TrimSpace(rest), "%o", &flags)
+			require.NoError(t, err)
+		}
+	}
+	return flags
+}

@@ -1,0 +1,14 @@
+package main
+
+import (
+	"testing"
+
+	"fourways/tests/behaviour"
+	"fourways/tests/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m, "stage4-prefork") }
+
+func TestConformance(t *testing.T) { behaviour.Conformance(t) }
+
+func TestBehaviour(t *testing.T) { behaviour.All(t) }
