@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fourways/shared/clock"
+	"fourways/shared/http1"
 	"fourways/shared/sysnet"
 )
 
@@ -27,9 +28,10 @@ type Entry struct {
 	LastModified []byte // the same as IMF-fixdate; nil where it lies in the future (RFC 9110 section 8.8.2.1)
 
 	// What Options.Describe says of the file.
-	Type       []byte // value of Content-Type
-	Fields     []byte // further field lines of an answer that carries the file or some of it
-	Validators []byte // field lines that belong to a 304 as well
+	Type       []byte         // value of Content-Type
+	Fields     []byte         // further field lines of an answer that carries the file or some of it
+	Validators []byte         // field lines that belong to a 304 as well
+	Whole      http1.Prepared // the head of an answer that carries all of the file
 
 	path   string
 	stat   sysnet.Stat

@@ -40,7 +40,7 @@ const (
 	settled = 2 * time.Second
 	// entryCost is what an Entry takes beside its body, in bytes: itself, its texts, its
 	// place in the table.
-	entryCost = 1 << 10
+	entryCost = 5 << 8
 	minGzip   = 1 << 10 // bytes of the smallest file that is compressed: a smaller one is a packet either way
 	// usualPath is the length of a neighbour's path up to which it is looked at without
 	// allocating, in bytes.
@@ -55,7 +55,7 @@ type Options struct {
 	// Compress reports whether a file of that path is of a kind that gets smaller by
 	// compressing. Nil for none.
 	Compress func(path string) bool
-	// Describe fills in Type, Fields and Validators of an Entry that was just loaded, be
+	// Describe fills in Type, Fields, Validators and Whole of an Entry that was just loaded, be
 	// it a file or a variant. May be nil.
 	Describe func(e *Entry)
 }

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"strconv"
 
 	"fourways/shared/bufpool"
 	"fourways/shared/clock"
@@ -72,13 +73,14 @@ type Conn struct {
 
 	out     Chain
 	head    Head
-	status  int   // of the answer begun
-	sized   bool  // the answer has a Content-Length
-	chunked bool  // the answer is chunked
-	noBody  bool  // the answer has a head only
-	owed    int64 // bytes of a sized body still to be put in
-	written int64 // bytes of the answer's body put into the chain
-	closing bool  // the answer announces that the connection will be closed
+	keep    []byte // what a head says between its Date and the ", max=" of Keep-Alive
+	status  int    // of the answer begun
+	sized   bool   // the answer has a Content-Length
+	chunked bool   // the answer is chunked
+	noBody  bool   // the answer has a head only
+	owed    int64  // bytes of a sized body still to be put in
+	written int64  // bytes of the answer's body put into the chain
+	closing bool   // the answer announces that the connection will be closed
 }
 
 // NewConn makes a Conn with its buffer. The pool lends chunks of ChunkSize bytes
@@ -87,6 +89,7 @@ func NewConn(cfg *Config, clk *clock.Clock, pool *bufpool.Pool) *Conn {
 	c := &Conn{cfg: cfg, clk: clk, used: true, buf: make([]byte, cfg.BufferSize()), out: NewChain(pool)}
 	c.req.Fields = make([]Field, 0, 16)
 	c.head.c = c
+	c.keep = []byte("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=" + strconv.Itoa(cfg.KeepAlive))
 	return c
 }
 

@@ -55,6 +55,50 @@ func (c *Conn) AwaitsContinue() bool {
 // UnknownLength. For HEAD the fields are those of GET, and what is then written as
 // the body is dropped.
 func (c *Conn) Begin(status int, length int64) *Head {
+	b := c.begin(status, length)
+	switch {
+	case status == 204 || status == 304: // RFC 9110 section 8.6
+	case c.chunked:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case c.sized:
+		b = appendLength(b, length)
+	}
+	c.head.b = b
+	return &c.head
+}
+
+// Prepared is what answers with the same content have in common of their heads:
+// status, framing, and all fields but those that [Conn.Begin] writes by itself. It does
+// not change.
+type Prepared struct {
+	status int
+	length int64  // of the body, in bytes
+	lines  []byte // field lines, and the empty line that ends the head
+}
+
+// Prepare puts a head together for [Conn.BeginWith]. length is the body's, in bytes; lines
+// are whole field lines, each with its CR LF. It is not for 204 and 304, which have no
+// Content-Length.
+func Prepare(status int, length int64, lines ...[]byte) Prepared {
+	b := appendLength(nil, length)
+	for _, line := range lines {
+		b = append(b, line...)
+	}
+	return Prepared{status: status, length: length, lines: append(b, crlf...)}
+}
+
+// BeginWith writes the whole head of the final answer: what changes from one answer to
+// the next, and behind it, in one copy, what was prepared. It stands for Begin, the
+// fields, and End. The body, if the answer has one, is written next.
+func (c *Conn) BeginWith(p *Prepared) {
+	b := c.begin(p.status, p.length)
+	c.out.Commit(append(b, p.lines...))
+	c.tx = txBody
+}
+
+// begin settles how the answer is framed and whether it is the last, and begins its head
+// with what any head has.
+func (c *Conn) begin(status int, length int64) []byte {
 	if c.tx != txIdle {
 		panic("http1: a second final answer to one request")
 	}
@@ -73,30 +117,26 @@ func (c *Conn) Begin(status int, length int64) *Head {
 	b := c.out.Reserve(usualHead)
 	b = append(b, statusLine[status]...)
 	b = append(b, c.clk.Date()...)
-	b = c.appendConnection(append(b, "\r\n"...))
-	switch {
-	case status == 204 || status == 304: // RFC 9110 section 8.6
-	case c.chunked:
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case c.sized:
-		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, length, 10)
-		b = append(b, "\r\n"...)
-	}
-	c.head.b = append(b, c.cfg.Extra...)
-	return &c.head
+	b = c.appendConnection(b)
+	return append(b, c.cfg.Extra...)
 }
 
+// appendConnection ends the line of the Date, and says whether the connection stays open.
 func (c *Conn) appendConnection(b []byte) []byte {
 	if c.closing {
-		return append(b, "Connection: close\r\n"...)
+		return append(b, "\r\nConnection: close\r\n"...)
 	}
-	b = append(b, "Connection: keep-alive\r\nKeep-Alive: timeout="...)
-	b = strconv.AppendInt(b, int64(c.cfg.KeepAlive), 10)
+	b = append(b, c.keep...)
 	if c.cfg.Requests > 0 {
 		b = append(b, ", max="...)
 		b = strconv.AppendInt(b, int64(c.cfg.Requests-c.served), 10)
 	}
+	return append(b, "\r\n"...)
+}
+
+func appendLength(b []byte, length int64) []byte {
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, length, 10)
 	return append(b, "\r\n"...)
 }
 

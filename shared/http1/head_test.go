@@ -67,6 +67,43 @@ func TestAnswersAreFramed(t *testing.T) {
 	}
 }
 
+func TestAPreparedHeadIsTheOneThatIsWrittenFieldByField(t *testing.T) {
+	prepared := Prepare(200, 5, []byte("Content-Type: text/plain\r\n"), nil, []byte("ETag: \"a\"\r\n"))
+	for _, tt := range []struct {
+		name, in string
+		requests int
+	}{
+		{"GET", "GET / HTTP/1.1\r\n\r\n", 100},
+		{"HEAD", "HEAD / HTTP/1.1\r\n\r\n", 100},
+		{"as many requests as one likes", "GET / HTTP/1.1\r\n\r\n", 0},
+		{"the client closes", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 100},
+		{"the last request", "GET / HTTP/1.1\r\n\r\n", 1},
+		{"HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig
+			cfg.Requests = tt.requests
+			cfg.Extra = []byte("X-Extra: yes\r\n")
+			answer := func(head func(c *Conn)) string {
+				c := newTestConn(&cfg)
+				ask(t, c, tt.in)
+				head(c)
+				c.Write([]byte("hello"))
+				c.Finish()
+				require.Equal(t, 200, c.Status())
+				return sentAll(c)
+			}
+			want := answer(func(c *Conn) {
+				h := c.Begin(200, 5)
+				h.Field("Content-Type", "text/plain")
+				h.Field("ETag", `"a"`)
+				h.End()
+			})
+			require.Equal(t, want, answer(func(c *Conn) { c.BeginWith(&prepared) }))
+		})
+	}
+}
+
 func TestTheLastAllowedRequestAnnouncesTheClose(t *testing.T) {
 	cfg := testConfig
 	cfg.Requests = 2

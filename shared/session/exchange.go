@@ -103,12 +103,23 @@ func (x *Exchange) ID() []byte {
 
 // Begin starts the answer's head; see [http1.Conn.Begin].
 func (x *Exchange) Begin(status int, length int64) *http1.Head {
+	x.maySayLast()
+	return x.conn.Begin(status, length)
+}
+
+// BeginWith writes the answer's head, all of it; see [http1.Conn.BeginWith].
+func (x *Exchange) BeginWith(p *http1.Prepared) {
+	x.maySayLast()
+	x.conn.BeginWith(p)
+}
+
+// maySayLast makes the answer the connection's last where it must be.
+func (x *Exchange) maySayLast() {
 	if x.conn.AwaitsContinue() || x.loc.Server.Draining() {
 		// A client that was never told to go on may send its body or not: after this
 		// answer nobody could say what its next bytes are.
 		x.conn.SetClosing()
 	}
-	return x.conn.Begin(status, length)
 }
 
 // NoBody reports whether the answer has no body, whatever is written to it.

@@ -6,6 +6,7 @@ import (
 
 	"fourways/shared/filecache"
 	"fourways/shared/guard"
+	"fourways/shared/http1"
 )
 
 var htmlFields = []byte("Content-Type: " + htmlType + "\r\n" + noSniff)
@@ -71,6 +72,7 @@ func (s *Site) describe(e *filecache.Entry) {
 		v = append(v, varyCoding...)
 	}
 	e.Validators = v
+	e.Whole = http1.Prepare(200, e.Size, s.cors, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
 }
 
 // kindOf is a file's own type, by its extension.

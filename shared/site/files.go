@@ -140,24 +140,26 @@ func (s *Site) send(x *session.Exchange, e *filecache.Entry) {
 	}
 }
 
-// whole answers with all of the file.
+// whole answers with all of the file. Nearly every answer is this one, so its head was put
+// together when the file was read.
 func (s *Site) whole(x *session.Exchange, e *filecache.Entry) {
-	chunked := s.cfg.Chunked && x.Request().Minor >= 1
-	length := e.Size
-	if chunked {
-		length = http1.UnknownLength
+	if s.cfg.Chunked && x.Request().Minor >= 1 {
+		s.chunked(x, e)
+		return
 	}
-	h := s.begin(x, 200, length)
+	x.BeginWith(&e.Whole)
+	appendSpan(x, e, span{0, e.Size})
+	x.Finish()
+}
+
+// chunked answers with all of the file, in chunks.
+func (s *Site) chunked(x *session.Exchange, e *filecache.Entry) {
+	h := s.begin(x, 200, http1.UnknownLength)
 	h.FieldBytes("Content-Type", e.Type)
 	h.Raw(e.Fields)
 	h.Raw(e.Validators)
 	h.End()
-	if chunked {
-		x.Stream(&chunks{entry: e})
-		return
-	}
-	appendSpan(x, e, span{0, e.Size})
-	x.Finish()
+	x.Stream(&chunks{entry: e})
 }
 
 // appendSpan puts some of the file into the answer's body. The entry's reference
