@@ -27,7 +27,7 @@ type File interface{ Ref }
 // Small things are copied into chunks from the pool and gathered there; large ones
 // are kept by reference until [Chain.Ack] has passed them.
 type Chain struct {
-	segs []segment // segs[head:] are not sent yet
+	segs []segment // segs[head:] are not sent yet; what lies behind the slice's end is zero
 	head int
 	left int64 // bytes not acknowledged
 	sent int64 // bytes acknowledged
@@ -97,7 +97,7 @@ func (q *Chain) Commit(b []byte) {
 	}
 	q.left += int64(len(b))
 	if len(b) > cap(q.tail)-len(q.tail) { // it outgrew the chunk and was moved to memory of its own
-		q.segs = append(q.segs, segment{p: b})
+		q.add().p = b
 		return
 	}
 	at := len(q.tail)
@@ -112,7 +112,19 @@ func (q *Chain) Commit(b []byte) {
 		q.segs[q.tailSeg].chunk = nil
 	}
 	q.tailSeg = len(q.segs)
-	q.segs = append(q.segs, segment{p: q.tail[at:], chunk: q.tail[:0]})
+	s := q.add()
+	s.p, s.chunk = q.tail[at:], q.tail[:0]
+}
+
+// add appends an empty segment, to be filled in where it is: made elsewhere and copied, it
+// costs more than all else that an answer does here.
+func (q *Chain) add() *segment {
+	n := len(q.segs)
+	if n == cap(q.segs) {
+		q.segs = append(make([]segment, 0, max(2*n, 4)), q.segs...)
+	}
+	q.segs = q.segs[:n+1]
+	return &q.segs[n]
 }
 
 // newChunk turns to a fresh chunk. The old one goes back to the pool with its last
@@ -143,7 +155,8 @@ func (q *Chain) AppendBytes(p []byte, ref Ref) {
 		return
 	}
 	q.left += int64(len(p))
-	q.segs = append(q.segs, segment{p: p, ref: ref})
+	s := q.add()
+	s.p, s.ref = p, ref
 }
 
 // AppendFile appends n bytes of the file from off on. One reference of the file
@@ -154,7 +167,8 @@ func (q *Chain) AppendFile(f File, off, n int64) {
 		return
 	}
 	q.left += n
-	q.segs = append(q.segs, segment{file: f, ref: f, off: off, n: n})
+	s := q.add()
+	s.file, s.ref, s.off, s.n = f, f, off, n
 }
 
 // Bytes appends to iov the byte segments at the front of the chain, up to iov's

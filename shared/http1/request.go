@@ -124,7 +124,9 @@ func (r *Request) HasBody() bool { return r.Chunked || r.Length > 0 }
 func (r *Request) WantsClose() bool { return !r.keepAlive }
 
 func (r *Request) reset() {
-	*r = Request{Fields: r.Fields[:0]}
+	fields := r.Fields[:0]
+	*r = Request{}
+	r.Fields = fields
 }
 
 // ListContains reports whether a comma-separated list has the token, in any

@@ -15,18 +15,22 @@ type active struct {
 
 func newActive(l *Local) *active {
 	a := &active{conn: http1.NewConn(&l.Server.HTTP, &l.Clock, l.chunks)}
+	a.x.conn, a.x.loc = a.conn, l
 	a.path = make([]byte, 0, l.Server.HTTP.RequestLine)
 	return a
 }
 
 func (a *active) open(s *Session) {
 	a.conn.Open(s.served)
-	a.x = s.exchange(a.conn)
+	a.x.reset(s)
 }
 
-// exchange is a fresh one. Until a head says otherwise, the peer is the client.
-func (s *Session) exchange(conn *http1.Conn) Exchange {
-	return Exchange{conn: conn, loc: s.loc, s: s, client: s.peer.Addr().Unmap()}
+// reset makes the exchange a fresh one of the session. Until a head says otherwise, the
+// peer is the client. It is cleared where it is: to copy another one over it costs more.
+func (x *Exchange) reset(s *Session) {
+	conn, loc := x.conn, x.loc
+	*x = Exchange{}
+	x.conn, x.loc, x.s, x.client = conn, loc, s, s.peer.Addr().Unmap()
 }
 
 // checkPath decodes the target's path where it has one.
@@ -75,6 +79,6 @@ func (x *Exchange) abandon() {
 // renew makes the exchange that of the next request, if its own is over.
 func (x *Exchange) renew() {
 	if x.logged {
-		*x = x.s.exchange(x.conn)
+		x.reset(x.s)
 	}
 }
