@@ -39,23 +39,23 @@ func Path(dst, raw []byte) ([]byte, http1.Fault) {
 // segments that are neither empty nor begin with a dot. It needs no decoding, and has
 // nothing to refuse; one pass finds that out.
 func plain(raw []byte) bool {
-	begins := false // a segment begins here
+	before := byte(0)
 	for _, c := range raw {
-		switch {
-		case c == '/':
-			if begins {
-				return false
-			}
-			begins = true
-			continue
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', 'A' <= c && c <= 'Z', c == '-', c == '_', c == '.' && !begins:
-			begins = false
-		default:
+		if !plainByte[c] || before == '/' && (c == '/' || c == '.') {
 			return false
 		}
+		before = c
 	}
 	return true
 }
+
+// plainByte says what may stand in a plain path: a table is one look per byte.
+var plainByte = func() (plain [256]bool) {
+	for c := range 256 {
+		plain[c] = isAlphanumeric(byte(c)) || c == '-' || c == '_' || c == '.' || c == '/'
+	}
+	return plain
+}()
 
 // decode appends raw to dst with its percent-encoding undone. slash reports
 // whether a slash was among what had been encoded; ok, whether all of it was two

@@ -36,12 +36,16 @@ func (t *Types) Check(path []byte) http1.Fault {
 // Extension is what stands behind the last dot of the path's last segment, or
 // empty.
 func Extension(path []byte) []byte {
-	name := path[bytes.LastIndexByte(path, '/')+1:]
-	dot := bytes.LastIndexByte(name, '.')
-	if dot < 0 || string(name) == wellKnown {
-		return nil
+	for i := len(path) - 1; i >= 0 && path[i] != '/'; i-- {
+		if path[i] != '.' {
+			continue
+		}
+		if string(path[i:]) == wellKnown && (i == 0 || path[i-1] == '/') {
+			return nil
+		}
+		return path[i+1:]
 	}
-	return name[dot+1:]
+	return nil
 }
 
 func (t *Types) allows(ext []byte) bool {
@@ -55,14 +59,14 @@ func (t *Types) allows(ext []byte) bool {
 
 // hidden reports whether a segment's name begins with a dot.
 func hidden(path []byte) bool {
-	for i := 1; i < len(path); i++ {
-		if path[i-1] != '/' || path[i] != '.' {
-			continue
+	for {
+		i := bytes.Index(path, []byte("/."))
+		if i < 0 {
+			return false
 		}
-		rest := path[i:]
-		if !bytes.HasPrefix(rest, []byte(wellKnown)) || len(rest) > len(wellKnown) && rest[len(wellKnown)] != '/' {
+		path = path[i+1:]
+		if !bytes.HasPrefix(path, []byte(wellKnown)) || len(path) > len(wellKnown) && path[len(wellKnown)] != '/' {
 			return true
 		}
 	}
-	return false
 }

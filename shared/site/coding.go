@@ -28,6 +28,9 @@ type acceptance [len(byPreference)]int
 // named; an item whose weight makes no sense is as one that is refused. Without the
 // field a client takes any coding, and a server that knows no more sends none.
 func acceptanceOf(r *http1.Request) (a acceptance) {
+	if !r.Has(http1.AcceptEncoding) {
+		return a
+	}
 	var named [len(a)]bool
 	others := 0
 	for i := range r.Fields {

@@ -76,6 +76,9 @@ func dateOf(r *http1.Request, id http1.FieldID, now int64) (since int64, ok bool
 }
 
 func count(r *http1.Request, id http1.FieldID) (n int) {
+	if !r.Has(id) {
+		return 0 // as in nearly every request
+	}
 	for i := range r.Fields {
 		if r.Fields[i].ID == id {
 			n++
