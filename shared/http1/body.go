@@ -123,7 +123,7 @@ func (c *Conn) trailerLine() bool {
 	}
 	c.trailers++
 	c.trailBytes += c.r - before
-	if _, ok := parseField(line); !ok {
+	if _, _, ok := splitField(line); !ok {
 		c.fail(400, BadTrailer)
 	} else if c.trailers > c.cfg.Fields || c.trailBytes > c.cfg.Head {
 		c.fail(431, HeadTooLarge)

@@ -232,7 +232,7 @@ func (c *Conn) fieldLines() bool {
 		if len(line) == 0 {
 			break
 		}
-		f, ok := parseField(line)
+		name, value, ok := splitField(line)
 		if !ok {
 			c.fail(400, BadField)
 			return true
@@ -241,10 +241,7 @@ func (c *Conn) fieldLines() bool {
 			c.fail(431, TooManyFields)
 			return true
 		}
-		c.req.Fields = append(c.req.Fields, f)
-		if c.req.first[f.ID] == 0 {
-			c.req.first[f.ID] = uint16(len(c.req.Fields))
-		}
+		c.req.add(name, value)
 	}
 	if f := c.framing(); !f.OK() {
 		c.fail(f.Status, f.Reason)
@@ -252,21 +249,33 @@ func (c *Conn) fieldLines() bool {
 	return true
 }
 
-// parseField takes a field line apart (RFC 9112 section 5). No white space may
-// stand before the colon, and none at the line's beginning: a line folded by
-// obs-fold is refused (section 5.2).
-func parseField(line []byte) (f Field, ok bool) {
+// splitField takes a field line apart (RFC 9112 section 5). No white space may stand
+// before the colon, and none at the line's beginning: a line folded by obs-fold is refused
+// (section 5.2).
+func splitField(line []byte) (name, value []byte, ok bool) {
 	colon := 0
 	for colon < len(line) && charClass[line[colon]]&tokenChar != 0 {
 		colon++
 	}
 	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return f, false
+		return nil, nil, false
 	}
-	f.Name = line[:colon]
-	f.Value = TrimOWS(line[colon+1:])
-	f.ID = fieldIDOf(f.Name)
-	return f, isAll(f.Value, valueChar)
+	name, value = line[:colon], TrimOWS(line[colon+1:])
+	return name, value, isAll(value, valueChar)
+}
+
+// add adds a field line. Like a [Chain]'s segment it is filled in where it is.
+func (r *Request) add(name, value []byte) {
+	n := len(r.Fields)
+	if n == cap(r.Fields) {
+		r.Fields = append(r.Fields, Field{})
+	}
+	r.Fields = r.Fields[:n+1]
+	f := &r.Fields[n]
+	f.Name, f.Value, f.ID = name, value, fieldIDOf(name)
+	if r.first[f.ID] == 0 {
+		r.first[f.ID] = uint16(n + 1)
+	}
 }
 
 // framing decides where the message ends (RFC 9112 section 6.3) and what the
