@@ -96,13 +96,8 @@ func (c *Config) valid() bool {
 // address because it came by a Unix socket. IPv4 written as IPv6 (RFC 4291 2.5.5.2) is IPv4; a zone does not count.
 func (t *Table) identify(addr netip.Addr) (identity, bool) {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsValid() {
+	if t.Exempt(addr) {
 		return 0, false
-	}
-	for _, p := range t.cfg.Exempt {
-		if p.Contains(addr) {
-			return 0, false
-		}
 	}
 	if addr.Is6() {
 		p, _ := addr.Prefix(t.cfg.IPv6Prefix) // cannot fail: valid has seen the number of bits
@@ -113,6 +108,20 @@ func (t *Table) identify(addr netip.Addr) (identity, bool) {
 		id |= 1 << idShift
 	}
 	return id, true
+}
+
+// Exempt reports whether nothing here is for that client. It does not change, so a caller may ask once for many requests.
+func (t *Table) Exempt(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() {
+		return true
+	}
+	for _, p := range t.cfg.Exempt {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Table) set(id identity) *set { return &t.sets[int(id)&(len(t.sets)-1)] }

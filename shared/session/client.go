@@ -6,8 +6,13 @@ import (
 	"fourways/shared/http1"
 )
 
-// trusted reports whether the peer is a proxy whose word is taken.
-func (s *Session) trusted() bool { return s.loc.Server.trusts(s.peer.Addr()) }
+// know settles once what lists of addresses say of the peer: it is the same for all the
+// requests of its connection.
+func (s *Session) know(peer netip.Addr) {
+	srv := s.loc.Server
+	s.proxy = srv.trusts(peer)
+	s.exempt = srv.Limiter != nil && srv.Limiter.Exempt(peer)
+}
 
 func (srv *Server) trusts(a netip.Addr) bool {
 	a = a.Unmap()
@@ -25,7 +30,7 @@ func (srv *Server) trusts(a netip.Addr) bool {
 // made up. Where the field makes no sense the peer itself is the client.
 func (s *Session) client(x *Exchange) netip.Addr {
 	peer := x.client
-	if !s.trusted() {
+	if !s.proxy {
 		return peer
 	}
 	client := peer

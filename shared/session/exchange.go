@@ -91,7 +91,7 @@ func (x *Exchange) ID() []byte {
 	if x.id != nil {
 		return x.id
 	}
-	if x.s.trusted() {
+	if x.s.proxy {
 		if id := x.Request().Get(http1.XRequestID); guard.RequestID(id) {
 			x.id = id
 			return id

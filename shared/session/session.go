@@ -59,6 +59,8 @@ type Session struct {
 	credit   int64      // bytes that moved beyond the minimum rate, as far as they still count
 	phase    phase
 	wait     wait
+	proxy    bool // the peer's word is taken for who the client is
+	exempt   bool // the limiter has nothing to say to the peer
 	eof      bool // the peer has ended its sending direction
 	refused  bool // it was never admitted
 	abortive bool
@@ -68,6 +70,7 @@ type Session struct {
 // Local.Unsent.
 func (s *Session) Open(loc *Local, adm Admission, peer netip.AddrPort, handle int) {
 	*s = Session{loc: loc, adm: adm, peer: peer, handle: handle}
+	s.know(peer.Addr())
 	loc.Stats.Add(stats.Opened, 1)
 	s.await(waitIdle)
 }
@@ -76,6 +79,7 @@ func (s *Session) Open(loc *Local, adm Admission, peer netip.AddrPort, handle in
 // a 503 that says why, and a moment to read it.
 func (s *Session) OpenRefused(loc *Local, peer netip.AddrPort, handle int, why http1.Reason) {
 	*s = Session{loc: loc, peer: peer, handle: handle, refused: true}
+	s.know(peer.Addr())
 	loc.Server.refused.Add(1)
 	s.act = loc.borrow(s)
 	s.act.conn.Fail(http1.Fault{Status: 503, Reason: why})
@@ -350,7 +354,7 @@ func (s *Session) request(x *Exchange) {
 // limit asks the limiter about one more request of this client.
 func (s *Session) limit(x *Exchange) (f http1.Fault) {
 	srv := s.loc.Server
-	if srv.Limiter == nil || !x.client.IsValid() {
+	if srv.Limiter == nil || s.exempt && !s.proxy || !x.client.IsValid() {
 		return f
 	}
 	v := srv.Limiter.Request(x.client, int64(s.loc.Clock.Now()))

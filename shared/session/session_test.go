@@ -636,6 +636,38 @@ func TestTheLimiterIsAsked(t *testing.T) {
 	}
 }
 
+func TestExemptIsThePeerAndNotWhoStandsBehindIt(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		exempt  string
+		trusted string
+		want    []string
+	}{
+		{"nobody is exempt", "203.0.113.0/24", "", []string{"200", "429"}},
+		{"the peer is", "192.0.2.0/24", "", []string{"200", "200"}},
+		{"the peer is, and is a proxy", "192.0.2.0/24", "192.0.2.0/24", []string{"200", "429"}},
+		{"the client behind a proxy is", "198.51.100.0/24", "192.0.2.0/24", []string{"200", "200"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			words := make([]uint64, limiter.Size(64)/8+1)
+			var err error
+			r.srv.Limiter, err = limiter.New(bytesOf(words), limiter.Config{
+				Key: [2]uint64{1, 2}, IPv6Prefix: 64, Rate: 1, Burst: 1, Exempt: []netip.Prefix{netip.MustParsePrefix(tt.exempt)},
+			})
+			require.NoError(t, err)
+			if tt.trusted != "" {
+				r.srv.Trusted = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
+			}
+			r.connect()
+			for range 2 {
+				r.send("GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n")
+			}
+			require.Equal(t, tt.want, r.statuses())
+		})
+	}
+}
+
 func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 	for _, tt := range []struct{ name, trusted, forwarded, want string }{
 		{"nobody is trusted", "", "198.51.100.1", "192.0.2.7"},
@@ -650,6 +682,7 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 			if tt.trusted != "" {
 				r.srv.Trusted = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
 			}
+			r.connect()
 			n := copy(r.s.Recv(), "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: "+tt.forwarded+"\r\n\r\n")
 			r.s.Received(n)
 			require.Equal(t, http1.HasRequest, r.s.act.conn.Next())
