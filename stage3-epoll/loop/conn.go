@@ -48,8 +48,13 @@ func (l *Loop) drive(c *conn, readable bool) {
 	if readable && c.Reads() {
 		l.read(c)
 	}
-	for budget := int64(turnBytes); ; {
-		switch c.Step() {
+	l.serve(c, c.Step())
+}
+
+// serve does what a session wants, as it last said, until it has to wait.
+func (l *Loop) serve(c *conn, want session.Want) {
+	for budget := int64(turnBytes); ; want = c.Step() {
+		switch want {
 		case session.WantRead:
 			l.await(c, forRead)
 			return

@@ -392,6 +392,22 @@ func TestAConnectionBeyondTheLimitIsToldSo(t *testing.T) {
 	r.connect().Close()
 }
 
+// However many are ready at once, one turn answers them all: full groups, and what is left.
+func TestOneTurnAnswersAllThatAreReady(t *testing.T) {
+	r := byHand(t, 100)
+	clients := make([]*client, 2*groupSize+1)
+	for i := range clients {
+		clients[i] = r.connect()
+	}
+	for i, c := range clients {
+		c.ask(fmt.Sprintf("/%d", i))
+	}
+	r.turn()
+	for i, c := range clients {
+		c.hears(fmt.Sprintf("/%d", i))
+	}
+}
+
 // Within a turn a connection ends, and a new one gets the number of its descriptor. An
 // event that still means the old one is not for the new one.
 func TestAnEventForAFormerOwnerIsNobodys(t *testing.T) {
