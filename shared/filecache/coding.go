@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"fourways/shared/sysnet"
@@ -160,7 +161,7 @@ func (c *Cache) LoadVariant(e *Entry, coding Coding) *Entry {
 
 func (c *Cache) variant(e *Entry, coding Coding) (v *Entry, steady bool, err error) {
 	if !e.hasNeighbour(coding) {
-		v, err := e.gzip()
+		v, err := c.press.gzip(e)
 		return v, true, err
 	}
 	v, steady, err = c.read(e.path + suffix[coding])
@@ -177,25 +178,41 @@ func (c *Cache) variant(e *Entry, coding Coding) (v *Entry, steady bool, err err
 	return v, steady, nil
 }
 
+// press compresses, one file at a time. Unlike other slow work this waits for no disk but
+// uses a processor, and several at once would leave none to the threads that serve: Go
+// gives whoever is runnable its turn, and a turn may last 10 ms. A file is compressed once,
+// so how many can be in a second matters less. The compressor's memory, most of a
+// megabyte, is used again.
+type press struct {
+	mu     sync.Mutex
+	writer *gzip.Writer // nil before its first use
+	made   bytes.Buffer
+}
+
 // gzip makes the compressed form of a file in memory. It holds neither name nor time, so
 // that the same contents always become the same bytes, as a strong tag promises (RFC 9110
 // section 8.8.1). Another release of the compressor may make others: the tag has their
 // number.
-func (e *Entry) gzip() (*Entry, error) {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write(e.Body); err != nil {
+func (p *press) gzip(e *Entry) (*Entry, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.writer == nil {
+		p.writer = gzip.NewWriter(nil)
+	}
+	p.made.Reset()
+	p.writer.Reset(&p.made)
+	if _, err := p.writer.Write(e.Body); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
+	if err := p.writer.Close(); err != nil {
 		return nil, err
 	}
-	if b.Len() >= len(e.Body) {
+	if p.made.Len() >= len(e.Body) {
 		return nil, errNoGain
 	}
 	v := &Entry{
-		Body: bytes.Clone(b.Bytes()), Size: int64(b.Len()),
-		ETag:     appendETag(nil, e.stat, "-"+strconv.Itoa(b.Len())+suffix[Gzip]),
+		Body: bytes.Clone(p.made.Bytes()), Size: int64(p.made.Len()),
+		ETag:     appendETag(nil, e.stat, "-"+strconv.Itoa(p.made.Len())+suffix[Gzip]),
 		Modified: e.Modified, LastModified: e.LastModified,
 		stat: e.stat, fd: -1,
 	}

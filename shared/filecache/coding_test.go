@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -198,6 +200,54 @@ func TestAFileIsCompressedOnce(t *testing.T) {
 	n := 0
 	made.Range(func(any, any) bool { n++; return true })
 	require.Equal(t, 1, n)
+}
+
+// Whoever asks for many files that are not compressed yet makes the server work, but not
+// collect garbage as well: a compressor takes most of a megabyte.
+func TestCompressingUsesItsMemoryAgain(t *testing.T) {
+	_, root := folder(t, map[string]string{"a.txt": page})
+	c := codingCache(root)
+	again := func() {
+		c.LoadVariant(load(t, c, "a.txt", 0), Gzip).Release()
+		c.Clear()
+	}
+	again()
+	const files = 10
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range files {
+		again()
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/files, uint64(100<<10), "bytes for a file of %d", len(page))
+}
+
+// All files of a cache share one compressor. What several threads ask it for at once does not
+// mix.
+func TestDifferentFilesCompressedAtOnceDoNotMix(t *testing.T) {
+	texts := map[string]string{}
+	for i := range 16 {
+		texts[fmt.Sprintf("%d.txt", i)] = strings.Repeat(fmt.Sprintf("%02d", i), item/2)
+	}
+	_, root := folder(t, texts)
+	c := codingCache(root)
+	var all sync.WaitGroup
+	for name, text := range texts {
+		e := load(t, c, name, 0)
+		all.Go(func() {
+			v := c.LoadVariant(e, Gzip)
+			defer v.Release()
+			z, err := gzip.NewReader(bytes.NewReader(v.Body))
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				return
+			}
+			if plain, err := io.ReadAll(z); err != nil || string(plain) != text {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestNeighboursThatChangeAreNoticedAfterASecond(t *testing.T) {

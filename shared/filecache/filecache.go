@@ -62,8 +62,9 @@ type Options struct {
 
 // Cache keeps files of one root.
 type Cache struct {
-	root *sysnet.Root
-	opt  Options
+	root  *sysnet.Root
+	opt   Options
+	press press
 
 	mu           sync.Mutex
 	entries      map[string]*Entry
