@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"fourways/shared/logging"
 )
 
 // How much of a client's text a line takes. What is longer is cut: a line has a bound, and a buffer a place for it.
@@ -123,21 +125,18 @@ func appendJSON(line []byte, e *Entry) []byte {
 	return append(line, "}\n"...)
 }
 
-// appendString writes a JSON string (RFC 8259 7). A string is Unicode, so a byte that is no UTF-8 becomes U+FFFD. U+2028
-// and U+2029 are escaped because JavaScript takes them for line ends, and so do some that count lines.
+// appendString writes a JSON string (RFC 8259 7). A string is Unicode, so a byte that is no UTF-8 becomes U+FFFD. What is
+// not printable is escaped: control characters, U+2028 and U+2029, which JavaScript and some that count lines take for
+// line ends, and marks that turn the direction of writing.
 func appendString(line, text []byte, limit int) []byte {
 	text = text[:min(len(text), limit)]
 	line = append(line, '"')
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
-		switch {
-		case r == '"' || r == '\\':
-			line = append(line, '\\', byte(r))
-		case r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029':
-			line = append(line, '\\', 'u', hex[r>>12&0xf], hex[r>>8&0xf], hex[r>>4&0xf], hex[r&0xf])
-		default:
-			line = utf8.AppendRune(line, r)
+		if r == '"' || r == '\\' {
+			line = append(line, '\\')
 		}
+		line = logging.AppendJSONRune(line, r)
 		i += size
 	}
 	return append(line, '"')

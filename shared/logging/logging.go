@@ -24,7 +24,7 @@ const WorkerKey = "worker"
 // Records below level cost a comparison.
 func New(w io.Writer, level slog.Level, json bool) *slog.Logger {
 	if json {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(printable{w}, &slog.HandlerOptions{Level: level}))
 	}
 	return slog.New(&textHandler{out: w, level: level})
 }

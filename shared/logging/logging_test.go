@@ -121,6 +121,27 @@ func TestJSONIsOneObjectALine(t *testing.T) {
 	assert.Equal(t, "\x00", got["k"])
 }
 
+func TestJSONIsPrintable(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"text of any script", "a é 日 🟢", "a é 日 🟢"},
+		{"an escape sequence", "\x1b[2J", `\u001b[2J`},
+		{"its introducer of one character", "\u009b2J", `\u009B2J`},
+		{"a delete", "\x7f", `\u007F`},
+		{"marks that turn the direction of writing", "\u202e321\u202c", `\u202E321\u202C`},
+		{"a mark that is not seen, beyond 16 bits", "\U000e0041", `\uDB40\uDC41`},
+		{"what is no UTF-8", "\xff", `\ufffd`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out bytes.Buffer
+			New(&out, slog.LevelInfo, true).Info("m", "k", tc.text)
+			assert.Contains(t, out.String(), `"k":"`+tc.want+`"}`+"\n")
+			var got map[string]any
+			require.NoError(t, json.Unmarshal(out.Bytes(), &got))
+			assert.Equal(t, strings.ToValidUTF8(tc.text, "\ufffd"), got["k"])
+		})
+	}
+}
+
 func TestADisabledLevelAllocatesNothing(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		l := New(io.Discard, slog.LevelInfo, json)
