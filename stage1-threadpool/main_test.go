@@ -12,3 +12,7 @@ func TestMain(m *testing.M) { harness.Main(m, "stage1-threadpool") }
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
+
+func TestAttacks(t *testing.T) { behaviour.Attacks(t) }
+
+func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }

@@ -17,6 +17,10 @@ func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
 
+func TestAttacks(t *testing.T) { behaviour.Attacks(t) }
+
+func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }
+
 // The kernel deals connections to the loops' own sockets by a hash, so the shares differ.
 func TestMany(t *testing.T) { behaviour.Many(t, 15_000, "loops", 0.2) }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fourways/shared/sysnet"
@@ -39,6 +40,7 @@ var suffix = [codings]string{Gzip: ".gz", Zstd: ".zst", Brotli: ".br"}
 
 var (
 	errNoGain  = errors.New("compressed, the file is no smaller")
+	errCrowded = errors.New("too many files are waiting to be compressed")
 	errChanged = errors.New("the neighbour has changed since it was looked at")
 )
 
@@ -129,7 +131,7 @@ func (c *Cache) LookupVariant(e *Entry, coding Coding) (*Entry, bool) {
 }
 
 // LoadVariant returns the file in another coding, which it reads or makes and then
-// keeps, and e itself where it turns out that this cannot be had. The caller's reference
+// keeps, and e itself where it turns out that this cannot be had, or not now. The caller's reference
 // to e passes to what is returned. Like Load it must not run on an event loop.
 func (c *Cache) LoadVariant(e *Entry, coding Coding) *Entry {
 	if coding == Identity {
@@ -145,7 +147,7 @@ func (c *Cache) LoadVariant(e *Entry, coding Coding) *Entry {
 	}
 	v, steady, err := c.variant(e, coding)
 	if err != nil {
-		if !sysnet.IsBusy(err) {
+		if !sysnet.IsBusy(err) && err != errCrowded {
 			e.withdraw(coding) // until the file is read again, which a change leads to
 		}
 		return e
@@ -184,6 +186,7 @@ func (c *Cache) variant(e *Entry, coding Coding) (v *Entry, steady bool, err err
 // so how many can be in a second matters less. The compressor's memory, most of a
 // megabyte, is used again.
 type press struct {
+	inside atomic.Int32 // that compress or wait for it
 	mu     sync.Mutex
 	writer *gzip.Writer // nil before its first use
 	made   bytes.Buffer
@@ -193,7 +196,14 @@ type press struct {
 // that the same contents always become the same bytes, as a strong tag promises (RFC 9110
 // section 8.8.1). Another release of the compressor may make others: the tag has their
 // number.
+//
+// Where too many wait already it gives errCrowded: whoever waits keeps a thread of the pool
+// from reading files for others, and a file can go as it is.
 func (p *press) gzip(e *Entry) (*Entry, error) {
+	defer p.inside.Add(-1)
+	if p.inside.Add(1) > pressRoom {
+		return nil, errCrowded
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.writer == nil {

@@ -226,7 +226,7 @@ func TestCompressingUsesItsMemoryAgain(t *testing.T) {
 // mix.
 func TestDifferentFilesCompressedAtOnceDoNotMix(t *testing.T) {
 	texts := map[string]string{}
-	for i := range 16 {
+	for i := range pressRoom {
 		texts[fmt.Sprintf("%d.txt", i)] = strings.Repeat(fmt.Sprintf("%02d", i), item/2)
 	}
 	_, root := folder(t, texts)
@@ -248,6 +248,40 @@ func TestDifferentFilesCompressedAtOnceDoNotMix(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Whoever waits for the compressor waits on a thread of the pool, so not all may. A file that
+// goes as it is for that is compressed the next time.
+func TestAFileGoesAsItIsWhereManyWaitForTheCompressor(t *testing.T) {
+	texts := map[string]string{"late.txt": page}
+	for i := range pressRoom {
+		texts[fmt.Sprintf("%d.txt", i)] = page
+	}
+	_, root := folder(t, texts)
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Compress: always})
+	var all sync.WaitGroup
+	c.press.mu.Lock()
+	for i := range pressRoom {
+		e := load(t, c, fmt.Sprintf("%d.txt", i), 0)
+		all.Go(func() {
+			v := c.LoadVariant(e, Gzip)
+			defer v.Release()
+			if v.Coding != Gzip {
+				t.Errorf("one that could wait is sent as %v", v.Coding)
+			}
+		})
+	}
+	for c.press.inside.Load() < pressRoom {
+		runtime.Gosched()
+	}
+	v := c.LoadVariant(load(t, c, "late.txt", 0), Gzip)
+	require.Equal(t, Identity, v.Coding)
+	v.Release()
+	c.press.mu.Unlock()
+	all.Wait()
+	v = c.LoadVariant(load(t, c, "late.txt", 0), Gzip)
+	require.Equal(t, Gzip, v.Coding)
+	v.Release()
 }
 
 func TestNeighboursThatChangeAreNoticedAfterASecond(t *testing.T) {

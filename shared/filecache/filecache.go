@@ -42,6 +42,7 @@ const (
 	// place in the table.
 	entryCost = 5 << 8
 	minGzip   = 1 << 10 // bytes of the smallest file that is compressed: a smaller one is a packet either way
+	pressRoom = 4       // files that are compressed, or wait for it, at once: half of the threads that stages have for slow work
 	// usualPath is the length of a neighbour's path up to which it is looked at without
 	// allocating, in bytes.
 	usualPath = 256

@@ -484,7 +484,7 @@ func Slowloris(t *testing.T) {
 		c := s.Dial(t)
 		wg.Go(func() {
 			fmt.Fprintf(c, "GET / HTTP/1.1\r\nX-Drip: ")
-			stop := drip(c)
+			stop := drip(c, "a")
 			answer, _ := io.ReadAll(c)
 			close(stop)
 			if strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
@@ -502,16 +502,19 @@ func Slowloris(t *testing.T) {
 	}
 }
 
-// drip sends a byte now and then until stop is closed.
-func drip(c net.Conn) (stop chan struct{}) {
+// dripEvery is the time between two drops.
+const dripEvery = 50 * time.Millisecond
+
+// drip sends the drop now and then until stop is closed.
+func drip(c net.Conn, drop string) (stop chan struct{}) {
 	stop = make(chan struct{})
 	go func() {
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(dripEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				c.Write([]byte("a"))
+				io.WriteString(c, drop)
 			case <-stop:
 				return
 			}

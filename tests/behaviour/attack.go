@@ -1,0 +1,225 @@
+package behaviour
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/harness"
+)
+
+// Attacks, and what good clients notice of them.
+//
+// Each attack runs beside a crowd of good clients that ask for small files, from addresses
+// of their own: a loopback network has 16 million. What the crowd has to wait is measured
+// in the same run without the attack and under it, and logged. It is not asserted here:
+// tests share their machine with others, and a figure would tell of those. Asserted is what
+// holds however slow all is: every good client gets its answer, the attackers get what they
+// are meant to get, the counters of /health agree with what clients saw, and the server is
+// afterwards as it was before. [AttackRatios] measures with the machine to itself, and asserts.
+
+// attack is one of them. A benchmark runs it as well as a test.
+type attack struct {
+	name string
+	run  func(testing.TB)
+}
+
+// busyAttacks use all the processor they get. They run one at a time.
+func busyAttacks() []attack {
+	return []attack{
+		{"FloodFromOneAddress", floodFromOneAddress},
+		{"FloodFromManyAddresses", floodFromManyAddresses},
+		{"GiantPipelines", giantPipelines},
+		{"RangesOfDeath", rangesOfDeath},
+		{"GzipOfManyFiles", gzipOfManyFiles},
+	}
+}
+
+// slowAttacks mostly wait.
+func slowAttacks() []attack {
+	return []attack{
+		{"HoardedConnections", hoardedConnections},
+		{"SlowHeads", slowHeads},
+		{"SlowBodies", slowBodies},
+		{"SlowReaders", slowReaders},
+	}
+}
+
+// Attacks runs every attack.
+func Attacks(t *testing.T) {
+	if l, err := net.Listen("tcp", "127.66.0.1:0"); err != nil {
+		t.Skip("this system has one loopback address only: ", err)
+	} else {
+		l.Close()
+	}
+	for _, a := range busyAttacks() {
+		t.Run(a.name, func(t *testing.T) { a.run(t) })
+	}
+	patient := append(slowAttacks(), attack{"ABanEnds", aBanEnds}, attack{"LogInjection", logInjection})
+	if oneThreadEach() {
+		patient = append(patient, attack{"TenSlowClientsHoldTenThreads", tenSlowClients})
+	}
+	for _, a := range patient {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			a.run(t)
+		})
+	}
+}
+
+// oneThreadEach reports whether the stage needs a thread for each connection.
+func oneThreadEach() bool { return strings.Contains(harness.Binary(), "stage1") }
+
+// AttackRatios measures what each attack costs the good clients, one attack after the other
+// and nothing beside it.
+func AttackRatios(b *testing.B) {
+	for _, a := range append(busyAttacks(), slowAttacks()...) {
+		b.Run(a.name, func(b *testing.B) {
+			for range b.N {
+				a.run(b)
+			}
+		})
+	}
+}
+
+// siege is a server with its crowd, and how it was before the attack.
+type siege struct {
+	t testing.TB
+	*harness.Server
+	root        string // the folder served
+	crowd       *crowd
+	calm        fare
+	began       int // answers to the crowd when the attack began
+	asked       int // requests for /health
+	told        bool
+	descriptors int
+	memory      int // KiB
+}
+
+// besiege starts the stage and gathers the crowd. Nobody is exempt from the limits of one
+// address. attackers is how many connections they will have at once; files come into the
+// served folder beside the crowd's.
+func besiege(t testing.TB, attackers int, files map[string]string, flags ...string) *siege {
+	root := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
+	}
+	write(filepath.Base(smallFile), smallText)
+	for name, text := range files {
+		write(name, text)
+	}
+	// The crowd's clients and some who ask for /health come on top.
+	flags = append(append(flags, room(attackers+crowdSize+8)...), "-root", root, "-rate-exempt", "none")
+	a := &siege{t: t, root: root, Server: harness.Start(t, flags...)}
+	a.crowd = gather(t, a.Addr)
+	a.crowd.await(t, answersEach(t)/10) // threads exist, files are in the cache
+	return a
+}
+
+// answersEach is how many answers to the crowd a stretch is judged by.
+func answersEach(t testing.TB) int {
+	if _, ok := t.(*testing.B); ok {
+		return 1000
+	}
+	return 200
+}
+
+// attack begins: what the server uses and how the crowd fares is noted.
+func (a *siege) attack() {
+	from := a.crowd.answered()
+	a.crowd.await(a.t, from+answersEach(a.t))
+	a.calm = a.crowd.since(from)
+	a.descriptors, a.memory = a.FamilyDescriptors(a.t), a.FamilyMemory(a.t)
+	a.began = a.crowd.answered()
+}
+
+// goesOn reports whether the attack has not lasted long enough yet to judge by the crowd.
+func (a *siege) goesOn() bool { return a.crowd.answered() < a.began+answersEach(a.t) }
+
+// grown is what the server's memory has grown by since the attack began, in KiB. A program
+// with the race detector is not to be judged by that.
+func (a *siege) grown() int {
+	if harness.Race() {
+		return 0
+	}
+	return a.FamilyMemory(a.t) - a.memory
+}
+
+// over ends the attack when it has lasted long enough: the crowd tells, and goes home.
+// Whoever attacked must have closed all connections. Then there are none, and no more
+// descriptors than before.
+func (a *siege) over() {
+	a.t.Helper()
+	a.crowd.await(a.t, a.began+answersEach(a.t))
+	a.tell()
+	a.crowd.disperse()
+	harness.Eventually(a.t, "all connections have ended", func() bool { return a.health().Connections.Active == 1 })
+	harness.Eventually(a.t, "descriptors are as before", func() bool {
+		return a.FamilyDescriptors(a.t) <= a.descriptors
+	})
+}
+
+// A good client may wait at most so many times as long under attack, and the slack on top:
+// a turn of Go's scheduler, which lets a goroutine run for 10 ms before it makes room. The
+// attackers and the crowd are goroutines of one process, on the processors of the server,
+// and what they take from one another is not the server's doing.
+const (
+	worstRatio      = 2
+	schedulingSlack = 10 * time.Millisecond
+)
+
+// tell says, once, how the crowd has fared since the attack began. With the machine to itself it also judges, but not where
+// an attack's connections take the threads that the crowd would have.
+func (a *siege) tell() {
+	a.t.Helper()
+	if a.told {
+		return
+	}
+	a.told = true
+	under := a.crowd.since(a.began)
+	ratio := float64(under.p99) / float64(a.calm.p99)
+	a.t.Logf("good clients without the attack: %v; under it: %v; p99 x %.2f", a.calm, under, ratio)
+	if b, ok := a.t.(*testing.B); ok {
+		b.ReportMetric(float64(a.calm.p99.Microseconds()), "calm-p99-µs")
+		b.ReportMetric(float64(under.p99.Microseconds()), "attack-p99-µs")
+		b.ReportMetric(ratio, "p99-ratio")
+		if !oneThreadEach() && under.p99 > worstRatio*a.calm.p99+schedulingSlack {
+			b.Errorf("good clients wait too long: p99 %v under attack, %v without", under.p99, a.calm.p99)
+		}
+	}
+}
+
+// health is what the attacks look at of /health.
+type health struct {
+	Connections struct{ Active int }
+	Requests    struct{ Total, Dropped, Blocked int }
+	Mitigations int `json:"ddos_mitigations"`
+}
+
+// health asks for it, each time from another address: this is not to be limited either.
+func (a *siege) health() (h health) {
+	a.t.Helper()
+	c, err := connect(a.Addr, fmt.Sprintf("127.200.%d.%d", a.asked/250, a.asked%250+1))
+	require.NoError(a.t, err)
+	defer c.Close()
+	a.asked++
+	_, body, err := request(c, newReader(c), "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	require.NoError(a.t, err)
+	require.NoError(a.t, json.Unmarshal(body, &h), "%q", body)
+	return h
+}
+
+// logged wants so many lines of the server's log to give this reason.
+func (a *siege) logged(n int, reason string) {
+	a.t.Helper()
+	harness.Eventually(a.t, fmt.Sprintf("%d lines say %s", n, reason), func() bool {
+		return a.Log.Count("reason="+reason+" ")+a.Log.Count("reason="+reason+"\n") == n
+	})
+}

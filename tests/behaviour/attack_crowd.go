@@ -1,0 +1,209 @@
+package behaviour
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/harness"
+)
+
+// The good clients of an attack, and how they fare.
+
+const (
+	crowdSize = 32
+	// crowdPace is the time from one request of a good client to its next, at least: a
+	// reader, not a load. They stay well below what the attacks' flags allow an address,
+	// also where a busy server allows only a part of it.
+	crowdPace = 100 * time.Millisecond
+	// smallFile is what they ask for.
+	smallFile = "/small.txt"
+	smallText = "small"
+)
+
+// crowd is good clients, each with an address of its own. Half of them keep their
+// connections, half make a new one for each request.
+type crowd struct {
+	addr string
+	quit chan struct{}
+	all  sync.WaitGroup
+
+	mu     sync.Mutex
+	more   *sync.Cond
+	took   []time.Duration // from before connecting to the last byte, in order of answers
+	failed error           // the first thing that was not as it should be
+}
+
+// gather has a crowd begin to ask. The test's cleanup sends it home.
+func gather(t testing.TB, addr string) *crowd {
+	c := &crowd{addr: addr, quit: make(chan struct{})}
+	c.more = sync.NewCond(&c.mu)
+	for i := range crowdSize {
+		c.all.Go(func() {
+			time.Sleep(crowdPace * time.Duration(i) / crowdSize) // not all at once
+			c.visit(fmt.Sprintf("127.1.0.%d", i+1), i%2 == 0)
+		})
+	}
+	t.Cleanup(c.disperse)
+	return c
+}
+
+// disperse ends the crowd, each client behind the answer it waits for. It may be called again.
+func (c *crowd) disperse() {
+	select {
+	case <-c.quit:
+	default:
+		close(c.quit)
+	}
+	c.all.Wait()
+}
+
+// visit is one client's course.
+func (c *crowd) visit(from string, keep bool) {
+	pace := time.NewTicker(crowdPace)
+	defer pace.Stop()
+	var v visitor
+	for {
+		select {
+		case <-c.quit:
+			v.leave()
+			return
+		case <-pace.C:
+		}
+		began := time.Now()
+		err := v.ask(c.addr, from, keep)
+		c.mu.Lock()
+		c.took = append(c.took, time.Since(began))
+		if err != nil && c.failed == nil {
+			c.failed = fmt.Errorf("good client %s: %w", from, err)
+		}
+		c.more.Broadcast()
+		c.mu.Unlock()
+	}
+}
+
+// visitor is one good client's connection, if it has one.
+type visitor struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (v *visitor) leave() {
+	if v.conn != nil {
+		v.conn.Close()
+		v.conn = nil
+	}
+}
+
+// ask makes one request, and wants the file.
+func (v *visitor) ask(addr, from string, keep bool) (err error) {
+	if v.conn == nil {
+		if v.conn, err = connect(addr, from); err != nil {
+			return err
+		}
+		v.r = bufio.NewReader(v.conn)
+	}
+	connection := "keep-alive"
+	if !keep {
+		connection = "close"
+	}
+	v.conn.SetDeadline(time.Now().Add(harness.Patience))
+	resp, body, err := request(v.conn, v.r, "GET "+smallFile+" HTTP/1.1\r\nHost: localhost\r\nConnection: "+connection+"\r\n\r\n")
+	if err == nil && (resp.StatusCode != 200 || string(body) != smallText) {
+		err = fmt.Errorf("%s, %.40q", resp.Status, body)
+	}
+	if err != nil || resp.Close {
+		v.leave()
+	}
+	return err
+}
+
+// request sends a request and reads its whole answer.
+func request(c net.Conn, r *bufio.Reader, text string) (*http.Response, []byte, error) {
+	if _, err := io.WriteString(c, text); err != nil {
+		return nil, nil, err
+	}
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	return resp, body, err
+}
+
+// connect dials from one of this machine's addresses 127.0.0.0/8. Unlike Dial of the
+// harness it may be called by any goroutine of a test.
+func connect(addr, from string, options ...func(fd uintptr)) (net.Conn, error) {
+	d := net.Dialer{
+		Timeout:   harness.Patience,
+		LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)},
+		Control: func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) {
+				for _, set := range options {
+					set(fd)
+				}
+			})
+		},
+	}
+	c, err := d.Dial("tcp", addr)
+	if err == nil {
+		c.SetDeadline(time.Now().Add(2 * harness.Patience))
+	}
+	return c, err
+}
+
+// receiveBuffer bounds what the kernel takes for the client before it reads (SO_RCVBUF,
+// socket(7)): so a client which reads slowly is felt at the other end.
+func receiveBuffer(bytes int) func(uintptr) {
+	return func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, bytes) }
+}
+
+// answered is how many requests the crowd has made and seen to their ends.
+func (c *crowd) answered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.took)
+}
+
+// await waits until so many are answered. It fails the test if one went wrong.
+func (c *crowd) await(t testing.TB, n int) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.took) < n && c.failed == nil {
+		c.more.Wait() // each client answers within Patience, well or ill
+	}
+	require.NoError(t, c.failed)
+}
+
+// fare is how long the crowd had to wait in some stretch of time.
+type fare struct {
+	n        int
+	p50, p99 time.Duration
+}
+
+func (f fare) String() string {
+	return fmt.Sprintf("%d answers, p50 %v, p99 %v", f.n, f.p50.Round(time.Microsecond), f.p99.Round(time.Microsecond))
+}
+
+// since is the crowd's fare from its n-th answer on.
+func (c *crowd) since(n int) fare {
+	c.mu.Lock()
+	took := slices.Clone(c.took[n:])
+	c.mu.Unlock()
+	if len(took) == 0 {
+		return fare{}
+	}
+	slices.Sort(took)
+	at := func(share float64) time.Duration { return took[int(share*float64(len(took)-1))] }
+	return fare{len(took), at(0.50), at(0.99)}
+}

@@ -1,0 +1,204 @@
+package behaviour
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Attacks by what is asked for: requests that cost the server more than their client. The
+// rate of one address is not what stops them here (-rate 0): they must be harmless by
+// themselves.
+
+// giantPipelines: 50,000 requests on one connection, and nobody who reads the answers. What
+// is not read is not made; when it is read, every answer is there, in order.
+func giantPipelines(t testing.TB) {
+	const requests, kinds = 50_000, 7
+	files := map[string]string{}
+	for i := range kinds {
+		files[fmt.Sprintf("%d.txt", i)] = strings.Repeat(fmt.Sprint(i), i+1)
+	}
+	a := besiege(t, 1, files, "-rate", "0", "-max-requests", "0", "-min-rate", "0")
+	a.attack()
+	c, err := connect(a.Addr, "127.66.0.9", receiveBuffer(256<<10))
+	require.NoError(t, err)
+	defer c.Close()
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		var batch bytes.Buffer
+		for i := range requests {
+			fmt.Fprintf(&batch, "GET /%d.txt HTTP/1.1\r\nHost: localhost\r\n\r\n", i%kinds)
+		}
+		if _, err := batch.WriteTo(c); err != nil {
+			t.Errorf("sending: %v", err)
+		}
+	})
+	for a.goesOn() {
+		a.crowd.await(t, a.crowd.answered()+crowdSize)
+		require.Less(t, a.grown(), 8<<10, "KiB grown for one connection")
+	}
+	a.tell() // what follows takes a processor on our side
+	made := a.health().Requests.Total - a.crowd.answered()
+	require.Less(t, made, requests, "requests answered though nobody reads")
+	r := newReader(c)
+	for i := range requests {
+		resp, body, err := request(c, r, "")
+		require.NoError(t, err, "answer %d", i)
+		require.Equal(t, 200, resp.StatusCode, "answer %d", i)
+		require.Equal(t, files[fmt.Sprintf("%d.txt", i%kinds)], string(body), "answer %d", i)
+	}
+	sender.Wait()
+	c.Close()
+	t.Logf("%d of %d requests were answered before anybody read", made, requests)
+	a.over()
+}
+
+// rangesOfDeath: no list of ranges makes the server send more than the file and the lines
+// between its parts, whatever it asks for.
+func rangesOfDeath(t testing.TB) {
+	const hands = 2
+	// A file's own head, or a part's; and one more byte than either.
+	const oneHead, maxParts = 1 << 10, 16
+	sizes := map[string]int{"one.txt": 1, "cached.txt": 32 << 10, "open.txt": 1 << 20}
+	files := map[string]string{}
+	for name, size := range sizes {
+		files[name] = strings.Repeat("x", size)
+	}
+	list := func(n int, item string) string {
+		return "bytes=" + strings.TrimSuffix(strings.Repeat(item+",", n), ",")
+	}
+	kinds := []struct{ name, value string }{
+		{"the whole file, sixteen times", list(16, "0-")},
+		{"the whole file, as often as a head has room for", list(2500, "0-")},
+		{"its first byte, sixteen times", list(16, "0-0")},
+		{"its first byte, seventeen times", list(17, "0-0")},
+		{"all but the last byte, twice", "bytes=0--2,0-32766"},
+		{"halves that overlap", list(8, "0-16384,16383-32767")},
+		{"its end, in every length", "bytes=-1,-2,-4,-8,-16,-32,-64,-128,-256,-512,-1024,-2048,-4096,-8192,-16384,-32768"},
+		{"steps that overlap by one", "bytes=0-1000,1000-2000,2000-3000,3000-4000,4000-5000,5000-"},
+		{"numbers beyond 63 bits", list(16, "0-99999999999999999999")},
+		{"one range that has to be sought among hundreds that are not there", list(700, "9999999-") + ",0-"},
+	}
+	a := besiege(t, hands, files, "-rate", "0", "-max-requests", "0")
+	for name := range sizes {
+		_, err := a.send("127.66.0.10", "GET /"+name+" HTTP/1.1\r\nHost: localhost\r\n\r\n") // it is in the cache, or open
+		require.NoError(t, err)
+	}
+	a.attack()
+	rounds := func() {
+		for _, kind := range kinds {
+			for name, size := range sizes {
+				n, err := a.send("127.66.0.10", "GET /"+name+" HTTP/1.1\r\nHost: localhost\r\nRange: "+kind.value+"\r\n\r\n")
+				if err != nil {
+					t.Errorf("%s, of %s: %v", kind.name, name, err)
+				}
+				if n > size+(1+maxParts)*oneHead {
+					t.Errorf("%s, of %s with %d bytes: %d sent", kind.name, name, size, n)
+				}
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range hands {
+		wg.Go(func() {
+			for a.goesOn() {
+				rounds()
+			}
+		})
+	}
+	wg.Wait()
+	require.Less(t, a.grown(), 16<<10, "KiB grown")
+	a.over()
+}
+
+// send asks on a connection of its own, and returns how many bytes came back.
+func (a *siege) send(from, text string) (n int, err error) {
+	c, err := connect(a.Addr, from)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	text = strings.Replace(text, "\r\n", "\r\nConnection: close\r\n", 1)
+	if _, err := io.WriteString(c, text); err != nil {
+		return 0, err
+	}
+	answer, err := cut(c)
+	if err == nil && !strings.HasPrefix(answer, "HTTP/1.1 2") && !strings.HasPrefix(answer, "HTTP/1.1 416 ") {
+		err = fmt.Errorf("%.40q", answer)
+	}
+	return len(answer), err
+}
+
+// gzipOfManyFiles: more pages than the cache has room for, each of which has to be read and
+// compressed for whoever asks.
+func gzipOfManyFiles(t testing.TB) {
+	const pages, size, hands, cacheMiB = 200, 60 << 10, 16, 2
+	files := map[string]string{}
+	for i := range pages {
+		files[fmt.Sprintf("%d.html", i)] = prose(uint64(i), size)
+	}
+	a := besiege(t, hands, files, "-rate", "0", "-max-requests", "0", "-cache-size", fmt.Sprint(cacheMiB))
+	a.attack()
+	ask := func(hand, page int) ([]byte, error) {
+		return a.compressed(fmt.Sprintf("127.66.1.%d", hand+1), fmt.Sprintf("%d.html", page))
+	}
+	var wg sync.WaitGroup
+	for hand := range hands {
+		wg.Go(func() {
+			for i := hand; a.goesOn(); i += hands {
+				if _, err := ask(hand, i%pages); err != nil {
+					t.Errorf("page %d: %v", i%pages, err)
+					return
+				}
+			}
+		})
+	}
+	for a.goesOn() {
+		a.crowd.await(t, a.crowd.answered()+crowdSize)
+		require.Less(t, a.grown(), (cacheMiB+32)<<10, "KiB grown")
+	}
+	wg.Wait()
+	a.over()
+	for page := range hands { // not before: to look into them takes a processor
+		body, err := ask(page, page)
+		require.NoError(t, err)
+		plain, err := gzip.NewReader(bytes.NewReader(body))
+		require.NoError(t, err)
+		text, err := io.ReadAll(plain)
+		require.NoError(t, err)
+		require.Equal(t, files[fmt.Sprintf("%d.html", page)], string(text))
+	}
+}
+
+// compressed asks for a page in gzip.
+func (a *siege) compressed(from, name string) ([]byte, error) {
+	c, err := connect(a.Addr, from)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	resp, body, err := request(c, newReader(c), "GET /"+name+" HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n")
+	if err == nil && (resp.StatusCode != 200 || resp.Header.Get("Content-Encoding") != "gzip") {
+		err = fmt.Errorf("%s, coding %q", resp.Status, resp.Header.Get("Content-Encoding"))
+	}
+	return body, err
+}
+
+// prose is so many bytes that compress about as well as text does.
+func prose(seed uint64, size int) string {
+	words := strings.Fields("the server waits and the client asks for a page that nobody has seen before thread loop queue")
+	random := rand.New(rand.NewPCG(seed, 1))
+	var text strings.Builder
+	for text.Len() < size {
+		text.WriteString(words[random.IntN(len(words))])
+		text.WriteByte(' ')
+	}
+	return text.String()[:size]
+}
