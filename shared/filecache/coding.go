@@ -131,8 +131,9 @@ func (c *Cache) LookupVariant(e *Entry, coding Coding) (*Entry, bool) {
 }
 
 // LoadVariant returns the file in another coding, which it reads or makes and then
-// keeps, and e itself where it turns out that this cannot be had, or not now. The caller's reference
-// to e passes to what is returned. Like Load it must not run on an event loop.
+// keeps, and e itself where it turns out that this cannot be had, or not now. The
+// caller's reference to e passes to what is returned. Like Load it must not run on an
+// event loop.
 func (c *Cache) LoadVariant(e *Entry, coding Coding) *Entry {
 	if coding == Identity {
 		return e
