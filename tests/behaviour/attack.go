@@ -96,9 +96,9 @@ type siege struct {
 	root        string // the folder served
 	crowd       *crowd
 	calm        fare
-	began       int // answers to the crowd when the attack began
-	asked       int // requests for /health
-	told        bool
+	began       int  // answers to the crowd when the attack began
+	asked       int  // requests for /health
+	told        bool // how it fared under attack
 	descriptors int
 	memory      int // KiB
 }
@@ -175,8 +175,8 @@ const (
 	schedulingSlack = 10 * time.Millisecond
 )
 
-// tell says, once, how the crowd has fared since the attack began. With the machine to itself it also judges, but not where
-// an attack's connections take the threads that the crowd would have.
+// tell says, once, how the crowd has fared since the attack began. With the machine to
+// itself it also judges, but not the stage that needs a thread for each connection.
 func (a *siege) tell() {
 	a.t.Helper()
 	if a.told {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,36 +20,46 @@ import (
 // rate of one address is not what stops them here (-rate 0): they must be harmless by
 // themselves.
 
-// giantPipelines: 50,000 requests on one connection, and nobody who reads the answers. What
-// is not read is not made; when it is read, every answer is there, in order.
+// giantPipelines: 50,000 requests on each of some connections, and nobody who reads the
+// answers. What is not read is not made. One of them is read in the end: every answer is
+// there, in order.
 func giantPipelines(t testing.TB) {
-	const requests, kinds = 50_000, 7
-	files := map[string]string{}
+	const requests, kinds, others = 50_000, 7, 7
+	const buffers = 256 << 10 // bytes that the kernel takes at either end
+	// A page is small enough to be copied behind its head, and much larger than its request.
+	files := map[string]string{"page.txt": strings.Repeat("x", 8000)}
 	for i := range kinds {
 		files[fmt.Sprintf("%d.txt", i)] = strings.Repeat(fmt.Sprint(i), i+1)
 	}
-	a := besiege(t, 1, files, "-rate", "0", "-max-requests", "0", "-min-rate", "0")
+	a := besiege(t, 1+others, files, "-rate", "0", "-max-requests", "0", "-min-rate", "0", "-sock-buf", fmt.Sprint(buffers))
 	a.attack()
-	c, err := connect(a.Addr, "127.66.0.9", receiveBuffer(256<<10))
-	require.NoError(t, err)
-	defer c.Close()
-	var sender sync.WaitGroup
-	sender.Go(func() {
+	var senders sync.WaitGroup
+	pour := func(path func(i int) string) net.Conn {
+		c, err := connect(a.Addr, "127.66.0.9", receiveBuffer(buffers))
+		require.NoError(t, err)
 		var batch bytes.Buffer
 		for i := range requests {
-			fmt.Fprintf(&batch, "GET /%d.txt HTTP/1.1\r\nHost: localhost\r\n\r\n", i%kinds)
+			fmt.Fprintf(&batch, "GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", path(i))
 		}
-		if _, err := batch.WriteTo(c); err != nil {
-			t.Errorf("sending: %v", err)
-		}
-	})
+		senders.Go(func() { batch.WriteTo(c) }) // as far as it is taken
+		return c
+	}
+	c := pour(func(i int) string { return fmt.Sprintf("%d.txt", i%kinds) })
+	defer c.Close()
+	var unread []net.Conn
+	for range others {
+		unread = append(unread, pour(func(int) string { return "page.txt" }))
+	}
 	for a.goesOn() {
 		a.crowd.await(t, a.crowd.answered()+crowdSize)
-		require.Less(t, a.grown(), 8<<10, "KiB grown for one connection")
+		require.Less(t, a.grown(), 8<<10, "KiB grown for %d connections", 1+others)
 	}
 	a.tell() // what follows takes a processor on our side
 	made := a.health().Requests.Total - a.crowd.answered()
-	require.Less(t, made, requests, "requests answered though nobody reads")
+	require.Less(t, made, requests/2, "requests answered though nobody reads")
+	for _, c := range unread {
+		c.Close()
+	}
 	r := newReader(c)
 	for i := range requests {
 		resp, body, err := request(c, r, "")
@@ -56,9 +67,9 @@ func giantPipelines(t testing.TB) {
 		require.Equal(t, 200, resp.StatusCode, "answer %d", i)
 		require.Equal(t, files[fmt.Sprintf("%d.txt", i%kinds)], string(body), "answer %d", i)
 	}
-	sender.Wait()
 	c.Close()
-	t.Logf("%d of %d requests were answered before anybody read", made, requests)
+	senders.Wait()
+	t.Logf("%d of %d requests were answered before anybody read", made, (1+others)*requests)
 	a.over()
 }
 

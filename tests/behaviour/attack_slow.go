@@ -147,7 +147,10 @@ func slowReaders(t testing.TB) {
 	_, err = io.WriteString(steady, askBig)
 	require.NoError(t, err)
 	done := make(chan struct{})
+	stop := sync.OnceFunc(func() { close(done) })
 	var readers sync.WaitGroup
+	defer readers.Wait() // before the test ends, also where it fails
+	defer stop()
 	readers.Go(func() {
 		if err := sip(steady, 20_000, done); err != nil {
 			t.Errorf("one that reads fast enough: %v", err)
@@ -171,7 +174,7 @@ func slowReaders(t testing.TB) {
 	a.crowd.await(t, a.began+answersEach(t))
 	require.Less(t, a.grown(), 8<<10, "KiB grown for %d slow readers", slow)
 	a.logged(slow, "reader-too-slow")
-	close(done)
+	stop()
 	readers.Wait()
 	steady.Close()
 	a.over()

@@ -50,7 +50,7 @@ func parentsOfAll(t testing.TB) map[int]int {
 }
 
 // FamilyDescriptors is the number of open descriptors of all its processes.
-func (s *Server) FamilyDescriptors(t testing.TB) (sum int) {
+func (s *Server) FamilyDescriptors(t testing.TB) int {
 	t.Helper()
 	return s.ofFamily(t, (*Server).Descriptors)
 }
