@@ -149,6 +149,7 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 	a.Banner()
 	defer a.Close()
 	defer a.RemoveSockets()
+	defer Adapt(a.Server.Limiter, a.Log, a.Config.Clients.Adaptive)()
 	return a.obey(signals)
 }
 

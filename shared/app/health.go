@@ -35,7 +35,8 @@ type report struct {
 		HitRate float64 `json:"hit_rate"` // percent
 		Items   int     `json:"items"`
 	} `json:"cache"`
-	Mitigations uint64 `json:"ddos_mitigations"` // clients banned
+	Mitigations uint64  `json:"ddos_mitigations"` // clients banned
+	RateFactor  float64 `json:"rate_factor"`      // of -rate that holds now
 }
 
 // health is what /health answers: 200 while the server is up, 503 while it drains. It
@@ -58,7 +59,7 @@ func (a *App) health(b []byte) (status int, body []byte) {
 	cache := a.cacheStats()
 	r.Cache.SizeMB = round(float64(cache.Bytes)/(1<<20), 2)
 	r.Cache.HitRate, r.Cache.Items = round(cache.HitRate(), 1), cache.Items
-	r.Mitigations = s.Mitigated()
+	r.Mitigations, r.RateFactor = s.Mitigated(), a.Server.Limiter.Factor()
 
 	b = appendJSON(b, r)
 	b = append(b[:len(b)-1], ',') // what the stage adds goes on in the same object

@@ -59,8 +59,19 @@ type Clients struct {
 	BanAfter       int           // refusals in a row before a ban; 0 never bans
 	Ban            time.Duration // length of a ban
 	Exempt         []netip.Prefix
+	Adaptive       Gauge          // what the rate follows while the machine is busy
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 }
+
+// Gauge is a reading of how busy the machine is.
+type Gauge string
+
+// The gauges that -adaptive names. The empty one, its default, is pressure where the system has it and load elsewhere.
+const (
+	NoGauge       Gauge = "off"
+	LoadGauge     Gauge = "load"
+	PressureGauge Gauge = "pressure"
+)
 
 // Limits bounds what one request, one connection and the server may use.
 type Limits struct {

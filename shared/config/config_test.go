@@ -155,9 +155,10 @@ func TestValues(t *testing.T) {
 	c := parse(t, "-types", "HTML,css", "-rate-exempt", "none", "-trusted-proxy", "10.1.2.3/8,::ffff:192.0.2.0/120",
 		"-error-page", "404=/404.html", "-error-page", "500=/500.html", "-cors", "https://example.org:8443", "-idle-timeout", "0.5",
 		"-log-level", "debug", "-log-format", "json", "-access-log", "-", "-access-format", "json", "-cache-control", "", "-drain-timeout", "0",
-		"-log-file", "/var/log/x", "-header", "X-A: 1", "-header", "X-B:")
+		"-log-file", "/var/log/x", "-adaptive", "load", "-header", "X-A: 1", "-header", "X-B:")
 	assert.Equal(t, []string{"html", "css"}, c.Types)
 	assert.Empty(t, c.Clients.Exempt)
+	assert.Equal(t, LoadGauge, c.Clients.Adaptive)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}, c.Clients.TrustedProxies)
 	assert.Equal(t, map[int]string{404: "/404.html", 500: "/500.html"}, c.ErrorPages)
 	assert.Equal(t, "https://example.org:8443", c.CORS)
@@ -213,6 +214,7 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"a network with host name", []string{"-rate-exempt", "localhost"}, "not a network"},
 		{"a network too narrow", []string{"-monitor-from", "10.0.0.0/33"}, "not a network"},
 		{"none is a word of one flag only", []string{"-trusted-proxy", "none"}, "not a network"},
+		{"a gauge that there is not", []string{"-adaptive", "auto"}, `-adaptive: "auto" is not known; give one of ["load" "pressure" "off"]`},
 		{"an origin with a path", []string{"-cors", "https://example.org/"}, "not an origin"},
 		{"an origin without a scheme", []string{"-cors", "example.org"}, "not an origin"},
 		{"an error page for a success", []string{"-error-page", "200=/x"}, "from 400 to 599"},

@@ -156,6 +156,9 @@ func clientRows(c *Clients) []Flag {
 			Help: "how long a ban lasts", Set: Seconds(&c.Ban, shortest, longest)},
 		{Group: groupClients, Name: "rate-exempt", Unit: "CIDR", Default: "127.0.0.0/8,::1", Repeat: true,
 			Help: "clients that all of this is not for, with commas, or none", Set: prefixesOrNone(&c.Exempt)},
+		{Group: groupClients, Name: "adaptive", Unit: "GAUGE",
+			Help: "what lowers the rate while the machine is busy: load, pressure (of the processors, Linux only) or off; without it, pressure where the system tells it, else load",
+			Set:  word(&c.Adaptive, LoadGauge, PressureGauge, NoGauge)},
 		{Group: groupClients, Name: "trusted-proxy", Unit: "CIDR", Repeat: true,
 			Help: "a proxy whose X-Forwarded-For names the client", Set: prefixes(&c.TrustedProxies)},
 	}

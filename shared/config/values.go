@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,6 +75,17 @@ func choice(dst *bool, off, on string) func(string) error {
 			return fmt.Errorf("%q is not known; give %s or %s", value, off, on)
 		}
 		*dst = value == on
+		return nil
+	}
+}
+
+// word sets one of some words.
+func word[T ~string](dst *T, words ...T) func(string) error {
+	return func(value string) error {
+		if !slices.Contains(words, T(value)) {
+			return fmt.Errorf("%q is not known; give one of %q", value, words)
+		}
+		*dst = T(value)
 		return nil
 	}
 }

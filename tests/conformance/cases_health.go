@@ -58,7 +58,8 @@ type healthReport struct {
 	Requests struct{ Total, Dropped, Blocked int }
 	System   map[string]float64
 	Cache    map[string]float64
-	DDoS     *int `json:"ddos_mitigations"`
+	DDoS     *int     `json:"ddos_mitigations"`
+	Factor   *float64 `json:"rate_factor"`
 }
 
 // health asks for /health on a connection of its own.
@@ -78,8 +79,8 @@ func healthShape(x *exchange, r *Response) {
 	switch {
 	case h.Status != "up":
 		x.complain(r, "status is %q, not up", h.Status)
-	case h.Uptime == nil || h.DDoS == nil:
-		x.complain(r, "uptime or ddos_mitigations is missing")
+	case h.Uptime == nil || h.DDoS == nil || h.Factor == nil:
+		x.complain(r, "uptime, ddos_mitigations or rate_factor is missing")
 	case !strings.HasPrefix(h.Stage, "stage"):
 		x.complain(r, "stage is %q", h.Stage)
 	}
