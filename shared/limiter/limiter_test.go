@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,14 +197,16 @@ func TestAFloodOfAddressesForgetsNoBanAndNoConnection(t *testing.T) {
 		table.Request(banned, 0)
 	}
 	open := table.Accept(connected, 0)
+	late := cfg.Ban - 1 // both have been quiet for longer than anybody else
 	for n := range 100_000 {
-		table.Request(numbered(n), 1)
+		table.Request(numbered(n), late)
+		table.Release(table.Accept(numbered(n), late).Ticket)
 	}
-	assert.Equal(t, Banned, table.Accept(banned, 2).Kind)
-	assert.Equal(t, Banned, table.Request(banned, 2).Kind)
-	assert.Equal(t, TooManyConnections, table.Accept(connected, 2).Kind)
+	assert.Equal(t, Banned, table.Accept(banned, late).Kind)
+	assert.Equal(t, Banned, table.Request(banned, late).Kind)
+	assert.Equal(t, TooManyConnections, table.Accept(connected, late).Kind)
 	table.Release(open.Ticket)
-	assert.Equal(t, Allowed, table.Accept(connected, 2).Kind)
+	assert.Equal(t, Allowed, table.Accept(connected, late).Kind)
 }
 
 func TestWithEveryEntryNeededANewcomerPassesUnrecorded(t *testing.T) {
@@ -334,29 +337,35 @@ func TestNothingIsAllocated(t *testing.T) {
 	}))
 }
 
-// model is the limiter with a map, without a bound and without sharing: what the table must do while no set is full.
+// model is the limiter with a map, without a bound and without sharing: what the table must do while no set is full. It
+// knows its clients by a number, and what an address is only by spell.
 type model struct {
 	cfg     Config
 	factor  float64
-	clients map[netip.Addr]*modelClient
+	clients map[int]*modelClient
 }
 
-// modelClient is a leaky bucket: a request pours in one interval, and time runs out of it.
 type modelClient struct {
 	conns, refused int
-	fill, seen     int64 // nanoseconds
-	until          int64 // end of the ban; 0 for none
+	passed         []passed // every request that was let through, ever
+	until          int64    // end of the ban; 0 for none
 }
 
-func (m *model) client(a netip.Addr) *modelClient {
-	if m.clients[a] == nil {
-		m.clients[a] = &modelClient{}
+// passed is one request that was let through, and the time that it was to take at the rate of that moment.
+type passed struct{ at, takes int64 } // nanoseconds
+
+func (m *model) client(n int) *modelClient {
+	if m.clients[n] == nil {
+		m.clients[n] = &modelClient{}
 	}
-	return m.clients[a]
+	return m.clients[n]
 }
 
-func (m *model) accept(a netip.Addr, now int64) Verdict {
-	c := m.client(a)
+func (m *model) accept(n int, now int64) Verdict {
+	if n == exempt {
+		return Verdict{}
+	}
+	c := m.client(n)
 	if c.until > now {
 		return Verdict{Kind: Banned, RetryAfter: c.until - now}
 	}
@@ -367,17 +376,24 @@ func (m *model) accept(a netip.Addr, now int64) Verdict {
 	return Verdict{}
 }
 
-func (m *model) request(a netip.Addr, now int64) Verdict {
-	c := m.client(a)
+// request looks at every span of time that ends now and begins with a request that was let through. In none of them may
+// more requests pass than the rate gives for its length, and a burst beyond that.
+func (m *model) request(n int, now int64) Verdict {
+	if n == exempt {
+		return Verdict{}
+	}
+	c := m.client(n)
 	if c.until > now {
 		return Verdict{Kind: Banned, RetryAfter: c.until - now}
 	}
 	interval := int64(1e9 / (float64(m.cfg.Rate) * m.factor))
-	c.fill = max(0, c.fill-(now-c.seen))
-	c.seen = now
-	over := c.fill + interval - interval*int64(m.cfg.Burst)
-	if over <= 0 {
-		c.fill += interval
+	takes, over := interval, int64(0)
+	for _, p := range slices.Backward(c.passed) {
+		takes += p.takes
+		over = max(over, takes-interval*int64(m.cfg.Burst)-(now-p.at))
+	}
+	if over == 0 {
+		c.passed = append(c.passed, passed{now, interval})
 		c.refused = 0
 		return Verdict{}
 	}
@@ -390,25 +406,66 @@ func (m *model) request(a netip.Addr, now int64) Verdict {
 	return Verdict{Kind: Banned, NewBan: true, RetryAfter: m.cfg.Ban}
 }
 
+const exempt = ways // the number of the client that nothing is for
+
+// spell draws one of the ways in which the n-th client can turn up: an IPv4 address, or the same inside IPv6, or any
+// address of an IPv6 network of 64 bits, each with a zone or without.
+func spell(t *rapid.T, n int) netip.Addr {
+	b := [16]byte{0x20, 0x01, 0x0d, 0xb8, 7: byte(n)}
+	if n == exempt {
+		b[3] = 0xb9
+	}
+	binary.BigEndian.PutUint64(b[8:], rapid.Uint64().Draw(t, "host"))
+	if n%2 == 0 {
+		v4 := [4]byte{192, 0, 2, byte(n)}
+		if n == exempt {
+			v4 = [4]byte{10, byte(b[13]), b[14], b[15]}
+		}
+		if rapid.Bool().Draw(t, "short") {
+			return netip.AddrFrom4(v4)
+		}
+		b = netip.AddrFrom4(v4).As16()
+	}
+	a := netip.AddrFrom16(b)
+	if rapid.Bool().Draw(t, "zone") {
+		return a.WithZone("eth0")
+	}
+	return a
+}
+
 func TestTheTableDoesWhatTheModelDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Config{
 			Key: [2]uint64{rapid.Uint64Min(1).Draw(t, "key"), 1}, IPv6Prefix: 64,
 			MaxConns: rapid.IntRange(1, 4).Draw(t, "conns"), Rate: rapid.IntRange(1, 1000).Draw(t, "rate"),
 			Burst: rapid.IntRange(1, 5).Draw(t, "burst"), BanAfter: rapid.IntRange(1, 4).Draw(t, "ban after"),
-			Ban: rapid.Int64Range(0, 3e9).Draw(t, "ban"),
+			Ban:    rapid.Int64Range(0, 3e9).Draw(t, "ban"),
+			Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}
-		table, m := newTable(t, ways, cfg), &model{cfg: cfg, factor: 1, clients: map[netip.Addr]*modelClient{}}
-		addr := rapid.Map(rapid.IntRange(0, ways-1), numbered) // as many as fit into the one set
-		var open []Ticket
-		var owners []netip.Addr
+		region := make([]byte, Size(ways))
+		var views [2]*Table // as two workers have them
+		for i := range views {
+			var err error
+			views[i], err = New(region, cfg)
+			require.NoError(t, err)
+		}
+		m := &model{cfg: cfg, factor: 1, clients: map[int]*modelClient{}}
+		// As many as fit into the one set, and the exempt one; half of the time it is the same one.
+		client := rapid.OneOf(rapid.Just(1), rapid.IntRange(0, ways))
+		view := func(t *rapid.T) *Table { return views[rapid.IntRange(0, 1).Draw(t, "view")] }
+		type conn struct {
+			client int
+			ticket Ticket
+		}
+		var open []conn
 		now := int64(0)
 		t.Repeat(map[string]func(*rapid.T){
 			"accept": func(t *rapid.T) {
-				a := addr.Draw(t, "address")
-				want, got := m.accept(a, now), table.Accept(a, now)
+				n := client.Draw(t, "client")
+				want, got := m.accept(n, now), view(t).Accept(spell(t, n), now)
+				require.Equal(t, n != exempt && want.Kind == Allowed, got.Ticket != 0)
 				if got.Kind == Allowed {
-					open, owners = append(open, got.Ticket), append(owners, a)
+					open = append(open, conn{n, got.Ticket})
 				}
 				got.Ticket = 0
 				require.Equal(t, want, got)
@@ -418,18 +475,19 @@ func TestTheTableDoesWhatTheModelDoes(t *testing.T) {
 					t.Skip("nothing is open")
 				}
 				i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
-				table.Release(open[i])
-				m.client(owners[i]).conns--
-				open, owners = append(open[:i], open[i+1:]...), append(owners[:i], owners[i+1:]...)
+				view(t).Release(open[i].ticket)
+				m.client(open[i].client).conns--
+				open = append(open[:i], open[i+1:]...)
 			},
 			"request": func(t *rapid.T) {
-				a := addr.Draw(t, "address")
-				require.Equal(t, m.request(a, now), table.Request(a, now))
+				n := client.Draw(t, "client")
+				require.Equal(t, m.request(n, now), view(t).Request(spell(t, n), now))
 			},
 			"time passes": func(t *rapid.T) { now += rapid.Int64Range(0, 2e9).Draw(t, "nanoseconds") },
+			"a moment":    func(t *rapid.T) { now += rapid.Int64Range(0, 2e9/int64(cfg.Rate)).Draw(t, "nanoseconds") },
 			"factor": func(t *rapid.T) {
 				m.factor = rapid.SampledFrom([]float64{1, 0.75, 0.5, 0.25}).Draw(t, "factor")
-				table.SetFactor(m.factor)
+				view(t).SetFactor(m.factor)
 			},
 		})
 	})
