@@ -8,6 +8,7 @@
 package accesslog
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -170,15 +171,13 @@ func lost(lines []byte, written int) uint64 {
 	return n
 }
 
-// Reopen writes what is there to the old file and goes on in a new one of the same name. It fails as File.Reopen does,
-// with the old file still in use.
+// Reopen writes what is there to the old file and goes on in a new one of the same name. Where only the writing fails, the
+// new one is in use all the same: a full disk is a reason to rotate, and the lines are lost either way. It fails as
+// File.Reopen does, with the old file still in use.
 func (l *Logger) Reopen() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if err := l.flush(); err != nil {
-		return err
-	}
-	return l.file.Reopen()
+	return errors.Join(l.flush(), l.file.Reopen())
 }
 
 // Close writes what is there and closes the file. It is called once; a Log after it is counted as dropped.

@@ -209,6 +209,23 @@ func TestAFullDiskIsReportedAndCounted(t *testing.T) {
 	assert.NoError(t, l.Close())
 }
 
+func TestAFullDiskIsNoReasonToKeepTheOldFile(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full here")
+	}
+	path := filepath.Join(t.TempDir(), "access.log")
+	require.NoError(t, os.Symlink("/dev/full", path))
+	l, err := open(path, false, time.Hour)
+	require.NoError(t, err)
+	l.Log(sample())
+	require.NoError(t, os.Remove(path))
+	assert.Error(t, l.Reopen())
+	assert.Equal(t, uint64(1), l.Dropped())
+	l.Log(sample())
+	require.NoError(t, l.Close())
+	assert.Equal(t, string(appendCombined(nil, sample())), content(t, path))
+}
+
 func TestLogAllocatesNothing(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		l, _ := temporary(t, json)

@@ -135,7 +135,7 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 	}
 	// Before anything is served: a signal that comes while we start is kept for later.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
 
 	a, err := Open(stage, cfg)
 	if err == nil {
@@ -196,7 +196,7 @@ func (a *App) Start(newDriver func(*App) (Driver, error)) (err error) {
 // obey does what signals say until one ends the program (signal(7)).
 func (a *App) obey(signals <-chan os.Signal) int {
 	for sig := range signals {
-		if sig == syscall.SIGHUP {
+		if reopens(sig) {
 			a.Reopen()
 			continue
 		}
@@ -216,13 +216,19 @@ func (a *App) obey(signals <-chan os.Signal) int {
 			a.Log.Info("Stopped")
 			return exitOK
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
-				a.Log.Warn(fmt.Sprintf("Stopped at once on a second %v", sig))
-				return exitOK
+			if reopens(sig) {
+				a.Reopen() // who rotates logs does not wait until we have stopped
+				continue
 			}
+			a.Log.Warn(fmt.Sprintf("Stopped at once on a second %v", sig))
+			return exitOK
 		}
 	}
 }
+
+// reopens reports whether a signal asks for the log files to be opened anew: HUP, as for
+// most daemons, or USR1, as for those where HUP means more.
+func reopens(sig os.Signal) bool { return sig == syscall.SIGHUP || sig == syscall.SIGUSR1 }
 
 // Reopen opens the log files anew, after something has renamed them.
 func (a *App) Reopen() {

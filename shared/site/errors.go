@@ -34,17 +34,22 @@ func wholeSeconds(nano int64) int64 { return max((nano+1e9-1)/1e9, 1) }
 // body is a page, or an object where the client prefers JSON.
 func (s *Site) refuse(x *session.Exchange, status int, lines string) {
 	var scratch [1 << 10]byte
-	kind, body := htmlType, s.pages[status]
+	kind, body, named := htmlType, s.pages[status], true
 	switch {
 	case prefersJSON(x.Request()):
 		kind, body = "application/json", appendErrorJSON(scratch[:0], status, x.ID())
 	case body == nil:
 		body = appendErrorPage(scratch[:0], status, x.ID())
+	default:
+		named = false
 	}
 	h := s.begin(x, status, int64(len(body)))
 	h.Field("Content-Type", kind)
 	h.Raw([]byte(noSniff))
 	h.Raw([]byte(lines))
+	if !named { // the id by which the log can be searched, where the page cannot say it
+		h.FieldBytes("X-Request-Id", x.ID())
+	}
 	h.End()
 	x.Write(body)
 	x.Finish()

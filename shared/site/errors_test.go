@@ -78,7 +78,10 @@ func TestAnErrorPageCanBeReplaced(t *testing.T) {
 	got := r.ask("GET /nothing.html HTTP/1.1")
 	require.Equal(t, 404, got.StatusCode)
 	require.Equal(t, "<p>own page", got.body)
-	require.Contains(t, r.ask("GET /nothing.php HTTP/1.1").body, "415")
+	require.Len(t, got.Header.Get("X-Request-Id"), 16, "the page does not name it")
+	ours := r.ask("GET /nothing.php HTTP/1.1")
+	require.Contains(t, ours.body, "415")
+	require.Empty(t, ours.Header.Get("X-Request-Id"), "our own page does")
 	require.Contains(t, r.ask("GET /nothing.html HTTP/1.1\nAccept: application/json").body, `"code":404`)
 }
 

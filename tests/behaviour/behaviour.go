@@ -59,6 +59,8 @@ func All(t *testing.T) {
 		{"ConnectionLimit", ConnectionLimit},
 		{"RefusalsAreLogged", RefusalsAreLogged},
 		{"AccessLog", AccessLog},
+		{"LogRotation", LogRotation},
+		{"Fail2Ban", Fail2Ban},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
