@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -142,7 +143,19 @@ func (a *App) openSite() (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot set up the site: %w; mend or leave out -error-page", err)
 	}
+	a.removeStale()
 	return nil
+}
+
+// removeStale removes what a crash has left in the folder of uploads.
+func (a *App) removeStale() {
+	removed, err := a.site.RemoveStale(time.Now())
+	if removed > 0 {
+		a.Log.Info("Removed what a crash had left of uploads", "files", removed)
+	}
+	if err != nil {
+		a.Log.Warn("What a crash may have left of uploads was not removed", "error", err)
+	}
 }
 
 // listen finds the listening sockets among those that are open already, or opens them.
@@ -268,6 +281,8 @@ func (a *App) assemble() (err error) {
 		Observer: observer{log: a.Log, access: a.access},
 		MaxConns: int64(l.Conns),
 		Trusted:  cfg.Clients.TrustedProxies,
+
+		TrustUnix: cfg.Clients.TrustUnix,
 	}
 	a.Server.Limiter, err = a.openLimiter(cfg.Clients)
 	return err

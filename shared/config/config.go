@@ -60,7 +60,8 @@ type Clients struct {
 	Ban            time.Duration // length of a ban
 	Exempt         []netip.Prefix
 	Adaptive       Gauge          // what the rate follows while the machine is busy
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed
+	TrustUnix      bool           // the same of whoever comes by a Unix socket, who has no address
 }
 
 // Gauge is a reading of how busy the machine is.

@@ -152,7 +152,7 @@ func TestTheHighestSourceWins(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	c := parse(t, "-types", "HTML,css", "-rate-exempt", "none", "-trusted-proxy", "10.1.2.3/8,::ffff:192.0.2.0/120",
+	c := parse(t, "-types", "HTML,css", "-rate-exempt", "none", "-trusted-proxy", "10.1.2.3/8,unix,::ffff:192.0.2.0/120",
 		"-error-page", "404=/404.html", "-error-page", "500=/500.html", "-cors", "https://example.org:8443", "-idle-timeout", "0.5",
 		"-log-level", "debug", "-log-format", "json", "-access-log", "-", "-access-format", "json", "-cache-control", "", "-drain-timeout", "0",
 		"-log-file", "/var/log/x", "-adaptive", "load", "-header", "X-A: 1", "-header", "X-B:")
@@ -160,6 +160,7 @@ func TestValues(t *testing.T) {
 	assert.Empty(t, c.Clients.Exempt)
 	assert.Equal(t, LoadGauge, c.Clients.Adaptive)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}, c.Clients.TrustedProxies)
+	assert.True(t, c.Clients.TrustUnix)
 	assert.Equal(t, map[int]string{404: "/404.html", 500: "/500.html"}, c.ErrorPages)
 	assert.Equal(t, "https://example.org:8443", c.CORS)
 	assert.Equal(t, 500*time.Millisecond, c.Limits.IdleTimeout)
@@ -213,6 +214,7 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"no type", []string{"-types", ""}, "not a file type"},
 		{"a network with host name", []string{"-rate-exempt", "localhost"}, "not a network"},
 		{"a network too narrow", []string{"-monitor-from", "10.0.0.0/33"}, "not a network"},
+		{"unix is a word of one flag only", []string{"-monitor-from", "unix"}, "not a network"},
 		{"none is a word of one flag only", []string{"-trusted-proxy", "none"}, "not a network"},
 		{"a gauge that there is not", []string{"-adaptive", "auto"}, `-adaptive: "auto" is not known; give one of ["load" "pressure" "off"]`},
 		{"an origin with a path", []string{"-cors", "https://example.org/"}, "not an origin"},

@@ -160,7 +160,7 @@ func clientRows(c *Clients) []Flag {
 			Help: "what lowers the rate while the machine is busy: load, pressure (of the processors, Linux only) or off; without it, pressure where the system tells it, else load",
 			Set:  word(&c.Adaptive, LoadGauge, PressureGauge, NoGauge)},
 		{Group: groupClients, Name: "trusted-proxy", Unit: "CIDR", Repeat: true,
-			Help: "a proxy whose X-Forwarded-For names the client", Set: prefixes(&c.TrustedProxies)},
+			Help: "a proxy whose X-Forwarded-For names the client, or unix for whoever comes by a Unix socket", Set: proxies(&c.TrustedProxies, &c.TrustUnix)},
 	}
 }
 

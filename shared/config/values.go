@@ -189,6 +189,17 @@ func prefixesOrNone(dst *[]netip.Prefix) func(string) error {
 	}
 }
 
+// proxies is prefixes, with a word for those who come by a Unix socket.
+func proxies(dst *[]netip.Prefix, unix *bool) func(string) error {
+	return each(func(value string) error {
+		if value == Unix {
+			*unix = true
+			return nil
+		}
+		return prefixes(dst)(value)
+	})
+}
+
 var errNoPrefix = errors.New("not a network")
 
 // prefix parses a network. One inside ::ffff:0:0/96 is written as the IPv4 network that it means (RFC 4291 2.5.5.2),

@@ -14,7 +14,11 @@ func (s *Session) know(peer netip.Addr) {
 	s.exempt = srv.Limiter != nil && srv.Limiter.Exempt(peer)
 }
 
+// trusts reports whether a is a proxy's address; the invalid one is a Unix socket's peer.
 func (srv *Server) trusts(a netip.Addr) bool {
+	if !a.IsValid() {
+		return srv.TrustUnix
+	}
 	a = a.Unmap()
 	for _, p := range srv.Trusted {
 		if p.Contains(a) {
@@ -39,7 +43,7 @@ func (s *Session) client(x *Exchange) netip.Addr {
 			a, err := netip.ParseAddr(string(item))
 			if err != nil {
 				client = peer
-			} else if a = a.Unmap(); !s.loc.Server.trusts(a) {
+			} else if a = a.Unmap().WithZone(""); !s.loc.Server.trusts(a) {
 				client = a
 			}
 		}

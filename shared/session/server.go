@@ -75,6 +75,8 @@ type Server struct {
 	MaxConns int64          // connections at once, of all processes
 	Trusted  []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
 
+	TrustUnix bool // whoever comes by a Unix socket is such a proxy
+
 	refused  atomic.Int64 // sessions that OpenRefused began
 	draining atomic.Bool
 }
@@ -157,7 +159,7 @@ func (l *Local) Admit(peer netip.Addr, handle int) (Admission, http1.Reason) {
 		return Admission{}, http1.TooManyConnections
 	}
 	var adm Admission
-	if srv.Limiter != nil && peer.IsValid() {
+	if srv.Limiter != nil && peer.IsValid() && !srv.trusts(peer) { // a proxy has the connections of many clients
 		if handle < len(l.Ledger) {
 			adm.note = &l.Ledger[handle]
 		}

@@ -364,7 +364,7 @@ func (s *Session) limit(x *Exchange) (f http1.Fault) {
 	if v.NewBan {
 		srv.Stats.Mitigate()
 	}
-	if v.Kind == limiter.Banned {
+	if v.Kind == limiter.Banned && !s.proxy { // a proxy's connection is not the client's
 		x.conn.SetClosing()
 	}
 	f.Status = 429

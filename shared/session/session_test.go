@@ -669,18 +669,30 @@ func TestExemptIsThePeerAndNotWhoStandsBehindIt(t *testing.T) {
 }
 
 func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
-	for _, tt := range []struct{ name, trusted, forwarded, want string }{
-		{"nobody is trusted", "", "198.51.100.1", "192.0.2.7"},
-		{"another one is trusted", "203.0.113.0/24", "198.51.100.1", "192.0.2.7"},
-		{"the peer is", "192.0.2.0/24", "198.51.100.1", "198.51.100.1"},
-		{"the last untrusted one counts", "192.0.2.0/24", "10.0.0.1, 198.51.100.1, 192.0.2.9", "198.51.100.1"},
-		{"nonsense means the peer", "192.0.2.0/24", "198.51.100.1, unknown", "192.0.2.7"},
-		{"IPv4 in IPv6 is IPv4", "192.0.2.0/24", "::ffff:198.51.100.1", "198.51.100.1"},
+	for _, tt := range []struct{ name, peer, trusted, forwarded, want string }{
+		{"nobody is trusted", "192.0.2.7", "", "198.51.100.1", "192.0.2.7"},
+		{"another one is trusted", "192.0.2.7", "203.0.113.0/24", "198.51.100.1", "192.0.2.7"},
+		{"the peer is", "192.0.2.7", "192.0.2.0/24", "198.51.100.1", "198.51.100.1"},
+		{"the peer is, written as IPv6", "::ffff:192.0.2.7", "192.0.2.0/24", "198.51.100.1", "198.51.100.1"},
+		{"an IPv6 network is", "2001:db8::7", "2001:db8::/32", "2001:db9::1", "2001:db9::1"},
+		{"an IPv6 network is not", "2001:db9::7", "2001:db8::/32", "2001:db9::1", "2001:db9::7"},
+		{"the last untrusted one counts", "192.0.2.7", "192.0.2.0/24", "10.0.0.1, 198.51.100.1, 192.0.2.9", "198.51.100.1"},
+		{"what a client made up stands left of it", "192.0.2.7", "192.0.2.0/24", "127.0.0.1, 198.51.100.1", "198.51.100.1"},
+		{"a second line goes on with the first", "192.0.2.7", "192.0.2.0/24", "203.0.113.1\r\nX-Forwarded-For: 198.51.100.1", "198.51.100.1"},
+		{"nonsense means the peer", "192.0.2.7", "192.0.2.0/24", "198.51.100.1, unknown", "192.0.2.7"},
+		{"IPv4 in IPv6 is IPv4", "192.0.2.7", "192.0.2.0/24", "::ffff:198.51.100.1", "198.51.100.1"},
+		{"a zone is nothing from elsewhere", "192.0.2.7", "192.0.2.0/24", "fe80::1%a b", "fe80::1"},
+		{"nobody is trusted, nor who comes by a Unix socket", "", "", "198.51.100.1", "invalid IP"},
+		{"who comes by a Unix socket is not the one", "", "192.0.2.0/24", "198.51.100.1", "invalid IP"},
+		{"who comes by a Unix socket is", "", "unix", "198.51.100.1", "198.51.100.1"},
+		{"only who comes by a Unix socket is", "192.0.2.7", "unix", "198.51.100.1", "192.0.2.7"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
-			if tt.trusted != "" {
-				r.srv.Trusted = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
+			r.trust(tt.trusted)
+			r.s.peer = netip.AddrPort{}
+			if tt.peer != "" {
+				r.s.peer = netip.AddrPortFrom(netip.MustParseAddr(tt.peer), 1234)
 			}
 			r.connect()
 			n := copy(r.s.Recv(), "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: "+tt.forwarded+"\r\n\r\n")
@@ -689,6 +701,63 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 			require.Equal(t, tt.want, r.s.client(&r.s.act.x).String())
 		})
 	}
+}
+
+// trust makes a network a proxy's, or the peers of Unix sockets proxies.
+func (r *rig) trust(who string) {
+	switch who {
+	case "":
+	case "unix":
+		r.srv.TrustUnix = true
+	default:
+		r.srv.Trusted = []netip.Prefix{netip.MustParsePrefix(who)}
+	}
+}
+
+func TestARequestIDIsTakenOverFromATrustedProxyOnly(t *testing.T) {
+	for _, tt := range []struct {
+		name, trusted, id string
+		taken             bool
+	}{
+		{"a trusted proxy's", "192.0.2.0/24", "3f2504e0-4f89", true},
+		{"anybody's", "", "3f2504e0-4f89", false},
+		{"a trusted proxy's, if it is none", "192.0.2.0/24", `x" client=198.51.100.1`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			r.trust(tt.trusted)
+			r.send("BREW /a HTTP/1.1\r\nHost: h\r\nX-Request-Id: " + tt.id + "\r\n\r\n")
+			require.Len(t, r.ev.ids, 1)
+			require.Equal(t, tt.taken, r.ev.ids[0] == tt.id, r.ev.ids[0])
+			require.Regexp(t, `^[0-9a-f-]+$`, r.ev.ids[0])
+		})
+	}
+}
+
+// A proxy's connections are those of all its clients, and so is each of them: what one
+// client does costs that client its answers, and the others nothing.
+func TestAProxyIsNoClient(t *testing.T) {
+	r := newRig(t)
+	r.trust("192.0.2.0/24")
+	words := make([]uint64, limiter.Size(64)/8+1)
+	var err error
+	r.srv.Limiter, err = limiter.New(bytesOf(words), limiter.Config{
+		Key: [2]uint64{1, 2}, IPv6Prefix: 64, MaxConns: 2, Rate: 1, Burst: 1, BanAfter: 1, Ban: int64(60 * clock.Second),
+	})
+	require.NoError(t, err)
+	for range 5 {
+		_, why := r.loc.Admit(peer.Addr())
+		require.Equal(t, http1.NoReason, why, "more connections than one client may have")
+	}
+	by := func(client string) string {
+		return "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + client + "\r\n\r\n"
+	}
+	r.send(by("198.51.100.1") + by("198.51.100.1") + by("198.51.100.1") + by("198.51.100.2"))
+	require.Equal(t, []string{"200", "429", "429", "200"}, r.statuses())
+	require.Equal(t, []string{"banned", "banned"}, r.ev.refused)
+	require.False(t, r.shut)
+	_, why := r.loc.Admit(netip.MustParseAddr("198.51.100.1"))
+	require.Equal(t, http1.Banned, why, "the ban is the client's")
 }
 
 func TestAKeptAliveRequestAllocatesNothing(t *testing.T) {

@@ -112,7 +112,7 @@ func (u *upload) discard() {
 // spill moves what is held in memory to the temporary file.
 func (u *upload) spill() (err error) {
 	if u.file == nil {
-		temp := tempPrefix + randomHex(8)
+		temp := tempPrefix + randomHex(tempDigits/2)
 		if u.file, err = u.site.create(temp); err != nil {
 			u.file = nil
 			return err

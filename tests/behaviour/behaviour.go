@@ -61,6 +61,8 @@ func All(t *testing.T) {
 		{"AccessLog", AccessLog},
 		{"LogRotation", LogRotation},
 		{"Fail2Ban", Fail2Ban},
+		{"TrustedProxy", TrustedProxy},
+		{"CrashedUpload", CrashedUpload},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
