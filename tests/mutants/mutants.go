@@ -43,8 +43,8 @@ type Check string
 // GoTest takes the name of a Go test apart. It reports false for a conformance case.
 func (c Check) GoTest() (folder, test string, ok bool) { return strings.Cut(string(c), " ") }
 
-// All returns every mutant, stage by stage.
-func All() []Mutant { return slices.Concat(stage1, stage2, stage3) }
+// All returns every mutant, stage by stage, and those that are no stage's own.
+func All() []Mutant { return slices.Concat(stage1, stage2, stage3, common) }
 
 // Find returns the mutant of that name.
 func Find(name string) (m Mutant, ok bool) {
