@@ -149,7 +149,7 @@ func clientRows(c *Clients) []Flag {
 		{Group: groupClients, Name: "rate", Unit: "N", Default: "200",
 			Help: "requests a second of one client; 0 for no limit", Set: Int(&c.Rate, 0, maxRate)},
 		{Group: groupClients, Name: "burst", Unit: "N", Default: "400",
-			Help: "requests that one client may send at once", Set: Int(&c.Burst, 1, maxRate)},
+			Help: "requests that one client may send at once, at the full rate", Set: Int(&c.Burst, 1, maxRate)},
 		{Group: groupClients, Name: "ban-after", Unit: "N", Default: "20",
 			Help: "refused requests in a row before a client is banned; 0 never bans", Set: Int(&c.BanAfter, 0, maxBanAfter)},
 		{Group: groupClients, Name: "ban", Unit: "SECONDS", Default: "60",

@@ -28,7 +28,7 @@ type Config struct {
 	IPv6Prefix int            // bits of an IPv6 address that make one client, 1 to 128
 	MaxConns   int            // open connections of one client; 0 for no limit
 	Rate       int            // requests a second of one client, at most 1e9; 0 for no limit
-	Burst      int            // requests that may come at once, 1 to 1e6
+	Burst      int            // requests that may come at once at the full rate, 1 to 1e6; at a part of it, a part of them
 	BanAfter   int            // refused requests in a row that make a ban, at most MaxBanAfter; 0 never bans
 	Ban        int64          // nanoseconds that a ban lasts
 	Exempt     []netip.Prefix // clients that nothing here is for
@@ -144,14 +144,16 @@ func (t *Table) Request(addr netip.Addr, now int64) Verdict {
 
 // spend takes one request out of the client's allowance, or says how long until there is one. This is GCRA (ITU-T I.371):
 // a conforming client sends one request each interval, and the one number kept is when the next is due. A client may be
-// early by what a burst allows. An entry that changed hands since it was looked up makes its new owner pay for one
-// request; that is the whole damage.
+// early by what a burst allows. That is a time, and stays the same when the factor changes the interval: if it grew with
+// it, a lower rate would begin with a gift to everybody, and a higher one with refusals for those who kept to the lower.
+//
+// An entry that changed hands since it was looked up makes its new owner pay for one request; that is the whole damage.
 func (t *Table) spend(s *set, way int, now int64) (wait int64) {
 	interval := t.interval()
 	for {
 		due := s.due[way].Load()
 		next := max(due, now) + interval
-		if early := next - now - interval*int64(t.cfg.Burst); early > 0 {
+		if early := next - now - max(interval, t.burst); early > 0 {
 			return early
 		}
 		if s.due[way].CompareAndSwap(due, next) {

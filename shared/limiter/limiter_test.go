@@ -175,17 +175,37 @@ func TestTheCountOfConnectionsDoesNotRunOver(t *testing.T) {
 func TestTheFactorScalesTheRate(t *testing.T) {
 	table, a := newTable(t, 8, small()), ip("192.0.2.1")
 	assert.Equal(t, 1.0, table.Factor())
+	table.SetFactor(0.5)
+	require.Equal(t, Allowed, table.Request(a, 0).Kind)
+	assert.Equal(t, Verdict{Kind: Limited, RetryAfter: 100 * ms}, table.Request(a, 0), "a burst of 3 at the full rate takes as long as 1.5 now")
+	require.Equal(t, Allowed, table.Request(a, 100*ms).Kind)
+	require.Equal(t, Verdict{Kind: Limited, RetryAfter: 200 * ms}, table.Request(a, 100*ms), "and they come at twice the distance")
 	table.SetFactor(0.25)
-	for range 3 {
-		require.Equal(t, Allowed, table.Request(a, 0).Kind)
-	}
-	assert.Equal(t, Verdict{Kind: Limited, RetryAfter: 400 * ms}, table.Request(a, 0))
+	assert.Equal(t, Allowed, table.Request(ip("192.0.2.2"), 0).Kind, "one passes, however long it takes")
 	for f, want := range map[float64]float64{2: 1, 0: minFactor, -1: minFactor, 0.5: 0.5, math.Inf(1): 1} {
 		table.SetFactor(f)
 		assert.Equal(t, want, table.Factor())
 	}
 	table.SetFactor(math.NaN())
 	assert.Equal(t, minFactor, table.Factor())
+}
+
+// A client that keeps to its rate, with its burst spent, must not be refused because the rate is raised, and must not
+// get another burst because it is lowered.
+func TestAChangeOfTheFactorTakesNothingAndGivesNothing(t *testing.T) {
+	cfg := small()
+	cfg.Burst = 40
+	table, a, now := newTable(t, 8, cfg), ip("192.0.2.1"), int64(0)
+	for table.Request(a, now).Kind == Allowed { // spends the burst
+	}
+	for _, factor := range []float64{1, 0.75, 0.5, 0.25, 0.5, 0.75, 1, 0.25, 1} {
+		table.SetFactor(factor)
+		for i := range 20 {
+			now += int64(float64(100*ms)/factor) + 1
+			require.Equal(t, Allowed, table.Request(a, now).Kind, "request %d at the factor %v", i, factor)
+			require.Equal(t, Limited, table.Request(a, now).Kind, "a second one at once at the factor %v", factor)
+		}
+	}
 }
 
 func TestAFloodOfAddressesForgetsNoBanAndNoConnection(t *testing.T) {
@@ -377,7 +397,8 @@ func (m *model) accept(n int, now int64) Verdict {
 }
 
 // request looks at every span of time that ends now and begins with a request that was let through. In none of them may
-// more requests pass than the rate gives for its length, and a burst beyond that.
+// more requests pass than the rate gives for its length, and a burst beyond that: as many as fit into the time that the burst
+// takes at the full rate, but always one.
 func (m *model) request(n int, now int64) Verdict {
 	if n == exempt {
 		return Verdict{}
@@ -387,10 +408,11 @@ func (m *model) request(n int, now int64) Verdict {
 		return Verdict{Kind: Banned, RetryAfter: c.until - now}
 	}
 	interval := int64(1e9 / (float64(m.cfg.Rate) * m.factor))
+	burst := int64(1e9/float64(m.cfg.Rate)) * int64(m.cfg.Burst)
 	takes, over := interval, int64(0)
 	for _, p := range slices.Backward(c.passed) {
 		takes += p.takes
-		over = max(over, takes-interval*int64(m.cfg.Burst)-(now-p.at))
+		over = max(over, takes-max(interval, burst)-(now-p.at))
 	}
 	if over == 0 {
 		c.passed = append(c.passed, passed{now, interval})

@@ -39,6 +39,7 @@ type Table struct {
 	header *header
 	sets   []set
 	key    [2]uint64
+	burst  int64 // nanoseconds that a client may be ahead of the full rate
 }
 
 // Errors of New.
@@ -83,6 +84,7 @@ func New(region []byte, cfg Config) (*Table, error) {
 		header: h,
 		sets:   unsafe.Slice((*set)(unsafe.Pointer(&region[headSize])), sets),
 		key:    [2]uint64{h.key[0].Load(), h.key[1].Load()},
+		burst:  cfg.burst(),
 	}, nil
 }
 
@@ -90,6 +92,14 @@ func (c *Config) valid() bool {
 	return c.IPv6Prefix >= 1 && c.IPv6Prefix <= 128 && c.MaxConns >= 0 && c.Ban >= 0 &&
 		c.BanAfter >= 0 && c.BanAfter <= MaxBanAfter &&
 		(c.Rate == 0 || c.Rate > 0 && c.Rate <= second && c.Burst >= 1 && c.Burst <= 1e6)
+}
+
+// burst is the time that the requests of a burst take at the full rate, in nanoseconds.
+func (c *Config) burst() int64 {
+	if c.Rate == 0 {
+		return 0
+	}
+	return int64(second/float64(c.Rate)) * int64(c.Burst)
 }
 
 // identify names the client that addr belongs to, or says that there is nothing to limit: it is exempt, or there is no
