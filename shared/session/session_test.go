@@ -746,7 +746,7 @@ func TestAProxyIsNoClient(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for range 5 {
-		_, why := r.loc.Admit(peer.Addr())
+		_, why := r.loc.Admit(peer.Addr(), 7)
 		require.Equal(t, http1.NoReason, why, "more connections than one client may have")
 	}
 	by := func(client string) string {
@@ -756,7 +756,7 @@ func TestAProxyIsNoClient(t *testing.T) {
 	require.Equal(t, []string{"200", "429", "429", "200"}, r.statuses())
 	require.Equal(t, []string{"banned", "banned"}, r.ev.refused)
 	require.False(t, r.shut)
-	_, why := r.loc.Admit(netip.MustParseAddr("198.51.100.1"))
+	_, why := r.loc.Admit(netip.MustParseAddr("198.51.100.1"), 7)
 	require.Equal(t, http1.Banned, why, "the ban is the client's")
 }
 
