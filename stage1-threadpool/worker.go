@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"fourways/shared/clock"
 	"fourways/shared/logging"
@@ -21,7 +22,10 @@ const (
 	writeTurn = 2 << 20
 )
 
-// worker is one thread of the pool. All it has is its own, but for fd.
+// free is what a thread without a connection is doing.
+const free = -1
+
+// worker is one thread of the pool. All it has is its own, but for doing and fd.
 type worker struct {
 	pool  *pool
 	log   *slog.Logger
@@ -30,19 +34,23 @@ type worker struct {
 	conn  session.Session
 	reads clock.Time // the socket's present read timeout
 
+	doing atomic.Int32 // the session.Want it is about, or free; others look at it
+
 	mu sync.Mutex
 	fd int // the socket being served, -1 for none; cut looks at it from outside
 }
 
 func newWorker(p *pool, i int) *worker {
 	name := "worker-" + strconv.Itoa(i+1)
-	return &worker{
+	w := &worker{
 		pool:  p,
 		log:   p.app.Log.With(logging.WorkerKey, name),
 		local: p.app.Local(i+1, name),
 		out:   sysnet.NewCopier(),
 		fd:    -1,
 	}
+	w.doing.Store(free)
+	return w
 }
 
 // run is the thread's whole life: it takes a connection, serves it to its end, and
@@ -72,8 +80,7 @@ func (w *worker) serve(c conn) {
 	}
 	s := &w.conn
 	for {
-		sysnet.ReadClock(&w.local.Clock)
-		switch s.Step() {
+		switch w.step() {
 		case session.WantRead:
 			w.read(c.fd, s)
 		case session.WantWrite:
@@ -87,6 +94,18 @@ func (w *worker) serve(c conn) {
 			return
 		}
 	}
+}
+
+// step lets the session go on, and notes how long the answers took that have been written
+// before the thread waits again.
+func (w *worker) step() session.Want {
+	sysnet.ReadClock(&w.local.Clock)
+	want := w.conn.Step()
+	if want != session.WantWrite {
+		w.local.Settle(w.local.Clock.Now())
+	}
+	w.doing.Store(int32(want))
+	return want
 }
 
 // begin sets the socket's timeouts (SO_RCVTIMEO, SO_SNDTIMEO, socket(7)): they are how
@@ -109,6 +128,8 @@ func (w *worker) begin(c conn) bool {
 
 func (w *worker) end(c conn) {
 	w.conn.Close()
+	w.local.Settle(w.local.Clock.Now())
+	w.doing.Store(free)
 	w.hold(-1)
 	sysnet.Close(c.fd, w.conn.Abortive())
 }

@@ -13,6 +13,7 @@ import (
 	"fourways/shared/logging"
 	"fourways/shared/offload"
 	"fourways/shared/session"
+	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 	"fourways/shared/timerwheel"
 )
@@ -97,11 +98,16 @@ func (r *runner) run() {
 			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
 		}
 		if ready > 0 {
+			r.local.Stats.Add(stats.Wakeups, 1)
+			r.local.Stats.Add(stats.Events, uint64(ready))
 			r.serveReady(ready)
 		}
 		r.wheel.Advance(int64(r.local.Clock.Now()), r.expired)
 		if r.fds[0].Revents != 0 {
 			r.readPipe()
+		}
+		if r.local.Unsettled() {
+			r.local.Settle(sysnet.Now())
 		}
 	}
 	r.notify.ended.Store(true)

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"fourways/shared/accesslog"
-	"fourways/shared/clock"
 	"fourways/shared/config"
 	"fourways/shared/logging"
 	"fourways/shared/session"
@@ -87,8 +86,7 @@ type App struct {
 
 	stage   Stage
 	driver  Driver
-	started clock.Time // when the server started, which may be before this process did
-	room    int        // connections that this process has descriptors for
+	room    int // connections that this process has descriptors for
 	logFile *logging.File
 	lines   *logging.Queue    // in front of logFile
 	access  *accesslog.Logger // nil for none

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 
-	"fourways/shared/clock"
 	"fourways/shared/filecache"
 	"fourways/shared/stats"
 	"fourways/shared/sysnet"
@@ -43,7 +42,8 @@ type report struct {
 // may be called by all threads at once.
 func (a *App) health(b []byte) (status int, body []byte) {
 	s := a.Stats
-	r := report{Status: "up", Uptime: int64((sysnet.Now() - a.started) / clock.Second), Stage: a.stage.Name}
+	began, _ := s.Began()
+	r := report{Status: "up", Uptime: (int64(sysnet.Now()) - began) / 1e9, Stage: a.stage.Name}
 	status = 200
 	switch {
 	case s.Stopping():

@@ -262,7 +262,7 @@ func (a *App) assemble() (err error) {
 	if a.Stats, err = a.openStats(); err != nil {
 		return err
 	}
-	a.started = a.Stats.Start(sysnet.Now())
+	a.Stats.Begin(int64(sysnet.Now()), time.Now().Unix())
 	a.Server = &session.Server{
 		HTTP: http1.Config{
 			Limits:    http1.Limits{RequestLine: l.RequestLine, Head: l.Head, Fields: l.Fields, Body: l.Body, Requests: l.Requests},

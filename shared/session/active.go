@@ -62,6 +62,9 @@ func (x *Exchange) account(lost int64) {
 	st := x.loc.Stats
 	st.Answer(x.conn.Status())
 	st.Add(stats.BytesOut, uint64(x.sent))
+	if x.heard {
+		x.loc.answered(x.began)
+	}
 	x.loc.Server.Observer.Done(x)
 }
 

@@ -47,6 +47,7 @@ type Exchange struct {
 	source Source
 	work   func()
 	then   func()
+	heard  bool // the head was complete
 	worked bool // work has run
 	logged bool // the answer has been counted and logged
 
@@ -76,7 +77,7 @@ func (x *Exchange) Client() netip.Addr { return x.client }
 func (x *Exchange) RetryAfter() int64 { return x.retry }
 
 // Began is when the request's head was complete, as exactly as the thread's clock is
-// read: once a turn.
+// read: once a turn. Of a request whose head never was, it is when that began.
 func (x *Exchange) Began() clock.Time { return x.began }
 
 // Status is the answer's status, 0 before Begin.

@@ -113,6 +113,7 @@ type Local struct {
 
 	chunks  *bufpool.Pool
 	free    []*active
+	pending []answers // whose latency is not counted yet
 	ids     idMaker
 	away    []byte        // the last Turnaway
 	dropped [4 << 10]byte // what lingering sessions read and drop goes here
@@ -126,6 +127,38 @@ func NewLocal(srv *Server, st *stats.Slot, worker string, seed uint64) *Local {
 		chunks: bufpool.New(http1.ChunkSize, 2*keepActive),
 		ids:    idMaker{prefix: uint32(seed ^ seed>>32)},
 	}
+}
+
+// answers is some answers that have been handed over, of requests whose heads were
+// complete at the same time.
+type answers struct {
+	began clock.Time
+	n     uint64
+}
+
+// answered notes an answer, to be counted by Settle. Those of one turn mostly began in it,
+// at one reading of the clock, so the list stays short.
+func (l *Local) answered(began clock.Time) {
+	if last := len(l.pending) - 1; last >= 0 && l.pending[last].began == began {
+		l.pending[last].n++
+		return
+	}
+	l.pending = append(l.pending, answers{began, 1})
+}
+
+// Unsettled reports whether anything was answered since the last Settle.
+func (l *Local) Unsettled() bool { return len(l.pending) > 0 }
+
+// Settle counts the latency of what was answered since the last call, from the head to
+// now. A driver calls it behind a turn's writing and before it waits again: so the clock is
+// read once for all answers of a turn, and the wait for the next is none of theirs. A small
+// answer that the socket did not take at once counts as handed over all the same, for the
+// rest of its way takes as long as its client likes; a file does when its last byte has left.
+func (l *Local) Settle(now clock.Time) {
+	for _, a := range l.pending {
+		l.Stats.Took(int64(now-a.began), a.n)
+	}
+	l.pending = l.pending[:0]
 }
 
 // Admission stands for one connection that was let in, until it is given back.

@@ -276,7 +276,9 @@ func (s *Session) event(a *active) (Want, bool) {
 			return s.finish(a), true
 		}
 		x.renew()
-		x.began = s.headBegan()
+		if !x.heard {
+			x.began = s.headBegan()
+		}
 		s.refuse(a.conn.Fault())
 	case http1.Closed:
 		return s.finish(a), true
@@ -324,7 +326,7 @@ func (s *Session) idle() Want {
 func (s *Session) request(x *Exchange) {
 	srv, st := s.loc.Server, s.loc.Stats
 	st.Add(stats.Requests, 1)
-	x.began = s.loc.Clock.Now()
+	x.began, x.heard = s.loc.Clock.Now(), true
 	x.client = s.client(x)
 	if f := s.limit(x); !f.OK() {
 		s.refuse(f)

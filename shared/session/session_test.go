@@ -770,6 +770,7 @@ func TestAKeptAliveRequestAllocatesNothing(t *testing.T) {
 		for r.s.Step() == WantWrite {
 			r.s.Out().Ack(r.s.Out().Len())
 		}
+		r.settle(1)
 	}))
 }
 
@@ -784,6 +785,7 @@ func BenchmarkKeptAliveRequest(b *testing.B) {
 		for r.s.Step() == WantWrite {
 			r.s.Out().Ack(r.s.Out().Len())
 		}
+		r.settle(1)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"fourways/shared/clock"
 	"fourways/shared/http1"
 )
 
@@ -30,7 +29,7 @@ const (
 	Answers5xx
 	BytesOut // of answers' bodies
 	BytesIn  // of requests' bodies
-	Wakeups  // waits of an event loop that reported something
+	Wakeups  // waits of a thread with many connections that reported something
 	Events   // sockets that they reported ready
 	numCounters
 )
@@ -39,7 +38,8 @@ const (
 type Slot struct {
 	counters [numCounters]atomic.Uint64
 	refused  [http1.NumReasons]atomic.Uint64
-	_        [(64 - (int(numCounters)+int(http1.NumReasons))*8%64) % 64]byte
+	latency  histogram
+	_        [(64 - (int(numCounters)+int(http1.NumReasons)+numBuckets+1)*8%64) % 64]byte
 }
 
 // Get is a counter's present value.
@@ -72,10 +72,12 @@ type common struct {
 	used      atomic.Uint64 // processes that have ever been in use: those from 0 on
 	maxActive atomic.Int64  // most connections at once
 	mitigated atomic.Uint64
-	started   atomic.Int64  // when the server started, on the monotonic clock in nanoseconds
+	began     atomic.Int64  // when the server began, on the monotonic clock in nanoseconds
+	beganUnix atomic.Int64  // the same by the wall clock, in seconds since 1970
 	stopping  atomic.Uint64 // 1 once the server, and not just one of its processes, is to end
 	failing   atomic.Uint64 // workers that should be there and cannot be kept alive
-	_         [8]byte
+	series    series
+	_         [(64 - unsafe.Sizeof(series{})%64) % 64]byte
 }
 
 // Layout is how much room a region has.
@@ -87,7 +89,7 @@ type Layout struct {
 // fingerprint tells one layout from another, and this make of a region from others: what
 // changes the meaning of its memory without changing a size must change version.
 func (l Layout) fingerprint() uint64 {
-	const version = 1
+	const version = 2
 	return version<<56 | uint64(unsafe.Sizeof(Process{}))<<44 | uint64(unsafe.Sizeof(Slot{}))<<28 |
 		uint64(l.Processes)<<14 | uint64(l.Slots)
 }
@@ -167,13 +169,6 @@ func (r *Region) Blocked() (n uint64) {
 	return n
 }
 
-// Start notes when the server started, unless that is known: a process that joins a
-// running server is not its beginning. It returns what is known.
-func (r *Region) Start(now clock.Time) clock.Time {
-	r.common.started.CompareAndSwap(0, int64(now))
-	return clock.Time(r.common.started.Load())
-}
-
 // Stop notes that the server is to end.
 func (r *Region) Stop() { r.common.stopping.Store(1) }
 
@@ -198,6 +193,20 @@ func (r *Region) SawActive(n int64) {
 
 // MaxActive is the most connections that were open at once.
 func (r *Region) MaxActive() int64 { return r.common.maxActive.Load() }
+
+// Begin notes when the server began: mono in nanoseconds on the monotonic clock, which all
+// its processes share, and unix in seconds since 1970. The first call counts; the others
+// are those of processes that came later.
+func (r *Region) Begin(mono, unix int64) {
+	if r.common.beganUnix.CompareAndSwap(0, unix) {
+		r.common.began.Store(mono)
+	}
+}
+
+// Began is when the server began, as Begin was told.
+func (r *Region) Began() (mono, unix int64) {
+	return r.common.began.Load(), r.common.beganUnix.Load()
+}
 
 // Mitigate counts one client banned.
 func (r *Region) Mitigate() { r.common.mitigated.Add(1) }

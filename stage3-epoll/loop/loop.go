@@ -192,6 +192,9 @@ func (l *Loop) Run() {
 		l.collect()
 		l.wheel.Advance(int64(l.local.Clock.Now()), l.expired)
 		l.attend()
+		if l.local.Unsettled() {
+			l.local.Settle(sysnet.Now())
+		}
 	}
 }
 
