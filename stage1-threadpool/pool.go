@@ -135,8 +135,18 @@ func (p *pool) Stop(timeout time.Duration) {
 // Health is this stage's part of /health.
 func (p *pool) Health() map[string]any {
 	waiting, busy := p.queue.load()
+	threads := map[string]any{"total": len(p.workers), "busy": busy}
+	for _, name := range activities {
+		threads[name] = 0
+	}
+	doing := make([]string, len(p.workers))
+	for i, w := range p.workers {
+		doing[i] = w.activity()
+		threads[doing[i]] = threads[doing[i]].(int) + 1
+	}
+	threads["doing"] = doing
 	return map[string]any{
-		"threads": map[string]any{"total": len(p.workers), "busy": busy},
+		"threads": threads,
 		"queue":   map[string]any{"length": waiting, "limit": p.queue.limit},
 	}
 }

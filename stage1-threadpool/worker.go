@@ -168,6 +168,25 @@ func (w *worker) write(fd int, s *session.Session) {
 	}
 }
 
+// activities are what a thread can be about: reading and writing may mean that it waits
+// for its client.
+var activities = []string{"free", "reading", "writing", "working"}
+
+// activity is what the thread is about, seen from outside.
+func (w *worker) activity() string {
+	switch session.Want(w.doing.Load()) {
+	case session.WantRead:
+		return "reading"
+	case session.WantWrite:
+		return "writing"
+	case session.WantWake:
+		return "working"
+	case session.WantShut, session.WantClose:
+		return "writing"
+	}
+	return "free"
+}
+
 // hold notes which socket is being served, for cut.
 func (w *worker) hold(fd int) {
 	w.mu.Lock()

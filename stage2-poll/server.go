@@ -8,6 +8,7 @@ import (
 
 	"fourways/shared/app"
 	"fourways/shared/offload"
+	"fourways/shared/stats"
 )
 
 // slowThreads is how many pieces of slow work run at once: enough to keep a disk busy.
@@ -74,7 +75,11 @@ func (s *server) tellAll(m message) {
 func (s *server) Health() map[string]any {
 	runners := make([]map[string]any, len(s.runners))
 	for i, r := range s.runners {
-		runners[i] = map[string]any{"connections": r.load.Load(), "poll_set": r.watched.Load()}
+		st := r.local.Stats
+		runners[i] = map[string]any{
+			"connections": r.load.Load(), "poll_set": r.watched.Load(),
+			"requests": st.Get(stats.Requests), "wakeups": st.Get(stats.Wakeups), "events": st.Get(stats.Events),
+		}
 	}
 	return map[string]any{"runners": runners, "slow_work": map[string]any{"waiting": s.slow.Len()}}
 }

@@ -83,7 +83,7 @@ func (s *server) Health() map[string]any {
 	loops := make([]map[string]any, len(s.loops))
 	for i, l := range s.loops {
 		st := l.Stats()
-		loops[i] = map[string]any{"connections": st.Conns, "wakeups": st.Wakeups, "events": st.Events}
+		loops[i] = map[string]any{"connections": st.Conns, "requests": st.Requests, "wakeups": st.Wakeups, "events": st.Events}
 		if st.Wakeups > 0 {
 			loops[i]["events_per_wakeup"] = float64(st.Events*100/st.Wakeups) / 100
 		}

@@ -34,8 +34,6 @@ const (
 	processors = 2
 	// lastWords is how long a worker without a master may take to write its logs.
 	lastWords = 500 * time.Millisecond
-	// cachePeriod is how often the others are told of the file cache.
-	cachePeriod = time.Second
 )
 
 // server is the worker's driver: one loop, and a pool for slow work.
@@ -64,7 +62,7 @@ func work(r *role) int {
 		return 1
 	}
 	go s.holdLifeline()
-	go s.publish()
+	defer s.app.Watch(false)()
 	io.WriteString(report, readyWord)
 	report.Close()
 	s.obey(signals)
@@ -198,13 +196,6 @@ func (s *server) holdLifeline() {
 	s.app.Log.Warn("Ending at once: there is no master any more, or it wants it so")
 	s.app.FlushLogs()
 	os.Exit(1)
-}
-
-// publish tells the other workers now and then what no one but this can know.
-func (s *server) publish() {
-	for range time.Tick(cachePeriod) {
-		s.app.PublishCache()
-	}
 }
 
 // catchStacks has the stacks that Go's runtime writes at the end of a process (SIGQUIT, a

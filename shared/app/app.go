@@ -72,7 +72,9 @@ type Driver interface {
 	// Stop closes the listeners, lets what is under way finish, cuts what is left
 	// after the timeout, and returns when nothing runs any more.
 	Stop(timeout time.Duration)
-	// Health is the stage's own part of /health: its members, to be marshalled.
+	// Health is the stage's own part of /health and /stats: its members, to be marshalled.
+	// Each is an object, or a list of objects; what metrics.go has a row for is told to
+	// Prometheus too. It is called on any thread.
 	Health() map[string]any
 }
 
@@ -87,6 +89,7 @@ type App struct {
 	stage   Stage
 	driver  Driver
 	room    int // connections that this process has descriptors for
+	cache   published
 	logFile *logging.File
 	lines   *logging.Queue    // in front of logFile
 	access  *accesslog.Logger // nil for none
@@ -95,7 +98,6 @@ type App struct {
 	folder  *sysnet.Root // the same, opened
 	seed    uint64       // tells this run's request ids from another's
 
-	published struct{ hits, misses atomic.Uint64 } // of the cache's counts, what the other processes know
 }
 
 // Listener is a listening socket. It does not block.
@@ -148,6 +150,7 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 	defer a.Close()
 	defer a.RemoveSockets()
 	defer Adapt(a.Server.Limiter, a.Log, a.Config.Clients.Adaptive)()
+	defer a.Watch(true)()
 	return a.obey(signals)
 }
 

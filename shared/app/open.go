@@ -137,7 +137,7 @@ func (a *App) openSite() (err error) {
 		CORS:         cfg.CORS,
 		ErrorPages:   cfg.ErrorPages,
 		Monitor:      cfg.Monitor,
-		Health:       a.health,
+		Reports:      site.Reports{Health: a.health, Stats: a.stats, Metrics: a.metrics},
 		Trouble:      a.trouble,
 	})
 	if err != nil {
@@ -262,7 +262,7 @@ func (a *App) assemble() (err error) {
 	if a.Stats, err = a.openStats(); err != nil {
 		return err
 	}
-	a.Stats.Begin(int64(sysnet.Now()), time.Now().Unix())
+	a.beginStats()
 	a.Server = &session.Server{
 		HTTP: http1.Config{
 			Limits:    http1.Limits{RequestLine: l.RequestLine, Head: l.Head, Fields: l.Fields, Body: l.Body, Requests: l.Requests},

@@ -202,6 +202,6 @@ func logRows(c *Config) []Flag {
 		{Group: groupLogs, Name: "access-format", Unit: "FORMAT", Default: "combined",
 			Help: "combined or json", Set: choice(&c.Log.AccessJSON, "combined", "json")},
 		{Group: groupLogs, Name: "monitor-from", Unit: "CIDR", Repeat: true,
-			Help: "who may see /health, /stats and /metrics beside this machine", Set: prefixes(&c.Monitor)},
+			Help: "who may see /health, /stats, /stats.html and /metrics beside this machine", Set: prefixes(&c.Monitor)},
 	}
 }

@@ -44,6 +44,11 @@ type rig struct {
 	errors []error // what Trouble was told
 }
 
+// says is a Report of one text.
+func says(status int, text string) Report {
+	return func(b []byte) (int, []byte) { return status, append(b, text...) }
+}
+
 type silent struct{}
 
 func (silent) Done(*session.Exchange)                 {}
@@ -85,7 +90,7 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 	cfg := Config{
 		Root: root, Cache: filecache.Options{Bytes: 1 << 20, Item: 64 << 10, Open: 8},
 		Types: []string{"html", "txt", "png"}, CacheControl: "no-cache",
-		Health:  func(b []byte) (int, []byte) { return 200, append(b, `{"status":"up"}`...) },
+		Reports: Reports{Health: says(200, `{"status":"up"}`), Stats: says(200, `{"bytes":0}`), Metrics: says(200, "up 1\n")},
 		Trouble: func(_ *session.Exchange, err error) { r.errors = append(r.errors, err) },
 	}
 	if change != nil {

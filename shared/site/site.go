@@ -1,10 +1,10 @@
 // Package site decides what is answered: files of a folder with their conditions
-// and ranges, uploads, the health report, and errors.
+// and ranges, uploads, reports about itself, and errors.
 //
 // A [Site] is a session.Handler. The files of this package stand in the order of a
 // request's way: site.go finds the route, files.go the file, coding.go in which form
 // it is sent, conditional.go whether it is wanted, ranges.go which parts of it; upload.go
-// takes uploads in; errors.go answers all that goes wrong.
+// takes uploads in; monitor.go looks inside; errors.go answers all that goes wrong.
 //
 // Who owns what: a Site is shared by all threads that serve and does not change. A
 // file's entry belongs to the cache; every path through files.go gives its reference
@@ -39,11 +39,8 @@ const (
 	retryAfter   = "5"      // seconds, with 503
 )
 
-// Routes that are not files.
-const (
-	uploadRoute = "/upload"
-	healthRoute = "/health"
-)
+// uploadRoute is not a file, and neither are those of monitor.go.
+const uploadRoute = "/upload"
 
 // Config is what a Site serves, and how. It must not change afterwards.
 type Config struct {
@@ -55,11 +52,9 @@ type Config struct {
 	CacheControl string            // value of Cache-Control for files; empty for none
 	CORS         string            // origin that may read answers from scripts; empty for none
 	ErrorPages   map[int]string    // status to the path of a page of the site that replaces ours
-	Monitor      []netip.Prefix    // who may ask for the health report beside this machine itself
+	Reports      Reports           // what those are told who look inside
+	Monitor      []netip.Prefix    // who may do so beside this machine itself
 
-	// Health appends the health report, a JSON text, and says under which status it goes.
-	// It is called on any thread. Nil for no report.
-	Health func(b []byte) (status int, body []byte)
 	// Trouble is told of what went wrong on our side, before the request is refused with
 	// 500, 503 or 507. It is called on any thread. May be nil.
 	Trouble func(x *session.Exchange, err error)
@@ -129,7 +124,13 @@ func (s *Site) get(x *session.Exchange) {
 	case uploadRoute:
 		x.Fail(http1.Fault{Status: 405, Reason: http1.RefusedMethod})
 	case healthRoute:
-		s.health(x)
+		s.report(x, s.cfg.Reports.Health, jsonType)
+	case statsRoute:
+		s.report(x, s.cfg.Reports.Stats, jsonType)
+	case metricsRoute:
+		s.report(x, s.cfg.Reports.Metrics, metricsType)
+	case pageRoute:
+		s.page(x)
 	default:
 		s.file(x)
 	}

@@ -72,6 +72,13 @@ func TestAnswers(t *testing.T) {
 		{"OPTIONS of the server", "OPTIONS * HTTP/1.1", 204, "", map[string]string{"Allow": allowAnywhere, "Access-Control-Allow-Origin": ""}},
 
 		{"the health report", "GET /health HTTP/1.1", 200, `{"status":"up"}`, map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}},
+		{"the statistics", "GET /stats HTTP/1.1", 200, `{"bytes":0}`, map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}},
+		{"the metrics", "GET /metrics HTTP/1.1", 200, "up 1\n", map[string]string{"Content-Type": metricsType, "Cache-Control": "no-store"}},
+		{"the page of the statistics", "GET /stats.html HTTP/1.1", 200, string(statsPage), map[string]string{"Content-Type": htmlType, "X-Content-Type-Options": "nosniff", "Content-Security-Policy": pagePolicy}},
+		{"a report with a slash", "GET /stats/ HTTP/1.1", 404, "", nil},
+		{"POST to a report", "POST /stats HTTP/1.1\nContent-Length: 2\n\n{}", 405, "", map[string]string{"Allow": allowFiles}},
+		{"POST to the page", "POST /stats.html HTTP/1.1\nContent-Length: 2\n\n{}", 405, "", map[string]string{"Allow": allowFiles}},
+		{"OPTIONS of the metrics", "OPTIONS /metrics HTTP/1.1", 204, "", map[string]string{"Allow": allowFiles}},
 	}
 	for _, again := range []string{"", ", from the cache"} {
 		for _, tt := range tests {
@@ -101,6 +108,8 @@ func TestHeadIsTheHeadOfGet(t *testing.T) {
 		{"an error", "/nothing.txt", "", nil},
 		{"a redirect", "/sub", "", nil},
 		{"the health report", "/health", "", nil},
+		{"the metrics", "/metrics", "", nil},
+		{"the page of the statistics", "/stats.html", "", nil},
 		{"an unchanged file", "/small.txt", "\nIf-None-Match: *", nil},
 		{"a chunked file", "/large.txt", "", func(c *Config) { c.Chunked = true }},
 		{"the upload route", "/upload", "", nil},
@@ -166,7 +175,7 @@ func TestACachedFileNeedsNoWork(t *testing.T) {
 	require.Equal(t, 1, r.works)
 }
 
-func TestHealthIsForThisMachineOnly(t *testing.T) {
+func TestReportsAreForThisMachineOnly(t *testing.T) {
 	tests := []struct {
 		name   string
 		peer   string
@@ -181,17 +190,34 @@ func TestHealthIsForThisMachineOnly(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Monitor = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r.connect(tt.peer)
-			require.Equal(t, tt.status, r.ask("GET /health HTTP/1.1").StatusCode)
+			for _, path := range []string{"/health", "/stats", "/metrics", "/stats.html"} {
+				r.connect(tt.peer)
+				require.Equal(t, tt.status, r.ask("GET "+path+" HTTP/1.1").StatusCode, path)
+			}
 		})
 	}
 }
 
 func TestADegradedServerSaysSo(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Health = func(b []byte) (int, []byte) { return 503, append(b, "{}"...) } })
+	r := newRig(t, func(c *Config) { c.Reports.Health = says(503, "{}") })
 	got := r.ask("GET /health HTTP/1.1")
 	require.Equal(t, 503, got.StatusCode)
 	require.Equal(t, "5", got.Header.Get("Retry-After"))
+}
+
+func TestThePageOfTheStatisticsIsThereWhateverIsServed(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Types = []string{"txt"} })
+	require.Equal(t, 200, r.ask("GET /stats.html HTTP/1.1").StatusCode)
+	r = newRig(t, nil)
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "stats.html"), []byte("another"), 0o644))
+	require.Equal(t, string(statsPage), r.ask("GET /stats.html HTTP/1.1").body)
+}
+
+func TestWithoutReportsThereAreNone(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Reports = Reports{} })
+	for _, path := range []string{"/health", "/stats", "/metrics", "/stats.html"} {
+		require.Equal(t, 404, r.ask("GET "+path+" HTTP/1.1").StatusCode, path)
+	}
 }
 
 func TestCORS(t *testing.T) {

@@ -96,3 +96,29 @@ func (r *Region) Conns() (n int64) {
 	}
 	return n
 }
+
+// Cache is the file caches of all processes.
+type Cache struct {
+	Bytes, Items int64
+	Hits, Misses uint64 // of dead processes too
+}
+
+// Cache adds up what the processes say of theirs.
+func (r *Region) Cache() (c Cache) {
+	for i := range r.Processes() {
+		p := &r.processes[i]
+		c.Bytes += p.CacheBytes.Load()
+		c.Items += p.CacheItems.Load()
+		c.Hits += p.CacheHits.Load()
+		c.Misses += p.CacheMisses.Load()
+	}
+	return c
+}
+
+// HitRate is the share of lookups that were answered from a cache, in percent.
+func (c Cache) HitRate() float64 {
+	if c.Hits == 0 {
+		return 0
+	}
+	return 100 * float64(c.Hits) / float64(c.Hits+c.Misses)
+}

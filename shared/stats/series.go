@@ -52,7 +52,7 @@ func (r *Region) Record(unix int64) {
 	case head == 0:
 		s.head.CompareAndSwap(0, packHead(1, wall)) // what was counted before belongs to the first
 	case wall > running:
-		r.advance(number, wall, min(wall-running, Intervals))
+		r.advance(head, wall, min(wall-running, Intervals))
 	case wall+1 < running:
 		s.head.CompareAndSwap(head, packHead(number, wall))
 	}
@@ -60,15 +60,19 @@ func (r *Region) Record(unix int64) {
 
 // advance begins so many intervals, of which the last one is the wall clock's: one at a
 // time, since only the mark behind the last may be written while others read.
-func (r *Region) advance(number, wall, steps uint64) {
+func (r *Region) advance(head, wall, steps uint64) {
 	s := &r.common.series
 	requests, blocked := r.Total(Requests), r.Blocked()
 	for ; steps > 0; steps-- {
-		number++
-		m := s.mark(number)
+		number, _ := unpackHead(head)
+		m := s.mark(number + 1)
 		m.requests.Store(requests)
 		m.blocked.Store(blocked)
-		s.head.Store(packHead(number, wall-(steps-1)))
+		next := packHead(number+1, wall-(steps-1))
+		if !s.head.CompareAndSwap(head, next) {
+			return // somebody else records too, a master that is about to leave: that one's will do
+		}
+		head = next
 	}
 }
 

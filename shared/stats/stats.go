@@ -194,12 +194,13 @@ func (r *Region) SawActive(n int64) {
 // MaxActive is the most connections that were open at once.
 func (r *Region) MaxActive() int64 { return r.common.maxActive.Load() }
 
-// Begin notes when the server began: mono in nanoseconds on the monotonic clock, which all
+// Begin notes when the server began, and begins the series: mono in nanoseconds on the monotonic clock, which all
 // its processes share, and unix in seconds since 1970. The first call counts; the others
 // are those of processes that came later.
 func (r *Region) Begin(mono, unix int64) {
 	if r.common.beganUnix.CompareAndSwap(0, unix) {
 		r.common.began.Store(mono)
+		r.Record(unix)
 	}
 }
 

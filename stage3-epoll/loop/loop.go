@@ -113,9 +113,10 @@ const (
 
 // Stats is what a loop has done.
 type Stats struct {
-	Conns   int64  // connections now
-	Wakeups uint64 // waits that reported something
-	Events  uint64 // sockets reported ready
+	Conns    int64 // connections now
+	Requests uint64
+	Wakeups  uint64 // waits that reported something
+	Events   uint64 // sockets reported ready
 }
 
 // New makes a loop that listens as soon as it runs.
@@ -150,9 +151,10 @@ func (l *Loop) Stats() Stats {
 	s := l.local.Stats
 	closed := s.Get(stats.Closed) // first: what is opened and closed meanwhile must not make it negative
 	return Stats{
-		Conns:   int64(s.Get(stats.Opened) - closed),
-		Wakeups: s.Get(stats.Wakeups),
-		Events:  s.Get(stats.Events),
+		Conns:    int64(s.Get(stats.Opened) - closed),
+		Requests: s.Get(stats.Requests),
+		Wakeups:  s.Get(stats.Wakeups),
+		Events:   s.Get(stats.Events),
 	}
 }
 

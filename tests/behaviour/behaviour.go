@@ -63,6 +63,7 @@ func All(t *testing.T) {
 		{"Fail2Ban", Fail2Ban},
 		{"TrustedProxy", TrustedProxy},
 		{"CrashedUpload", CrashedUpload},
+		{"Figures", Figures},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

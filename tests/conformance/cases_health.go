@@ -1,9 +1,10 @@
 package conformance
 
-// /health, and what flags add to answers.
+// /health and the other routes that look inside, and what flags add to answers.
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 )
 
@@ -42,7 +43,138 @@ func healthCases() []Case {
 				x.fail(HOUSE, "requests.blocked went from %d to %d", first.Requests.Blocked, second.Requests.Blocked)
 			}
 		}),
-	})
+	}, statsCases(), metricsCases())
+}
+
+func statsCases() []Case {
+	return []Case{
+		house("stats", "", "/stats is JSON that has what /health has, and more", get("/stats"), ok(begins("Content-Type", "application/json"), healthShape, statsShape)),
+		house("stats-head", "9110 9.3.2", "HEAD /stats has no body", head("/stats"), ok(empty)),
+		house("stats-post", "9110 15.5.6", "POST /stats is 405", request("POST", "/stats", "Content-Length: 0"), bad("405", allowed("GET"))),
+		house("stats-slash", "", "/stats/ is another name", get("/stats/"), bad("404")),
+		house("stats-query", "9112 3.2.1", "a query does not matter to /stats", get("/stats?x"), ok(statsShape)),
+		house("stats-keep-alive", "9112 9.3", "/stats can be asked again and again", strings.Repeat(get("/stats"), 3), times(3, ok(statsShape))...),
+		house("stats-page", "", "/stats.html is a page, whatever is served", get("/stats.html"), ok(begins("Content-Type", "text/html"), selfContained)),
+		house("stats-page-head", "9110 9.3.2", "HEAD /stats.html has no body", head("/stats.html"), ok(empty)),
+		house("stats-page-delete", "9110 15.5.6", "DELETE /stats.html is 405", request("DELETE", "/stats.html"), bad("405", allowed("GET"))),
+		script(HOUSE, "stats-counts", "", "/stats counts by class of status, by reason, and in its series", func(x *exchange) {
+			first := x.stats()
+			x.ask(ok(), get(sample))
+			x.ask(bad("403"), get("/../x.txt"))
+			x.ask(bad("404"), get("/not-there.txt"))
+			second := x.stats()
+			for _, grown := range []struct {
+				what          string
+				before, after int
+				by            int
+			}{
+				{"responses.2xx", first.Responses["2xx"], second.Responses["2xx"], 1},
+				{"responses.4xx", first.Responses["4xx"], second.Responses["4xx"], 2},
+				{"refusals.path-traversal", first.Refusals["path-traversal"], second.Refusals["path-traversal"], 1},
+				{"errors.not-found", first.Errors["not-found"], second.Errors["not-found"], 1},
+				{"bytes.out", first.Bytes.Out, second.Bytes.Out, 1},
+				{"latency_microseconds.count", first.Latency.Count, second.Latency.Count, 3},
+			} {
+				if grown.after < grown.before+grown.by {
+					x.fail(HOUSE, "%s went from %d to %d", grown.what, grown.before, grown.after)
+				}
+			}
+		}),
+	}
+}
+
+func metricsCases() []Case {
+	const format = "text/plain; version=0.0.4"
+	return []Case{
+		house("metrics", "", "/metrics is Prometheus's text format", get("/metrics"), ok(begins("Content-Type", format), metricLines)),
+		house("metrics-head", "9110 9.3.2", "HEAD /metrics has no body", head("/metrics"), ok(empty)),
+		house("metrics-post", "9110 15.5.6", "POST /metrics is 405", request("POST", "/metrics", "Content-Length: 0"), bad("405", allowed("GET"))),
+	}
+}
+
+// statsReport is what /stats says in every stage, beside what /health does.
+type statsReport struct {
+	Requests  struct{ Total, Blocked int }
+	Responses map[string]int
+	Refusals  map[string]int
+	Errors    map[string]int
+	Bytes     struct{ In, Out int }
+	Latency   struct{ Count, P50, P90, P99, Max int }      `json:"latency_microseconds"`
+	Intervals []struct{ Timestamp, Requests, Blocked int } `json:"interval_data"`
+	Older     struct{ Requests, Blocked int }
+}
+
+// stats asks for /stats on a connection of its own.
+func (x *exchange) stats() (s statsReport) {
+	r := x.ask(ok(statsShape), get("/stats"))
+	_ = json.Unmarshal(r.Body, &s) // statsShape complains
+	return s
+}
+
+// statsShape wants every member that /stats has beside those of /health, and that its
+// series covers a day and adds up to the totals.
+func statsShape(x *exchange, r *Response) {
+	var s statsReport
+	if err := json.Unmarshal(r.Body, &s); err != nil {
+		x.complain(r, "the body of /stats: %v", err)
+		return
+	}
+	for _, class := range []string{"2xx", "3xx", "4xx", "5xx"} {
+		if _, ok := s.Responses[class]; !ok {
+			x.complain(r, "responses.%s is missing", class)
+		}
+	}
+	if s.Refusals == nil || s.Errors == nil {
+		x.complain(r, "refusals or errors is missing")
+	}
+	l := s.Latency
+	if l.P50 > l.P90 || l.P90 > l.P99 || l.P99 > l.Max {
+		x.complain(r, "the quantiles do not grow: %+v", l)
+	}
+	if len(s.Intervals) != 288 {
+		x.complain(r, "interval_data has %d intervals, and 288 make a day", len(s.Intervals))
+	}
+	requests, blocked := s.Older.Requests, s.Older.Blocked
+	for i, in := range s.Intervals {
+		requests, blocked = requests+in.Requests, blocked+in.Blocked
+		if i > 0 && in.Timestamp-s.Intervals[i-1].Timestamp != 300 {
+			x.complain(r, "interval %d begins at %d, and the one before at %d", i, in.Timestamp, s.Intervals[i-1].Timestamp)
+			return
+		}
+	}
+	if requests != s.Requests.Total || blocked != s.Requests.Blocked {
+		x.complain(r, "the series adds up to %d requests and %d blocked, and the totals are %d and %d", requests, blocked, s.Requests.Total, s.Requests.Blocked)
+	}
+}
+
+// selfContained wants a page that loads nothing from elsewhere.
+func selfContained(x *exchange, r *Response) {
+	for _, from := range []string{" src=\"http", " src=\"//", "<link ", "@import", "url(http"} {
+		if strings.Contains(string(r.Body), from) {
+			x.complain(r, "the page has %q", from)
+		}
+	}
+}
+
+var metricLine = regexp.MustCompile(`^(# (HELP [a-z_]+ .+|TYPE [a-z_]+ (counter|gauge|histogram))|[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+0-9.e]+)$`)
+
+// metricLines wants nothing but samples and their descriptions, each with its line end.
+func metricLines(x *exchange, r *Response) {
+	text, ended := strings.CutSuffix(string(r.Body), "\n")
+	if !ended {
+		x.complain(r, "the last line has no end")
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if !metricLine.MatchString(line) {
+			x.complain(r, "no line of the format: %q", line)
+			return
+		}
+	}
+	for _, name := range []string{"fourways_requests_total", "fourways_responses_total", "fourways_refusals_total", "fourways_connections", "fourways_request_duration_seconds"} {
+		if !strings.Contains(text, "\n# TYPE "+name+" ") {
+			x.complain(r, "%s is missing", name)
+		}
+	}
 }
 
 // healthReport is what /health says in every stage.
