@@ -149,7 +149,7 @@ func statsShape(x *exchange, r *Response) {
 
 // selfContained wants a page that loads nothing from elsewhere.
 func selfContained(x *exchange, r *Response) {
-	for _, from := range []string{" src=\"http", " src=\"//", "<link ", "@import", "url(http"} {
+	for _, from := range []string{" src=\"", "href=\"http", "href=\"//", "@import", "url(http"} {
 		if strings.Contains(string(r.Body), from) {
 			x.complain(r, "the page has %q", from)
 		}
