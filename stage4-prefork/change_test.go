@@ -95,10 +95,7 @@ func TestAReloadReadsTheFileAnew(t *testing.T) {
 	says(s, "X-State: two")
 
 	write("header X-State: three\nno-such-setting\n")
-	victim := health4(t, s).Workers[0]
-	require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
-	gone(t, victim.PID)
-	ready(t, s, 3)
+	kill(t, s, health4(t, s).Workers[0].PID, 3)
 	for range 10 {
 		says(s, "X-State: two")
 	}
@@ -128,9 +125,7 @@ func TestAReloadWhoseWorkersDoNotLiveIsTakenBack(t *testing.T) {
 	for i := range before.Workers {
 		require.Equal(t, before.Workers[i].PID, after.Workers[i].PID)
 	}
-	require.NoError(t, unix.Kill(after.Workers[0].PID, unix.SIGKILL))
-	gone(t, after.Workers[0].PID)
-	ready(t, s, 2) // by the settings from before, it lives
+	kill(t, s, after.Workers[0].PID, 2) // by the settings from before, it lives
 	l.end()
 }
 
@@ -259,10 +254,7 @@ func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 	s.Log.Await(t, regexp.MustCompile("No hand-over"))
 	ready(t, s, 2)
 	l.goesOn(t, 100)
-	victim := health4(t, s).Workers[0]
-	require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
-	gone(t, victim.PID)
-	ready(t, s, 2) // the workers are started from the program that runs, not from its file
+	kill(t, s, health4(t, s).Workers[0].PID, 2) // the workers are started from the program that runs, not from its file
 	l.end()
 	require.Zero(t, l.refused.Load()+l.odd.Load())
 

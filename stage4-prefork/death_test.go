@@ -113,11 +113,35 @@ func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
 		}
 		require.False(t, served(), "one too many, whichever worker it comes to")
 		for _, w := range ready(t, s, 3).Workers {
-			require.NoError(t, unix.Kill(w.PID, unix.SIGKILL))
-			gone(t, w.PID)
-			ready(t, s, 3)
+			kill(t, s, w.PID, 3)
 		}
 	}
+}
+
+// A ban is known to every worker, to those as well that are started when it has been made.
+func TestABanOutlivesTheWorkers(t *testing.T) {
+	s := harness.Start(t, "-rate-exempt", "127.0.0.1", "-rate", "1", "-burst", "1", "-ban-after", "1", "-adaptive", "off", "-workers", "2")
+	ready(t, s, 2)
+	client := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: harness.Patience}
+	ask := func() string {
+		c, err := client.Dial("tcp", s.Addr)
+		require.NoError(t, err)
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(harness.Patience))
+		fmt.Fprintf(c, "GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		b := make([]byte, 12)
+		n, _ := c.Read(b)
+		return string(b[:n])
+	}
+	require.Equal(t, "HTTP/1.1 200", ask())
+	require.Equal(t, "HTTP/1.1 429", ask())
+	for range 2 {
+		require.Empty(t, ask(), "banned")
+		for _, w := range ready(t, s, 2).Workers {
+			kill(t, s, w.PID, 2)
+		}
+	}
+	require.Empty(t, ask())
 }
 
 // A worker that is stopped holds up those whose connections it has, and nobody else. The
@@ -210,11 +234,8 @@ func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
 func TestTheSharedSocketNeverBlocks(t *testing.T) {
 	s := harness.Start(t, "-workers", "2")
 	for range 3 {
-		victim := ready(t, s, 2).Workers[0]
-		require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
-		gone(t, victim.PID)
+		kill(t, s, ready(t, s, 2).Workers[0].PID, 2)
 	}
-	ready(t, s, 2)
 	for _, pid := range s.Processes(t) {
 		found := 0
 		for _, fd := range sockets(t, pid) {

@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	"fourways/tests/harness"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // load is clients that ask without pause, half of them on kept connections, half on a new
@@ -143,6 +144,22 @@ func ready(t *testing.T, s *harness.Server, want int) (r report) {
 		r = health4(t, s)
 		for _, w := range r.Workers {
 			if w.State != "ready" {
+				return false
+			}
+		}
+		return len(r.Workers) == want
+	})
+	return r
+}
+
+// kill kills a worker, and waits until it has been buried and there is another in its place.
+func kill(t *testing.T, s *harness.Server, pid, want int) (r report) {
+	t.Helper()
+	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
+	harness.Eventually(t, fmt.Sprintf("process %d has a successor", pid), func() bool {
+		r = health4(t, s)
+		for _, w := range r.Workers {
+			if w.State != "ready" || w.PID == pid {
 				return false
 			}
 		}

@@ -12,3 +12,7 @@ func TestMain(m *testing.M) { harness.Main(m, "stage4-prefork") }
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
+
+func TestAttacks(t *testing.T) { behaviour.Attacks(t) }
+
+func TestMany(t *testing.T) { behaviour.Many(t, 15_000, "workers", 0.2) }

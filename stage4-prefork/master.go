@@ -45,6 +45,8 @@ const (
 	atOnce = time.Second
 	// maxReport is what is read of a child's report, in bytes.
 	maxReport = 4 << 10
+	// recordEvery is how often the 24-hour series is moved on.
+	recordEvery = time.Second
 	// crowded is how long the master waits when there is no entry free for a worker.
 	crowded = time.Second
 )
@@ -73,6 +75,7 @@ type master struct {
 	activated bool      // the sockets came from systemd, and not from the configuration
 	owns      bool      // the Unix sockets' names are its to remove
 
+	unfollow  func()     // ends what makes the rate of clients follow how busy the machine is
 	watchDue  clock.Time // when watch is to look next
 	forgiven  clock.Time // what was silent before that is not held against anybody
 	inbox     chan func()
@@ -218,7 +221,24 @@ func (m *master) begin() {
 	for _, p := range m.positions {
 		p.current = m.start(p)
 	}
+	m.follow()
+	m.record()
 	m.watch()
+}
+
+// follow has the rate that a client may ask at follow how busy the machine is, for all
+// workers.
+func (m *master) follow() {
+	if m.unfollow != nil {
+		m.unfollow()
+	}
+	m.unfollow = app.Adapt(m.app.Server.Limiter, m.app.Log, m.app.Config.Clients.Adaptive)
+}
+
+// record moves the 24-hour series on.
+func (m *master) record() {
+	m.app.Stats.Record(time.Now().Unix())
+	m.after(recordEvery, m.record)
 }
 
 // over reports whether there is nothing left to wait for.
@@ -228,6 +248,9 @@ func (m *master) over() bool {
 
 // end lets go of everything, in the other order.
 func (m *master) end(err error) {
+	if m.unfollow != nil {
+		m.unfollow()
+	}
 	if m.app != nil {
 		if err == nil {
 			m.app.Log.Info("Stopped")

@@ -46,6 +46,7 @@ func (m *master) reload() {
 	}
 	m.app.Log.Info("Reloading: the workers are replaced one by one")
 	m.reloading = now
+	m.follow()
 	m.reopen() // what those still log who are replaced is not to follow a renamed file
 	m.fit()
 	now.left = append(now.left, m.positions...)
@@ -159,6 +160,7 @@ func (m *master) rollBack() {
 	next, text := m.app, m.text
 	m.app, m.text, m.opt, m.stage = r.before, r.text, r.opt, r.stage
 	m.reloading = nil
+	m.follow()
 	app.CloseAll(app.Without(next.Listeners, m.app.Listeners))
 	next.Close()
 	if text != nil {

@@ -62,10 +62,11 @@ func work(r *role) int {
 		return 1
 	}
 	go s.holdLifeline()
-	defer s.app.Watch(false)()
+	unwatch := s.app.Watch(false)
 	io.WriteString(report, readyWord)
 	report.Close()
 	s.obey(signals)
+	unwatch()
 	s.app.Close()
 	return 0
 }
