@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
@@ -202,6 +203,9 @@ func figuresOfStats(t *testing.T, s *harness.Server, c *expected) {
 			require.EqualValues(t, 300, in.Timestamp-said.Intervals[i-1].Timestamp)
 		}
 	}
+	running := time.Unix(said.Intervals[287].Timestamp, 0)
+	require.False(t, running.After(time.Now()))
+	require.Less(t, time.Since(running), 10*time.Minute, "the last interval is the running one")
 	require.Equal(t, said.Requests.Total, requests, "the series has every request once")
 	require.Equal(t, said.Requests.Blocked, blocked)
 }
