@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -55,10 +56,16 @@ func TestExactlyTheOverflowIsRefused(t *testing.T) {
 	})
 	harness.Eventually(t, "/health tells it as it was, and nothing is left over", func() bool {
 		_, body := s.Get(t, "/health")
-		return strings.Contains(string(body), fmt.Sprintf(`"dropped":%d`, clients-threads-queue)) &&
-			strings.Contains(string(body), `"active":1,`) &&
-			strings.Contains(string(body), `"queue":{"length":0,"limit":50}`) &&
-			strings.Contains(string(body), `"threads":{"busy":1,"total":10}`)
+		var says struct {
+			Requests    struct{ Dropped int }
+			Connections struct{ Active int }
+			Queue       struct{ Length, Limit int }
+			Threads     struct{ Busy, Total, Free int }
+		}
+		require.NoError(t, json.Unmarshal(body, &says))
+		return says.Requests.Dropped == clients-threads-queue && says.Connections.Active == 1 &&
+			says.Queue.Length == 0 && says.Queue.Limit == queue &&
+			says.Threads.Busy == 1 && says.Threads.Total == threads && says.Threads.Free == threads-1
 	})
 	// Go opens two for itself when its first timer starts.
 	harness.Eventually(t, "all descriptors are closed", func() bool { return s.Descriptors(t) <= descriptors+2 })
