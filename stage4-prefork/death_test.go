@@ -161,8 +161,7 @@ func TestAStoppedWorkerIsReplaced(t *testing.T) {
 				}
 			}
 			s.Log.Await(t, regexp.MustCompile(`Worker 2 has been silent`))
-			gone(t, victim.PID)
-			require.Equal(t, 1, ready(t, s, 3).Workers[1].Restarts)
+			require.Equal(t, 1, replaced(t, s, victim.PID, 3).Workers[1].Restarts)
 			t.Logf("replaced after %v, with a watchdog of 1 s and 1 s for the stacks", time.Since(began))
 			for range 50 {
 				s.Get(t, "/") // none was left behind at the dead one's socket
@@ -179,7 +178,9 @@ func TestAHungLoopIsReplacedAndSaysWhere(t *testing.T) {
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", hangRoute)
 	_, err := c.Read(make([]byte, 1))
 	require.Error(t, err, "it is cut when the worker ends")
-	s.Log.Await(t, regexp.MustCompile(`main\.hang`))
+	if !harness.Race() { // or what stands on the stack is the race detector's
+		s.Log.Await(t, regexp.MustCompile(`main\.hang`))
+	}
 	s.Log.Await(t, regexp.MustCompile(`Worker \d has died`))
 	ready(t, s, 2)
 }

@@ -156,6 +156,12 @@ func ready(t *testing.T, s *harness.Server, want int) (r report) {
 func kill(t *testing.T, s *harness.Server, pid, want int) (r report) {
 	t.Helper()
 	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
+	return replaced(t, s, pid, want)
+}
+
+// replaced waits until a worker has been buried, and so many others are ready.
+func replaced(t *testing.T, s *harness.Server, pid, want int) (r report) {
+	t.Helper()
 	harness.Eventually(t, fmt.Sprintf("process %d has a successor", pid), func() bool {
 		r = health4(t, s)
 		for _, w := range r.Workers {

@@ -31,6 +31,9 @@ const (
 	beatsWithin = 4
 	// slowestBeat is how often a loop beats whatever the watchdog's time.
 	slowestBeat = clock.Second
+	// startTime is how long a worker may take to its first turn, at least: to execute a
+	// program and open a site is work for a disk, and not for a loop.
+	startTime = 10 * clock.Second
 	// restless bounds how often the master looks.
 	restless = 10 * clock.Millisecond
 )
@@ -69,6 +72,9 @@ func (m *master) watch() {
 // overdue is when a worker will have been silent for too long, if it stays so.
 func (m *master) overdue(w *worker, limit clock.Time) clock.Time {
 	last := clock.Time(m.app.Stats.Process(w.process).Beat.Load())
+	if !w.ready {
+		limit = max(limit, startTime)
+	}
 	return max(last, m.forgiven) + limit
 }
 
