@@ -36,7 +36,10 @@ func rootWithBig(t *testing.T) string {
 
 // Fifty reloads under load, with downloads that outlast them all: nobody notices.
 func TestReloadsGoUnnoticed(t *testing.T) {
-	const reloads = 50
+	reloads := 50
+	if harness.Race() {
+		reloads = 5 // each takes seconds then
+	}
 	for _, accept := range []string{"shared", "reuseport"} {
 		t.Run(accept, func(t *testing.T) {
 			s := harness.Start(t, "-root", rootWithBig(t), "-accept", accept, "-workers", "2", "-min-rate", "0")
@@ -45,7 +48,7 @@ func TestReloadsGoUnnoticed(t *testing.T) {
 			l := newLoad(t, s.Addr)
 			var downloads []func()
 			for i := range reloads {
-				if i%10 == 0 {
+				if i%10 == 0 { // they outlast all that come later
 					downloads = append(downloads, unbroken(t, s, "/big.txt", big))
 				}
 				s.Signal(t, unix.SIGHUP)

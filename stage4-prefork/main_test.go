@@ -1,13 +1,23 @@
+//go:build linux
+
 package main
 
 import (
+	"os"
+	"strconv"
 	"testing"
 
 	"fourways/tests/behaviour"
 	"fourways/tests/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m, "stage4-prefork") }
+func TestMain(m *testing.M) {
+	if n, err := strconv.Atoi(os.Getenv(holdVariable)); err == nil {
+		hold(n)
+		return
+	}
+	harness.Main(m, "stage4-prefork")
+}
 
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
