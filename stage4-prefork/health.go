@@ -26,6 +26,7 @@ func health(region *stats.Region) map[string]any {
 			"heartbeat_age": seconds(now - clock.Time(p.Beat.Load())),
 			"restarts":      p.Restarts.Load(),
 			"connections":   p.Conns.Load(),
+			"requests":      s.Get(stats.Requests),
 			"wakeups":       s.Get(stats.Wakeups),
 			"events":        s.Get(stats.Events),
 		}
