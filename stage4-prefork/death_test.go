@@ -275,3 +275,34 @@ func fdFlags(t *testing.T, pid int, fd string) (flags int) {
 	}
 	return flags
 }
+
+// Whoever stops the master has stopped the workers too, and nobody is to blame for the
+// time. The worst case is a stop that is little longer than the watchdog's time.
+func TestNobodyIsBlamedForBeingSuspendedTogether(t *testing.T) {
+	s := harness.Start(t, "-watchdog", "1", "-workers", "2")
+	before := ready(t, s, 2).Workers
+	signal := func(sig unix.Signal) {
+		s.Signal(t, sig) // the master first: it is not to find workers that beat again
+		for _, w := range before {
+			require.NoError(t, unix.Kill(w.PID, sig))
+		}
+	}
+	for range 4 {
+		signal(unix.SIGSTOP)
+		time.Sleep(1200 * time.Millisecond) // this time is what the test is about
+		signal(unix.SIGCONT)
+		harness.Eventually(t, "the workers beat again", func() bool {
+			for _, w := range health4(t, s).Workers {
+				if w.HeartbeatAge > 0.5 {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	after := ready(t, s, 2).Workers
+	for i := range before {
+		require.Equal(t, before[i].PID, after[i].PID)
+	}
+	require.Zero(t, s.Log.Count("has been silent"))
+}

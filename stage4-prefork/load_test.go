@@ -15,9 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"fourways/tests/harness"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"fourways/tests/harness"
 )
 
 // load is clients that ask without pause, half of them on kept connections, half on a new

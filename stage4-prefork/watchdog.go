@@ -27,7 +27,8 @@ import (
 const (
 	// stacksGrace is how long a worker may take to write its stacks.
 	stacksGrace = time.Second
-	// beatsWithin is how many times a loop beats within the watchdog's time, at least.
+	// beatsWithin is how many times a loop beats within the watchdog's time, at least, and
+	// how many times the master looks.
 	beatsWithin = 4
 	// slowestBeat is how often a loop beats whatever the watchdog's time.
 	slowestBeat = clock.Second
@@ -50,14 +51,15 @@ func (m *master) watch() {
 		m.after(time.Duration(slowestBeat), m.watch) // a reload may switch it on
 		return
 	}
-	now := sysnet.Now()
-	if m.watchDue != 0 && now-m.watchDue > limit/2 {
+	now, often := sysnet.Now(), limit/beatsWithin
+	if m.watchDue != 0 && now-m.watchDue > often {
 		// Whoever stopped us has most likely stopped the workers too: Ctrl+Z, a debugger, a
-		// virtual machine that was put aside. They get their time anew.
+		// virtual machine that was put aside. They get their time anew. Looking so often, we
+		// are late enough to know it whenever a worker that was stopped with us is overdue.
 		m.forgiven = now
 		m.app.Log.Warn("The master was suspended; no worker is blamed for the time")
 	}
-	next := now + limit
+	next := now + often
 	for _, w := range m.workers {
 		if overdue := m.overdue(w, limit); overdue > now {
 			next = min(next, overdue)
