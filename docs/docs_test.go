@@ -27,6 +27,7 @@ var stages = []struct{ folder, chapter string }{
 	{"stage1-threadpool", "05"},
 	{"stage2-poll", "07"},
 	{"stage3-epoll", "08"},
+	{"stage4-prefork", "11"},
 }
 
 // served is the stage that answers the commands of the chapters.
