@@ -169,6 +169,13 @@ func TestAReloadChangesTheAddresses(t *testing.T) {
 		}
 		return err != nil
 	})
+
+	require.NoError(t, os.WriteFile(file, []byte("workers 2\nlisten unix:"+socket+".3\n"), 0o644))
+	third.Signal(t, unix.SIGHUP)
+	third.Log.Await(t, regexp.MustCompile("(?s)(Reloaded: all.*){2}"))
+	require.NoFileExists(t, third.Addr, "its name goes with the socket")
+	third.Addr = socket + ".3"
+	ready(t, third, 2)
 }
 
 // TTIN and TTOU add and remove a worker; a socket of its own comes and goes with it.
@@ -208,7 +215,7 @@ func TestANewProgramTakesOver(t *testing.T) {
 			l := newLoad(t, s.Addr)
 			l.goesOn(t, 500)
 			finish := unbroken(t, s, "/big.txt", big)
-			s.Signal(t, unix.SIGUSR2)
+			successor := handOver(t, s)
 			s.Log.Await(t, regexp.MustCompile("The new program serves"))
 			l.goesOn(t, 500)
 			require.False(t, s.Ended(), "the old one still has a download")
@@ -216,8 +223,7 @@ func TestANewProgramTakesOver(t *testing.T) {
 			require.Zero(t, s.Wait(t), "and then it ends")
 			l.faultless(t)
 			after := ready(t, s, 2)
-			stopMaster(t, after.Master.PID)
-			require.NotEqual(t, before.Master.PID, after.Master.PID)
+			require.Equal(t, successor, after.Master.PID)
 			require.GreaterOrEqual(t, after.Requests.Total, l.answered.Load(), "what the old program has counted")
 			for _, w := range before.Workers {
 				gone(t, w.PID)
@@ -226,12 +232,18 @@ func TestANewProgramTakesOver(t *testing.T) {
 	}
 }
 
-// stopMaster ends a server that is not the test's child, at the test's end.
-func stopMaster(t *testing.T, pid int) {
+// handOver has the server hand over to a new program, which the test's cleanup stops.
+func handOver(t *testing.T, s *harness.Server) (pid int) {
+	t.Helper()
+	before := s.Log.Count("Handing over to a new program")
+	s.Signal(t, unix.SIGUSR2)
+	said := s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(?:Handing over to a new program.*?pid=(\d+).*?){%d}`, before+1)))
+	fmt.Sscan(said[1], &pid)
 	t.Cleanup(func() {
 		unix.Kill(pid, unix.SIGTERM)
 		gone(t, pid)
 	})
+	return pid
 }
 
 // A new program that does not come up changes nothing.
@@ -262,9 +274,9 @@ func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 	require.Zero(t, l.refused.Load()+l.odd.Load())
 
 	replace(string(good))
-	s.Signal(t, unix.SIGUSR2)
+	successor := handOver(t, s)
 	require.Zero(t, s.Wait(t))
-	stopMaster(t, ready(t, s, 2).Master.PID)
+	require.Equal(t, successor, ready(t, s, 2).Master.PID)
 }
 
 // As the first process of a container the master reaps orphans whom it does not know.
@@ -328,4 +340,102 @@ func TestUnderSystemd(t *testing.T) {
 	s.Signal(t, unix.SIGTERM)
 	hears("STOPPING=1")
 	require.Zero(t, s.Wait(t))
+}
+
+// A socket's name in the file system is there as long as anybody serves, and goes with the
+// last one.
+func TestTheNameOfASocketStaysAcrossAHandOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	s := harness.Start(t, "-listen", "unix:"+path, "-workers", "2")
+	ready(t, s, 2)
+	pid := handOver(t, s)
+	require.Zero(t, s.Wait(t))
+	require.FileExists(t, path)
+	ready(t, s, 2)
+	require.NoError(t, unix.Kill(pid, unix.SIGTERM))
+	gone(t, pid)
+	require.NoFileExists(t, path)
+}
+
+// A socket that systemd has made is not ours to remove, and the next program takes it over
+// as such.
+func TestASocketFromSystemdStaysSystemds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	require.NoError(t, err)
+	listener.SetUnlinkOnClose(false)
+	file, err := listener.File()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, harness.Binary(), "-workers", "1")
+	cmd.ExtraFiles = []*os.File{file}
+	s := harness.StartCommand(t, cmd)
+	file.Close()
+	listener.Close()
+	ready(t, s, 1)
+	pid := handOver(t, s)
+	require.Zero(t, s.Wait(t))
+	require.Equal(t, 2, s.Log.Count("started on unix:"+path), "the old program and the new one")
+	ready(t, s, 1)
+	require.NoError(t, unix.Kill(pid, unix.SIGTERM))
+	gone(t, pid)
+	require.FileExists(t, path)
+}
+
+// A worker that is not wanted any more before it can hear so hears it later.
+func TestAWorkerThatIsTooManyBeforeItIsReadyEnds(t *testing.T) {
+	const rounds = 10
+	s := harness.Start(t, "-workers", "1")
+	ready(t, s, 1)
+	for i := range rounds {
+		s.Signal(t, unix.SIGTTIN)
+		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(\] 2 workers.*){%d}`, i+1)))
+		s.Signal(t, unix.SIGTTOU)
+		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(\] 1 workers.*){%d}`, i+1)))
+	}
+	ready(t, s, 1)
+	harness.Eventually(t, "one worker is left", func() bool { return len(s.Children(t)) == 1 })
+}
+
+// The old program is told to stop while its last client is still there. Its listening
+// sockets were closed when it was replaced; what has their numbers since is not closed.
+func TestAReplacedProgramClosesNothingTwice(t *testing.T) {
+	s := harness.Start(t, "-root", rootWithBig(t), "-workers", "1", "-log-file", "/dev/stderr")
+	ready(t, s, 1)
+	finish := unbroken(t, s, "/big.txt", big)
+	handOver(t, s)
+	s.Log.Await(t, regexp.MustCompile("The new program serves"))
+	s.Signal(t, unix.SIGUSR1)
+	s.Log.Await(t, regexp.MustCompile(`\[main\] Log files reopened`))
+	s.Signal(t, unix.SIGTERM)
+	s.Log.Await(t, regexp.MustCompile("Stopping on terminated"))
+	finish()
+	require.Zero(t, s.Wait(t))
+	s.Log.Await(t, regexp.MustCompile(`\[main\] Stopped`))
+}
+
+// A new program may leave a process behind that has its descriptors. The master does not
+// wait for that one.
+func TestWhatAFailedProgramLeavesBehindIsNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	program, left := filepath.Join(dir, "server"), filepath.Join(dir, "left")
+	good, err := os.ReadFile(harness.Binary())
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(program, good, 0o755))
+	s := harness.StartCommand(t, exec.Command(program, "-listen", "127.0.0.1:0", "-workers", "2"))
+	victim := ready(t, s, 2).Workers[0]
+	script := fmt.Sprintf("#!/bin/sh\nsleep 300 >/dev/null 2>&1 &\necho $! > %s\nexit 7\n", left)
+	require.NoError(t, os.WriteFile(program+".new", []byte(script), 0o755))
+	require.NoError(t, os.Rename(program+".new", program))
+	t.Cleanup(func() {
+		var pid int
+		text, _ := os.ReadFile(left)
+		if n, _ := fmt.Sscan(string(text), &pid); n == 1 {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	})
+	s.Signal(t, unix.SIGUSR2)
+	s.Log.Await(t, regexp.MustCompile("the new one has ended: exit status 7"))
+	require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+	gone(t, victim.PID)
+	ready(t, s, 2)
 }

@@ -29,8 +29,7 @@ const takeoverTime = 30 * time.Second
 // handover is a new master on its way.
 type handover struct {
 	pid  int
-	said chan string
-	done bool
+	said chan string // its report, once
 }
 
 // abandon ends it.
@@ -44,7 +43,7 @@ func (m *master) handOver() {
 	}
 	fds := passed{nobody, nobody, nobody, nobody, nobody, nobody}
 	m.memory.pass(&fds)
-	pid, report, err := spawn(m.program, os.Args, role{Master: true, Listeners: m.app.Listeners}, fds)
+	pid, report, err := spawn(m.program, os.Args, role{Master: true, Listeners: m.app.Listeners, Activated: m.activated}, fds)
 	if err != nil {
 		m.app.Log.Error("No hand-over", "error", err)
 		return
@@ -61,32 +60,30 @@ func (m *master) handOver() {
 	})
 }
 
-// handedOver takes the new program's report.
+// handedOver takes the new program's report. One that failed is reaped, or killed when its
+// time is over.
 func (m *master) handedOver(h *handover) {
-	if h.done {
-		return
-	}
-	h.done = true
-	switch text := <-h.said; {
-	case text != readyWord:
+	text := <-h.said
+	if text != readyWord {
 		if text != "" {
 			m.app.Log.Error("The new program cannot start: "+text, "pid", h.pid)
 		}
-		return // it is reaped, or killed when its time is over
-	case m.stopping:
 		return
 	}
+	if m.successor != h || m.stopping {
+		return // it has died since, or all is to end
+	}
 	m.app.Log.Info("The new program serves; the old one ends when its clients have what they asked for", "pid", h.pid)
-	m.successor, m.replaced = nil, true
+	m.successor, m.replaced, m.owns = nil, true, false
 	app.CloseAll(m.app.Listeners)
 	for _, w := range m.workers {
 		m.retire(w)
 	}
 }
 
-// successorDied: the old program goes on as if nothing had been.
+// successorDied: the old program goes on as if nothing had been. Its report is not waited
+// for: whatever the new program has started may hold the pipe open.
 func (m *master) successorDied(status unix.WaitStatus) {
-	m.handedOver(m.successor)
 	m.successor = nil
 	if !m.stopping && !m.replaced {
 		m.app.Log.Error("No hand-over, the old program goes on: the new one has ended: " + ending(status))
@@ -96,6 +93,7 @@ func (m *master) successorDied(status unix.WaitStatus) {
 // succeed makes the master one that takes over from another.
 func (m *master) succeed(r *role) error {
 	m.report = os.NewFile(fdReport, "report")
+	m.activated = r.Activated
 	m.stage.Listeners = r.Listeners
 	memory, err := inheritMemory()
 	if err != nil {

@@ -49,6 +49,7 @@ type role struct {
 	Process    int            // a worker's entry in the shared memory
 	Position   int            // which of the workers it is, from 1
 	Configured bool           // there is a text at fdConfig
+	Activated  bool           // the sockets are systemd's
 	Listeners  []app.Listener // in the order of their descriptors
 }
 

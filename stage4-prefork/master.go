@@ -73,7 +73,7 @@ type master struct {
 	replaced  bool      // another master has taken over
 	report    *os.File  // where a master that is a successor reports, nil otherwise
 	activated bool      // the sockets came from systemd, and not from the configuration
-	owns      bool      // the Unix sockets' names are its to remove
+	owns      bool      // the Unix sockets' names are its to remove: it made them, or has taken over who did
 
 	unfollow  func()     // ends what makes the rate of clients follow how busy the machine is
 	watchDue  clock.Time // when watch is to look next
@@ -90,7 +90,6 @@ type position struct {
 	next     *worker // starts, to take its place
 	backoff  backoff
 	restarts uint64 // how often it has been filled anew after a death
-	waiting  bool   // for the time to fill it anew
 	gone     bool   // not wanted any more
 }
 
@@ -154,9 +153,9 @@ func newMaster(r *role) (*master, error) {
 	if r != nil {
 		err = m.succeed(r)
 	} else {
-		m.owns = true
 		m.stage.Listeners, err = activated()
 		m.activated = len(m.stage.Listeners) > 0
+		m.owns = !m.activated
 	}
 	if err != nil {
 		return m, err
@@ -166,6 +165,7 @@ func newMaster(r *role) (*master, error) {
 	}
 	m.app, err = m.open(cfg)
 	if r != nil && foreign(err) {
+		app.CloseAll(app.Without(m.app.Listeners, m.stage.Listeners))
 		m.app.Close()
 		m.memory.close()
 		m.app, err = m.open(cfg)
@@ -388,7 +388,11 @@ func (m *master) heard(w *worker) {
 	switch text := <-w.said; text {
 	case readyWord:
 		w.ready = true
-		m.app.Stats.Process(w.process).SetState(stats.Ready)
+		if w.retired {
+			unix.Kill(w.pid, sigRetire)
+		} else {
+			m.app.Stats.Process(w.process).SetState(stats.Ready)
+		}
 		if w.reopen {
 			unix.Kill(w.pid, sigReopen)
 		}
@@ -443,7 +447,7 @@ func (m *master) announce() {
 	if serving == 0 {
 		return
 	}
-	m.begun, m.owns = true, true
+	m.begun, m.owns = true, !m.activated
 	m.app.Banner()
 	m.notifyReady()
 	m.tell(nil)
@@ -517,9 +521,7 @@ func (m *master) refill(p *position, after time.Duration) {
 	if after > 0 {
 		m.app.Log.Info(fmt.Sprintf("Worker %d is started anew in %v", p.number, after.Round(time.Millisecond)))
 	}
-	p.waiting = true
 	fill := func() {
-		p.waiting = false
 		if p.current == nil && !p.gone && !m.stopping && !m.replaced {
 			p.current = m.start(p)
 		}
@@ -536,11 +538,15 @@ func (m *master) after(d time.Duration, do func()) {
 	time.AfterFunc(d, func() { m.inbox <- do })
 }
 
-// retire has a worker finish what it has, for as long as its clients take.
+// retire has a worker finish what it has, for as long as its clients take. One that starts
+// cannot hear yet: it is told when it is ready.
 func (m *master) retire(w *worker) {
-	if !w.retired {
-		w.retired = true
-		m.app.Stats.Process(w.process).SetState(stats.Draining)
+	if w.retired {
+		return
+	}
+	w.retired = true
+	m.app.Stats.Process(w.process).SetState(stats.Draining)
+	if w.ready {
 		unix.Kill(w.pid, sigRetire)
 	}
 }
@@ -559,10 +565,10 @@ func (m *master) stop(why string) {
 	m.app.Log.Info(fmt.Sprintf("Stopping %s: draining for up to %v; once more to stop at once", why, timeout))
 	m.stopping = true
 	m.notify(daemon.SdNotifyStopping)
-	if !m.replaced {
+	if !m.replaced { // the successor serves on, and our sockets are closed already
 		m.app.Stats.Stop()
+		app.CloseAll(m.app.Listeners)
 	}
-	app.CloseAll(m.app.Listeners)
 	if m.reloading != nil {
 		app.CloseAll(app.Without(m.reloading.before.Listeners, m.app.Listeners))
 	}

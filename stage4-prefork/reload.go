@@ -33,6 +33,9 @@ func (m *master) reload() {
 	switch {
 	case m.stopping || m.replaced || !m.begun:
 		return
+	case m.successor != nil:
+		m.app.Log.Warn("Not reloaded: a new program takes over, and reads the settings itself")
+		return
 	case m.reloading != nil:
 		m.again = true
 		return
@@ -73,7 +76,7 @@ func (m *master) renew() error {
 	}
 	if err != nil {
 		if next != nil {
-			app.CloseAll(app.Without(next.Listeners, before.Listeners))
+			drop(app.Without(next.Listeners, before.Listeners))
 			next.Close()
 		}
 		m.app, m.text, m.opt, m.stage = before, text, opt, stage
@@ -131,7 +134,7 @@ func (m *master) replaceNext() {
 func (m *master) reloaded() {
 	r := m.reloading
 	m.reloading = nil
-	app.CloseAll(app.Without(r.before.Listeners, m.app.Listeners))
+	drop(app.Without(r.before.Listeners, m.app.Listeners))
 	r.before.Close()
 	if r.text != nil {
 		r.text.Close()
@@ -161,13 +164,24 @@ func (m *master) rollBack() {
 	m.app, m.text, m.opt, m.stage = r.before, r.text, r.opt, r.stage
 	m.reloading = nil
 	m.follow()
-	app.CloseAll(app.Without(next.Listeners, m.app.Listeners))
+	drop(app.Without(next.Listeners, m.app.Listeners))
 	next.Close()
 	if text != nil {
 		text.Close()
 	}
 	m.fit()
 	m.notifyReady()
+}
+
+// drop closes sockets that no settings want any more, and removes those names in the file
+// system that were theirs.
+func drop(listeners []app.Listener) {
+	app.CloseAll(listeners)
+	for _, l := range listeners {
+		if l.Addr.Path != "" {
+			os.Remove(l.Addr.Path)
+		}
+	}
 }
 
 // resize changes the number of workers by one.
