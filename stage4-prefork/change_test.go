@@ -87,7 +87,7 @@ func TestAReloadReadsTheFileAnew(t *testing.T) {
 		s.Log.Await(t, regexp.MustCompile(says))
 	}
 	write("header X-State: one\nworkers 2\n")
-	s := harness.Start(t, "-config", file)
+	s := harness.Start(t, "-config", file, "--")
 	ready(t, s, 2)
 	says(s, "X-State: one")
 

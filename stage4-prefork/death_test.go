@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"regexp"
@@ -172,16 +173,16 @@ func TestAStoppedWorkerIsReplaced(t *testing.T) {
 
 // A loop that hangs is found out, its stacks tell where it hung, and it is replaced.
 func TestAHungLoopIsReplacedAndSaysWhere(t *testing.T) {
-	s := harness.Start(t, "-watchdog", "1", "-inject-faults", "routes", "-workers", "2")
+	s := harness.Start(t, "-watchdog", "1", "-inject-faults", "routes", "-workers", "2", "-drain-timeout", "1")
 	ready(t, s, 2)
 	c := s.Dial(t)
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", hangRoute)
+	s.Log.Await(t, regexp.MustCompile(`Worker \d has died`))
 	_, err := c.Read(make([]byte, 1))
-	require.Error(t, err, "it is cut when the worker ends")
+	require.ErrorIs(t, err, io.EOF, "it is cut when the worker ends")
 	if !harness.Race() { // or what stands on the stack is the race detector's
 		s.Log.Await(t, regexp.MustCompile(`main\.hang`))
 	}
-	s.Log.Await(t, regexp.MustCompile(`Worker \d has died`))
 	ready(t, s, 2)
 }
 
@@ -201,7 +202,7 @@ func TestACrashIsOneWorkersEnd(t *testing.T) {
 // server says that it is not whole. The others serve.
 func TestAWorkerThatCannotLiveIsNotStartedInAStorm(t *testing.T) {
 	s := harness.Start(t, "-inject-faults", "start:2", "-workers", "3")
-	s.Log.Await(t, regexp.MustCompile(`(?s)(Worker 2 has died.*){4}`))
+	s.Log.Await(t, regexp.MustCompile(`(?s)(Worker 2 has died.*Worker 2 is started anew in.*){3}`))
 	status, _ := s.Get(t, "/")
 	require.Equal(t, 200, status)
 	status, body := s.Get(t, "/health")
@@ -215,6 +216,9 @@ func TestAWorkerThatCannotLiveIsNotStartedInAStorm(t *testing.T) {
 func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
 	s := harness.Start(t, "-workers", "3")
 	workers := ready(t, s, 3).Workers
+	for _, w := range workers {
+		t.Cleanup(func() { unix.Kill(w.PID, unix.SIGKILL) })
+	}
 	require.NoError(t, unix.Kill(workers[2].PID, unix.SIGSTOP))
 	c := s.Dial(t)
 	fmt.Fprint(c, "GET / HTTP/1.1\r\n")
@@ -282,14 +286,16 @@ func TestNobodyIsBlamedForBeingSuspendedTogether(t *testing.T) {
 	s := harness.Start(t, "-watchdog", "1", "-workers", "2")
 	before := ready(t, s, 2).Workers
 	signal := func(sig unix.Signal) {
-		s.Signal(t, sig) // the master first: it is not to find workers that beat again
 		for _, w := range before {
 			require.NoError(t, unix.Kill(w.PID, sig))
 		}
 	}
-	for range 4 {
+	for round := range 4 {
+		s.Signal(t, unix.SIGSTOP)
 		signal(unix.SIGSTOP)
 		time.Sleep(1200 * time.Millisecond) // this time is what the test is about
+		s.Signal(t, unix.SIGCONT)           // first, to find no worker that beats again
+		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(The master was suspended.*){%d}`, round+1)))
 		signal(unix.SIGCONT)
 		harness.Eventually(t, "the workers beat again", func() bool {
 			for _, w := range health4(t, s).Workers {
@@ -305,4 +311,21 @@ func TestNobodyIsBlamedForBeingSuspendedTogether(t *testing.T) {
 		require.Equal(t, before[i].PID, after[i].PID)
 	}
 	require.Zero(t, s.Log.Count("has been silent"))
+}
+
+// The kernel tells of several deaths by one signal. The master misses none of them.
+func TestSeveralDeathsAtOnceAreAllNoticed(t *testing.T) {
+	s := harness.Start(t, "-workers", "4")
+	victims := ready(t, s, 4).Workers
+	s.Signal(t, unix.SIGSTOP)
+	for _, w := range victims {
+		require.NoError(t, unix.Kill(w.PID, unix.SIGKILL))
+		gone(t, w.PID)
+	}
+	s.Signal(t, unix.SIGCONT)
+	s.Log.Await(t, regexp.MustCompile(`(?s)(Worker \d has died.*){4}`))
+	for _, w := range ready(t, s, 4).Workers {
+		require.Equal(t, 1, w.Restarts)
+	}
+	requireNoZombies(t, s.PID)
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -357,7 +358,11 @@ func (m *master) spawnWorker(w *worker) (pid int, report *os.File, err error) {
 	argv := append([]string{fmt.Sprintf("%s: worker %d", m.stage.Name, w.position.number)}, os.Args[1:]...)
 	if r.Configured {
 		fds[fdConfig-fdLifeline] = int(m.text.Fd())
-		argv = append(argv, "-config", fmt.Sprintf("/proc/self/fd/%d", fdConfig))
+		flags := len(argv) // where the last flag may stand
+		if end := slices.Index(argv, "--"); end > 0 {
+			flags = end
+		}
+		argv = slices.Insert(argv, flags, "-config", fmt.Sprintf("/proc/self/fd/%d", fdConfig))
 	}
 	for _, l := range m.app.Listeners {
 		if l.Set == app.Everybody || l.Set == w.position.number-1 {

@@ -58,7 +58,9 @@ func work(r *role) int {
 
 	s := &server{role: r, ended: make(chan struct{})}
 	if err := s.open(); err != nil {
-		io.WriteString(report, err.Error())
+		if _, unheard := io.WriteString(report, err.Error()); unheard != nil { // no master has started this
+			fmt.Fprintf(os.Stderr, "%v; unset %s\n", err, roleVariable)
+		}
 		return 1
 	}
 	go s.holdLifeline()
