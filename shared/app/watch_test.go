@@ -36,7 +36,7 @@ func TestTheSeriesMovesOnWhileItIsWatched(t *testing.T) {
 	a := newWatched(t)
 	a.Stats.Begin(0, time.Now().Add(-time.Hour).Unix())
 	old := running(a)
-	stop := a.watch(true)
+	stop := a.Watch(true)
 	require.Eventually(t, func() bool { return running(a) >= old+3600 }, 20*time.Second, time.Millisecond)
 	stop()
 }
@@ -46,7 +46,7 @@ func TestWhoDoesNotRecordLeavesTheSeriesAlone(t *testing.T) {
 	a.Stats.Begin(0, time.Now().Add(-time.Hour).Unix())
 	old := running(a)
 	look(t, a)
-	stop := a.watch(false)
+	stop := a.Watch(false)
 	require.Eventually(t, func() bool { return a.Stats.Cache().Misses == 1 }, 20*time.Second, time.Millisecond, "it tells of its cache")
 	stop()
 	require.Equal(t, old, running(a))
