@@ -181,7 +181,7 @@ func TestAHungLoopIsReplacedAndSaysWhere(t *testing.T) {
 	_, err := c.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF, "it is cut when the worker ends")
 	if !harness.Race() { // or what stands on the stack is the race detector's
-		s.Log.Await(t, regexp.MustCompile(`main\.hang`))
+		s.Log.Await(t, regexp.MustCompile(`SIGQUIT: quit\n.*\n\n(.+\n)*main\.hang`))
 	}
 	ready(t, s, 2)
 }

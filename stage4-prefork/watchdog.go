@@ -80,8 +80,9 @@ func (m *master) overdue(w *worker, limit clock.Time) clock.Time {
 	return max(last, m.forgiven) + limit
 }
 
-// askForStacks ends a silent worker. The signal goes to the loop's own thread: of a thread
-// that runs, only the handler on the thread itself can see the stack.
+// askForStacks ends a silent worker. The signal goes to the loop's own thread, whose stack
+// then comes first. On another thread Go's runtime would have to stop the loop to see its
+// stack, and one that hangs in a raw system call does not hear that.
 func (m *master) askForStacks(w *worker, now clock.Time) {
 	w.asked = true
 	entry := m.app.Stats.Process(w.process)

@@ -44,7 +44,7 @@ type Check string
 func (c Check) GoTest() (folder, test string, ok bool) { return strings.Cut(string(c), " ") }
 
 // All returns every mutant, stage by stage, and those that are no stage's own.
-func All() []Mutant { return slices.Concat(stage1, stage2, stage3, common) }
+func All() []Mutant { return slices.Concat(stage1, stage2, stage3, stage4, common) }
 
 // Find returns the mutant of that name.
 func Find(name string) (m Mutant, ok bool) {
