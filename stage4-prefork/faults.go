@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"fourways/shared/http1"
 	"fourways/shared/session"
@@ -61,8 +62,12 @@ func (h faulty) Serve(x *session.Exchange) {
 // would.
 func hang() {
 	for {
+		turns.Add(1)
 	}
 }
+
+// turns is what hang does without end.
+var turns atomic.Uint64
 
 // crash ends the process: a panic of another goroutine is nobody's to catch.
 func crash() {
