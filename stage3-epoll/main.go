@@ -42,7 +42,7 @@ func main() {
 			if accept == loop.OwnSocket {
 				return c.Workers
 			}
-			return 1
+			return 0
 		},
 		Slots: func(c *config.Config) int { return c.Workers },
 		Waits: func(c *config.Config) string { return fmt.Sprintf("%d event loops", c.Workers) },

@@ -195,10 +195,17 @@ func TestTheNumberOfWorkersChanges(t *testing.T) {
 			}
 			for n := 3; n >= 1; n-- {
 				s.Signal(t, unix.SIGTTOU)
-				ready(t, s, n)
+				harness.Eventually(t, "a worker is gone", func() bool { return len(s.Children(t)) == n })
 				l.goesOn(t, 50)
 			}
-			l.faultless(t)
+			if accept == "shared" {
+				l.faultless(t)
+			} else {
+				// The kernel resets the handshakes that it has begun for a socket which is closed.
+				l.end()
+				require.Zero(t, l.refused.Load()+l.odd.Load())
+				require.LessOrEqual(t, l.lost.Load(), int64(3*loadClients))
+			}
 			s.Signal(t, unix.SIGTTOU)
 			s.Log.Await(t, regexp.MustCompile("The number of workers stays 1"))
 		})

@@ -98,7 +98,7 @@ func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
 	const limit = 6
 	s := harness.Start(t, "-rate-exempt", "none", "-max-conns-per-client", fmt.Sprint(limit), "-workers", "3", "-monitor-from", "127.0.0.0/8")
 	ready(t, s, 3)
-	client := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: harness.Patience}
+	client := harness.From(net.IPv4(127, 0, 0, 9))
 	served := func() bool {
 		c, err := client.Dial("tcp", s.Addr)
 		require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
 func TestABanOutlivesTheWorkers(t *testing.T) {
 	s := harness.Start(t, "-rate-exempt", "127.0.0.1", "-rate", "1", "-burst", "1", "-ban-after", "1", "-adaptive", "off", "-workers", "2")
 	ready(t, s, 2)
-	client := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: harness.Patience}
+	client := harness.From(net.IPv4(127, 0, 0, 9))
 	ask := func() string {
 		c, err := client.Dial("tcp", s.Addr)
 		require.NoError(t, err)
@@ -155,6 +155,7 @@ func TestAStoppedWorkerIsReplaced(t *testing.T) {
 			victim := ready(t, s, 3).Workers[1]
 			require.NoError(t, unix.Kill(victim.PID, unix.SIGSTOP))
 			began := time.Now()
+			harness.Eventually(t, "the victim stands still", func() bool { return stopped(t, victim.PID) })
 			if accept == "shared" {
 				for range 50 {
 					status, _ := s.Get(t, "/")

@@ -6,8 +6,8 @@ package main
 //
 // The master executes the program that now lies where its own lay, and gives it the
 // listening sockets and the memory. The new one starts workers of its own, which serve
-// beside the old ones. When all of them do, it reports so; the old master retires its
-// workers and ends with the last. A new program that does not come up in time is killed,
+// beside the old ones. When each of them has had its first try and one at least serves, it
+// reports so; the old master retires its workers and ends with the last. A new program that does not come up in time is killed,
 // and the old one has never ceased to serve.
 
 import (
@@ -32,11 +32,23 @@ type handover struct {
 	said chan string // its report, once
 }
 
-// abandon ends it.
-func (h *handover) abandon() { unix.Kill(h.pid, unix.SIGKILL) }
+// abandon ends it: in order, so that it leaves nothing in the memory that others share, if
+// it still can.
+func (m *master) abandon(h *handover) {
+	unix.Kill(h.pid, unix.SIGQUIT)
+	m.after(atOnce+lastGrace, func() {
+		if m.successor == h {
+			unix.Kill(h.pid, unix.SIGKILL)
+		}
+	})
+}
 
 // handOver starts the new program.
 func (m *master) handOver() {
+	if os.Getpid() == 1 {
+		m.app.Log.Warn("No hand-over: the name space ends with its first process; replace the container")
+		return
+	}
 	if m.stopping || m.replaced || !m.begun || m.successor != nil || m.reloading != nil {
 		m.app.Log.Warn("No hand-over: the server starts, stops or changes already")
 		return
@@ -55,7 +67,7 @@ func (m *master) handOver() {
 	m.after(takeoverTime, func() {
 		if m.successor == h {
 			m.app.Log.Error(fmt.Sprintf("The new program does not serve after %v: killed", takeoverTime))
-			h.abandon()
+			m.abandon(h)
 		}
 	})
 }
@@ -74,7 +86,10 @@ func (m *master) handedOver(h *handover) {
 		return // it has died since, or all is to end
 	}
 	m.app.Log.Info("The new program serves; the old one ends when its clients have what they asked for", "pid", h.pid)
+	m.notify(fmt.Sprintf("MAINPID=%d", h.pid)) // systemd may listen to us alone (NotifyAccess=main)
 	m.successor, m.replaced, m.owns = nil, true, false
+	m.unfollow()
+	m.unfollow = nil
 	app.CloseAll(m.app.Listeners)
 	for _, w := range m.workers {
 		m.retire(w)
@@ -86,6 +101,7 @@ func (m *master) handedOver(h *handover) {
 func (m *master) successorDied(status unix.WaitStatus) {
 	m.successor = nil
 	if !m.stopping && !m.replaced {
+		m.account()
 		m.app.Log.Error("No hand-over, the old program goes on: the new one has ended: " + ending(status))
 	}
 }

@@ -88,7 +88,7 @@ func newStage() (app.Stage, *options) {
 			if opt.accept == loop.OwnSocket {
 				return c.Workers
 			}
-			return 1
+			return 0
 		},
 		Slots:     func(*config.Config) int { return maxProcesses },
 		Waits:     func(c *config.Config) string { return fmt.Sprintf("%d worker processes", c.Workers) },

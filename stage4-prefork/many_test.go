@@ -89,7 +89,7 @@ func (h *holder) expect(t *testing.T, word string) {
 
 // hold is the client's process: os.Args are the server and the address to come from.
 func hold(n int) {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(os.Args[2])}, Timeout: time.Minute}
+	dialer := harness.From(net.ParseIP(os.Args[2]))
 	conns := make([]net.Conn, n)
 	inParallel(n, func(i int) {
 		c, err := dialer.Dial("tcp", os.Args[1])

@@ -174,8 +174,20 @@ func newMaster(r *role) (*master, error) {
 	if err != nil {
 		return m, err
 	}
-	m.app.Stats.Process(0).PID.Store(int64(os.Getpid()))
+	app.CloseAll(app.Without(m.stage.Listeners, m.app.Listeners)) // given, and not wanted
+	if m.report == nil {
+		m.reign()
+	}
 	return m, nil
+}
+
+// reign notes that this master is the one. A successor is when all serve.
+func (m *master) reign() { m.app.Stats.Process(0).PID.Store(int64(os.Getpid())) }
+
+// rules reports whether the server as a whole is this master's to speak of: another one is
+// not there yet, or not any more.
+func (m *master) rules() bool {
+	return m.report == nil && !m.replaced
 }
 
 // open opens what a configuration wants, in the memory that there is.
@@ -184,7 +196,11 @@ func (m *master) open(cfg *config.Config) (a *app.App, err error) {
 	if a, err = app.Open(m.stage, cfg); err != nil {
 		return a, err
 	}
-	if err = m.memory.makeLedgers(a.Room() + fdListeners + len(a.Listeners)); err != nil {
+	files, err := sysnet.RaiseFileLimit()
+	if err != nil {
+		return a, err
+	}
+	if err = m.memory.makeLedgers(int(min(files, maxLedger))); err != nil {
 		return a, err
 	}
 	text, err := snapshotOf(cfg)
@@ -238,8 +254,35 @@ func (m *master) follow() {
 
 // record moves the 24-hour series on.
 func (m *master) record() {
+	if m.replaced {
+		return
+	}
 	m.app.Stats.Record(time.Now().Unix())
+	m.sweep()
 	m.after(recordEvery, m.record)
+}
+
+// sweep buries what a master has left that was killed: a successor that did not come up, or
+// the one before this. Its workers have ended with it.
+func (m *master) sweep() {
+	region, self := m.app.Stats, int64(os.Getpid())
+	for i := 1; i < region.Processes(); i++ {
+		p := region.Process(i)
+		owner, pid := p.Owner.Load(), p.PID.Load()
+		if p.State() == stats.Free || owner == 0 || owner == self || alive(owner) || pid != 0 && alive(pid) {
+			continue
+		}
+		m.bury(i)
+	}
+}
+
+// alive reports whether there is such a process.
+func alive(pid int64) bool { return unix.Kill(int(pid), 0) != unix.ESRCH }
+
+// bury takes a dead process's connections off its clients' counts, and frees its entry.
+func (m *master) bury(process int) {
+	m.app.Server.Limiter.Reclaim(m.memory.ledgerOf(process))
+	m.app.Stats.Bury(process)
 }
 
 // over reports whether there is nothing left to wait for.
@@ -333,6 +376,7 @@ func (m *master) start(p *position) *worker {
 	m.exhausted = false
 	w := &worker{process: process, position: p, started: sysnet.Now(), said: make(chan string, 1)}
 	entry := region.Process(process)
+	entry.Owner.Store(int64(os.Getpid()))
 	entry.Position.Store(int64(p.number))
 	entry.Restarts.Store(p.restarts)
 	entry.Beat.Store(int64(w.started))
@@ -340,7 +384,7 @@ func (m *master) start(p *position) *worker {
 	if err != nil {
 		m.app.Log.Error("No worker started", "error", err)
 		region.Bury(process)
-		m.refill(p, p.backoff.died(0, chance()))
+		m.refill(p, max(p.backoff.died(0, chance()), firstDelay))
 		return nil
 	}
 	w.pid = pid
@@ -456,10 +500,15 @@ func (m *master) announce() {
 	m.app.Banner()
 	m.notifyReady()
 	m.tell(nil)
+	m.reign()
+	m.catchUp()
 }
 
 // account publishes how many workers cannot be kept alive.
 func (m *master) account() {
+	if !m.rules() {
+		return
+	}
 	failing := 0
 	for _, p := range m.positions {
 		if p.backoff.failing() && (p.current == nil || !p.current.ready) {
@@ -493,8 +542,7 @@ func (m *master) reap() {
 func (m *master) buried(w *worker, status unix.WaitStatus) {
 	m.heard(w) // it has closed its end, so the report is there or comes now
 	delete(m.workers, w.pid)
-	m.app.Server.Limiter.Reclaim(m.memory.ledgerOf(w.process))
-	m.app.Stats.Bury(w.process)
+	m.bury(w.process)
 	p := w.position
 	if w.retired {
 		m.app.Log.Debug(fmt.Sprintf("Worker %d has ended", p.number), "pid", w.pid)
@@ -570,15 +618,17 @@ func (m *master) stop(why string) {
 	m.app.Log.Info(fmt.Sprintf("Stopping %s: draining for up to %v; once more to stop at once", why, timeout))
 	m.stopping = true
 	m.notify(daemon.SdNotifyStopping)
-	if !m.replaced { // the successor serves on, and our sockets are closed already
+	if m.rules() { // or another master serves on
 		m.app.Stats.Stop()
+	}
+	if !m.replaced { // or they are closed already
 		app.CloseAll(m.app.Listeners)
 	}
 	if m.reloading != nil {
 		app.CloseAll(app.Without(m.reloading.before.Listeners, m.app.Listeners))
 	}
 	if m.successor != nil {
-		m.successor.abandon()
+		m.abandon(m.successor)
 	}
 	for _, w := range m.workers {
 		w.retired = true

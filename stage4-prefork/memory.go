@@ -25,12 +25,12 @@ const ledgersMemory = "ledgers"
 // wordSize is the size of a ledger's word, in bytes.
 const wordSize = 8
 
-// maxLedger is how many connections of one process can be noted. Those beyond it, of
-// which there can only be any where more files may be open, stay on their clients' counts
-// when the process is killed.
+// maxLedger is up to which descriptor the connections of a process can be noted. Those with
+// higher ones, of which there can only be any where more files may be open, stay on their
+// clients' counts when the process is killed.
 const maxLedger = 1 << 17
 
-// slot tells a region's name and the descriptor at which a process inherits it.
+// slots are the regions' names, and the descriptors at which processes inherit them.
 var slots = []struct {
 	name string
 	fd   int
@@ -71,9 +71,10 @@ func (m *memory) get(name string, size int) ([]byte, error) {
 	return region.Bytes(), nil
 }
 
-// makeLedgers makes room to note so many connections of each process, unless it is there.
-func (m *memory) makeLedgers(conns int) error {
-	_, err := m.get(ledgersMemory, maxProcesses*min(conns, maxLedger)*wordSize)
+// makeLedgers makes room to note the connections with so many descriptors of each process,
+// unless it is there.
+func (m *memory) makeLedgers(descriptors int) error {
+	_, err := m.get(ledgersMemory, maxProcesses*descriptors*wordSize)
 	m.measure()
 	return err
 }

@@ -31,12 +31,12 @@ type reload struct {
 // reload reads the configuration anew, and begins to replace the workers.
 func (m *master) reload() {
 	switch {
-	case m.stopping || m.replaced || !m.begun:
+	case m.stopping || m.replaced:
 		return
 	case m.successor != nil:
 		m.app.Log.Warn("Not reloaded: a new program takes over, and reads the settings itself")
 		return
-	case m.reloading != nil:
+	case m.reloading != nil || !m.begun:
 		m.again = true
 		return
 	}
@@ -51,8 +51,8 @@ func (m *master) reload() {
 	m.reloading = now
 	m.follow()
 	m.reopen() // what those still log who are replaced is not to follow a renamed file
-	m.fit()
-	now.left = append(now.left, m.positions...)
+	m.grow()
+	now.left = append(now.left, m.positions[:m.app.Config.Workers]...)
 	m.replaceNext()
 }
 
@@ -89,20 +89,24 @@ func (m *master) renew() error {
 	return nil
 }
 
-// fit makes as many positions as the configuration wants workers.
-func (m *master) fit() {
-	want := m.app.Config.Workers
-	for len(m.positions) < want {
+// grow makes as many positions as the configuration wants workers, if there are fewer.
+func (m *master) grow() {
+	for len(m.positions) < m.app.Config.Workers {
 		p := &position{number: len(m.positions) + 1}
 		m.positions = append(m.positions, p)
 		p.current = m.start(p)
 	}
+}
+
+// shrink retires the workers that the configuration does not want. Their sockets, if they
+// have some of their own, are closed here before: then theirs are the last, and who waits
+// there is taken before they close them.
+func (m *master) shrink() {
+	want := m.app.Config.Workers
 	for _, p := range m.positions[want:] {
 		p.gone = true
-		for _, w := range []*worker{p.current, p.next} {
-			if w != nil {
-				m.retire(w)
-			}
+		if p.current != nil {
+			m.retire(p.current)
 		}
 	}
 	m.positions = m.positions[:want]
@@ -129,18 +133,23 @@ func (m *master) replaceNext() {
 	m.reloaded()
 }
 
-// reloaded ends a reload. The sockets that nobody wants any more are closed here; the
-// retired workers have taken who waits there.
+// reloaded ends a reload. The sockets that nobody wants any more are closed.
 func (m *master) reloaded() {
 	r := m.reloading
 	m.reloading = nil
 	drop(app.Without(r.before.Listeners, m.app.Listeners))
+	m.shrink()
 	r.before.Close()
 	if r.text != nil {
 		r.text.Close()
 	}
 	m.app.Log.Info("Reloaded: all workers go by the settings as they are now. Log files reopened")
 	m.notifyReady()
+	m.catchUp()
+}
+
+// catchUp begins the reload that was asked for meanwhile.
+func (m *master) catchUp() {
 	if m.again {
 		m.again = false
 		m.reload()
@@ -169,8 +178,16 @@ func (m *master) rollBack() {
 	if text != nil {
 		text.Close()
 	}
-	m.fit()
+	m.grow()
+	m.shrink()
+	for _, p := range m.positions {
+		if w := p.current; w != nil && w.started > r.began { // it goes by the settings that failed
+			p.current = m.start(p)
+			m.retire(w)
+		}
+	}
 	m.notifyReady()
+	m.catchUp()
 }
 
 // drop closes sockets that no settings want any more, and removes those names in the file
@@ -187,7 +204,7 @@ func drop(listeners []app.Listener) {
 // resize changes the number of workers by one.
 func (m *master) resize(by int) {
 	want := m.app.Config.Workers + by
-	if m.stopping || m.replaced || m.reloading != nil || want < 1 || want > maxWorkers {
+	if m.stopping || m.replaced || m.reloading != nil || m.successor != nil || want < 1 || want > maxWorkers {
 		m.app.Log.Warn(fmt.Sprintf("The number of workers stays %d", m.app.Config.Workers))
 		return
 	}
@@ -198,5 +215,6 @@ func (m *master) resize(by int) {
 	}
 	m.app.Log.Info(fmt.Sprintf("%d workers", want))
 	app.CloseAll(dropped)
-	m.fit()
+	m.grow()
+	m.shrink()
 }

@@ -41,17 +41,19 @@ const (
 
 // beat is how often an idle loop is to show that it goes on.
 func (o *options) beat() clock.Time {
+	if o.watchdog == 0 {
+		return slowestBeat
+	}
 	return min(max(clock.Time(o.watchdog)/beatsWithin, clock.Millisecond), slowestBeat)
 }
 
 // watch looks at all workers, and again when the first of them could be overdue.
 func (m *master) watch() {
-	limit := clock.Time(m.opt.watchdog)
-	if limit == 0 {
-		m.after(time.Duration(slowestBeat), m.watch) // a reload may switch it on
-		return
-	}
+	limit := clock.Time(m.opt.watchdog) // 0 for none: then only those that start are watched
 	now, often := sysnet.Now(), limit/beatsWithin
+	if limit == 0 {
+		often = startTime / beatsWithin
+	}
 	if m.watchDue != 0 && now-m.watchDue > often {
 		// Whoever stopped us has most likely stopped the workers too: Ctrl+Z, a debugger, a
 		// virtual machine that was put aside. They get their time anew. Looking so often, we
@@ -74,8 +76,11 @@ func (m *master) watch() {
 // overdue is when a worker will have been silent for too long, if it stays so.
 func (m *master) overdue(w *worker, limit clock.Time) clock.Time {
 	last := clock.Time(m.app.Stats.Process(w.process).Beat.Load())
-	if !w.ready {
+	switch {
+	case !w.ready:
 		limit = max(limit, startTime)
+	case limit == 0:
+		return clock.Never
 	}
 	return max(last, m.forgiven) + limit
 }

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,8 @@ type server struct {
 	slow  *offload.Pool
 	entry *stats.Process
 	ended chan struct{} // closed when the loop has ended
+
+	serving atomic.Pointer[app.App] // app, once it serves
 }
 
 // work is the process's whole life. What keeps it from serving it reports to the master,
@@ -57,13 +60,14 @@ func work(r *role) int {
 	report := os.NewFile(fdReport, "report")
 
 	s := &server{role: r, ended: make(chan struct{})}
+	go s.holdLifeline()
 	if err := s.open(); err != nil {
 		if _, unheard := io.WriteString(report, err.Error()); unheard != nil { // no master has started this
 			fmt.Fprintf(os.Stderr, "%v; unset %s\n", err, roleVariable)
 		}
 		return 1
 	}
-	go s.holdLifeline()
+	s.serving.Store(s.app)
 	unwatch := s.app.Watch(false)
 	io.WriteString(report, readyWord)
 	report.Close()
@@ -196,8 +200,10 @@ func (s *server) holdLifeline() {
 		}
 	}
 	time.AfterFunc(lastWords, func() { os.Exit(1) })
-	s.app.Log.Warn("Ending at once: there is no master any more, or it wants it so")
-	s.app.FlushLogs()
+	if a := s.serving.Load(); a != nil {
+		a.Log.Warn("Ending at once: there is no master any more, or it wants it so")
+		a.FlushLogs()
+	}
 	os.Exit(1)
 }
 

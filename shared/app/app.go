@@ -42,7 +42,8 @@ const (
 type Stage struct {
 	config.Stage
 	Listen sysnet.ListenOptions // how its listeners are made; SockBuf is set from the flags
-	// Sockets is how many listening sockets each address gets (SO_REUSEPORT), nil for one.
+	// Sockets is how many listening sockets each address gets (SO_REUSEPORT), one for each of
+	// those who accept; 0 for one that all share. Nil for that, too.
 	Sockets func(*config.Config) int
 	Slots   func(*config.Config) int    // threads that count: one slot of statistics each
 	Waits   func(*config.Config) string // a banner line: who waits, "2 event loops"

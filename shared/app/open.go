@@ -160,14 +160,18 @@ func (a *App) removeStale() {
 
 // listen finds the listening sockets among those that are open already, or opens them.
 func (a *App) listen() error {
-	sockets := 1
+	sockets := 0
 	if a.stage.Sockets != nil {
 		sockets = a.stage.Sockets(a.Config)
 	}
 	for _, want := range a.Config.Listen {
 		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
 		l := Listener{Want: addr, Addr: addr, Set: Everybody}
-		if sockets == 1 || addr.Path != "" {
+		if a.inherit(&l) {
+			a.Listeners = append(a.Listeners, l)
+			continue
+		}
+		if sockets == 0 || addr.Path != "" {
 			if err := a.listenOn(&l); err != nil {
 				return err
 			}
@@ -244,9 +248,9 @@ func (a *App) listenOn(l *Listener) error {
 	return nil
 }
 
-// inherit finds a socket that is open already.
+// inherit finds a socket that is open already, each once.
 func (a *App) inherit(l *Listener) bool {
-	for _, have := range a.stage.Listeners {
+	for _, have := range Without(a.stage.Listeners, a.Listeners) {
 		if have.Want == l.Want && have.Set == l.Set {
 			l.FD, l.Addr = have.FD, have.Addr
 			return true

@@ -21,6 +21,7 @@ func (s State) String() string {
 // that are one process have one entry, in which only Conns means something.
 type Process struct {
 	state    atomic.Uint64 // a State; by the master
+	Owner    atomic.Int64  // the pid of the master whose worker it is; by that master
 	PID      atomic.Int64  // by the master
 	Thread   atomic.Int64  // the event loop's thread id (gettid(2)); by the worker
 	Position atomic.Int64  // which of the workers it is, from 1; by the master
@@ -32,7 +33,7 @@ type Process struct {
 	CacheItems  atomic.Int64
 	CacheHits   atomic.Uint64
 	CacheMisses atomic.Uint64
-	_           [40]byte
+	_           [32]byte
 }
 
 // State is how far the process has come.
@@ -65,7 +66,7 @@ func (r *Region) Claim(first int) (i int, ok bool) {
 func (r *Region) Bury(i int) {
 	p, s := &r.processes[i], &r.slots[i]
 	s.counters[Closed].Store(s.counters[Opened].Load())
-	for _, field := range []*atomic.Int64{&p.PID, &p.Thread, &p.Position, &p.Beat, &p.Conns, &p.CacheBytes, &p.CacheItems} {
+	for _, field := range []*atomic.Int64{&p.Owner, &p.PID, &p.Thread, &p.Position, &p.Beat, &p.Conns, &p.CacheBytes, &p.CacheItems} {
 		field.Store(0)
 	}
 	p.Restarts.Store(0)

@@ -89,7 +89,7 @@ type Layout struct {
 // fingerprint tells one layout from another, and this make of a region from others: what
 // changes the meaning of its memory without changing a size must change version.
 func (l Layout) fingerprint() uint64 {
-	const version = 2
+	const version = 3
 	return version<<56 | uint64(unsafe.Sizeof(Process{}))<<44 | uint64(unsafe.Sizeof(Slot{}))<<28 |
 		uint64(l.Processes)<<14 | uint64(l.Slots)
 }

@@ -96,6 +96,7 @@ type Loop struct {
 	out       *sysnet.Sender
 	short     bool // the last accept found no descriptor free
 	draining  bool
+	toCut     bool          // what is left of a drain is to be given up
 	left      chan struct{} // closed when the listeners are left for good
 
 	mu     sync.Mutex // guards what other threads leave for the loop
@@ -323,7 +324,9 @@ func (l *Loop) collect() {
 	if orders&orderDrain != 0 {
 		l.drain()
 	}
-	if orders&orderCut != 0 {
+	l.toCut = l.toCut || orders&orderCut != 0
+	if l.toCut && l.draining { // or it is cut when it drains
+		l.toCut = false
 		l.cut()
 	}
 }
@@ -410,6 +413,7 @@ func (l *Loop) expired(n *timerwheel.Node) {
 
 // drain stops listening and steps those that are idle, whose deadlines are nearer now.
 func (l *Loop) drain() {
+	l.draining = true // from now on also more than its room: who waits has nobody else
 	for _, a := range l.accepts {
 		l.accept(a, 1<<30) // closing a listener resets the connections still in its backlog
 		a.Close()
@@ -418,7 +422,6 @@ func (l *Loop) drain() {
 		l.unlisten()
 	}
 	l.wheel.Cancel(&l.resume)
-	l.draining = true
 	close(l.left)
 	l.each(func(c *conn) {
 		if c.Idle() {

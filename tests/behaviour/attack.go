@@ -116,7 +116,7 @@ func besiege(t testing.TB, attackers int, files map[string]string, flags ...stri
 		write(name, text)
 	}
 	// The crowd's clients and some who ask for /health come on top.
-	flags = append(append(flags, room(attackers+crowdSize+8)...), "-root", root, "-rate-exempt", "none")
+	flags = append(append(flags, room(attackers+crowdSize+8)...), "-root", root, "-rate-exempt", "none", "-adaptive", "off")
 	a := &siege{t: t, root: root, Server: harness.Start(t, flags...)}
 	a.crowd = gather(t, a.Addr)
 	a.crowd.await(t, answersEach(t)/10) // threads exist, files are in the cache

@@ -131,7 +131,7 @@ func floodFromOneAddress(t testing.TB) {
 // served all the while.
 func aBanEnds(t testing.TB) {
 	const ban = time.Second
-	s := harness.Start(t, "-rate-exempt", "none", "-rate", "10", "-burst", "10", "-ban-after", "3", "-ban", fmt.Sprint(ban.Seconds()))
+	s := harness.Start(t, "-rate-exempt", "none", "-adaptive", "off", "-rate", "10", "-burst", "10", "-ban-after", "3", "-ban", fmt.Sprint(ban.Seconds()))
 	ask := func(from string) (*http.Response, error) {
 		c, err := connect(s.Addr, from)
 		if err != nil {

@@ -143,16 +143,19 @@ func request(c net.Conn, r *bufio.Reader, text string) (*http.Response, []byte, 
 // connect dials from one of this machine's addresses 127.0.0.0/8. Unlike Dial of the
 // harness it may be called by any goroutine of a test.
 func connect(addr, from string, options ...func(fd uintptr)) (net.Conn, error) {
-	d := net.Dialer{
-		Timeout:   harness.Patience,
-		LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)},
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) {
-				for _, set := range options {
-					set(fd)
-				}
-			})
-		},
+	d := harness.From(net.ParseIP(from))
+	prepare := d.Control
+	d.Control = func(network, address string, raw syscall.RawConn) error {
+		if prepare != nil {
+			if err := prepare(network, address, raw); err != nil {
+				return err
+			}
+		}
+		return raw.Control(func(fd uintptr) {
+			for _, set := range options {
+				set(fd)
+			}
+		})
 	}
 	c, err := d.Dial("tcp", addr)
 	if err == nil {

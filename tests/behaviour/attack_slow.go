@@ -203,7 +203,7 @@ func sip(c net.Conn, bytes int64, done <-chan struct{}) error {
 func tenSlowClients(t testing.TB) {
 	const threads, places = 10, 4
 	s := harness.Start(t, "-workers", fmt.Sprint(threads), "-queue", fmt.Sprint(places), "-head-timeout", "3",
-		"-rate-exempt", "none", "-log-level", "debug")
+		"-rate-exempt", "none", "-adaptive", "off", "-log-level", "debug")
 	open := func(from, text string) net.Conn {
 		c, err := connect(s.Addr, from)
 		require.NoError(t, err)

@@ -3,6 +3,7 @@
 package harness
 
 import (
+	"net"
 	"testing"
 	"time"
 )
@@ -14,6 +15,11 @@ import (
 const ClockTick = 10 * time.Millisecond
 
 const noProc = "there is no /proc here to look into another process with"
+
+// From is a dialer that comes from one of this machine's addresses.
+func From(ip net.IP) *net.Dialer {
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: Patience}
+}
 
 // Processes skips the test.
 func (s *Server) Processes(t testing.TB) []int { t.Skip(noProc); return nil }

@@ -1,13 +1,16 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +76,22 @@ func pss(t testing.TB, pid int) int {
 	}
 	require.Fail(t, "no Pss")
 	return 0
+}
+
+// From is a dialer that comes from one of this machine's addresses. The kernel chooses the
+// port when it knows the destination (IP_BIND_ADDRESS_NO_PORT, ip(7)): else each connection
+// would take a port from everybody on the machine, and 28,000 of them all there are.
+func From(ip net.IP) *net.Dialer {
+	return &net.Dialer{
+		LocalAddr: &net.TCPAddr{IP: ip},
+		Timeout:   Patience,
+		Control: func(_, _ string, c syscall.RawConn) (err error) {
+			controlErr := c.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+			})
+			return errors.Join(controlErr, err)
+		},
+	}
 }
 
 // ClockTick is the unit of CPU: USER_HZ is 100 on every architecture Go knows.
