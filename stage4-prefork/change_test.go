@@ -98,7 +98,7 @@ func TestAReloadReadsTheFileAnew(t *testing.T) {
 	says(s, "X-State: two")
 
 	write("header X-State: three\nno-such-setting\n")
-	kill(t, s, health4(t, s).Workers[0].PID, 3)
+	replace(t, s, health4(t, s).Workers[0].PID, 3)
 	for range 10 {
 		says(s, "X-State: two")
 	}
@@ -128,7 +128,7 @@ func TestAReloadWhoseWorkersDoNotLiveIsTakenBack(t *testing.T) {
 	for i := range before.Workers {
 		require.Equal(t, before.Workers[i].PID, after.Workers[i].PID)
 	}
-	kill(t, s, after.Workers[0].PID, 2) // by the settings from before, it lives
+	replace(t, s, after.Workers[0].PID, 2) // by the settings from before, it lives
 	l.end()
 }
 
@@ -257,30 +257,30 @@ func handOver(t *testing.T, s *harness.Server) (pid int) {
 func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "server")
-	replace := func(with string) {
+	install := func(with string) {
 		require.NoError(t, os.WriteFile(program+".new", []byte(with), 0o755))
 		require.NoError(t, os.Rename(program+".new", program))
 	}
 	good, err := os.ReadFile(harness.Binary())
 	require.NoError(t, err)
-	replace(string(good))
+	install(string(good))
 	s := harness.StartCommand(t, exec.Command(program, "-listen", "127.0.0.1:0", "-workers", "2"))
 	ready(t, s, 2)
 	l := newLoad(t, s.Addr)
 
-	replace("#!/bin/sh\nexit 7\n")
+	install("#!/bin/sh\nexit 7\n")
 	s.Signal(t, unix.SIGUSR2)
 	s.Log.Await(t, regexp.MustCompile("the new one has ended: exit status 7"))
-	replace("this is no program")
+	install("this is no program")
 	s.Signal(t, unix.SIGUSR2)
 	s.Log.Await(t, regexp.MustCompile("No hand-over"))
 	ready(t, s, 2)
 	l.goesOn(t, 100)
-	kill(t, s, health4(t, s).Workers[0].PID, 2) // the workers are started from the program that runs, not from its file
+	replace(t, s, health4(t, s).Workers[0].PID, 2) // the workers are started from the program that runs, not from its file
 	l.end()
 	require.Zero(t, l.refused.Load()+l.odd.Load())
 
-	replace(string(good))
+	install(string(good))
 	successor := handOver(t, s)
 	require.Zero(t, s.Wait(t))
 	require.Equal(t, successor, ready(t, s, 2).Master.PID)
@@ -442,7 +442,6 @@ func TestWhatAFailedProgramLeavesBehindIsNotWaitedFor(t *testing.T) {
 	})
 	s.Signal(t, unix.SIGUSR2)
 	s.Log.Await(t, regexp.MustCompile("the new one has ended: exit status 7"))
-	require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
-	gone(t, victim.PID)
+	kill(t, s, victim.PID)
 	ready(t, s, 2)
 }

@@ -5,6 +5,7 @@ package main
 // What dies, and what lives on.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,13 +42,14 @@ func TestKilledWorkersTakeOnlyTheirOwnConnectionsAlong(t *testing.T) {
 				held += w.Connections
 			}
 		}
-		require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
-		gone(t, victim.PID)
+		kill(t, s, victim.PID)
 	}
 	l.goesOn(t, 200)
 	l.end()
 	t.Logf("%d answered, %d lost of %d connections on %d killed workers", l.answered.Load(), l.lost.Load(), held, kills)
-	require.LessOrEqual(t, l.lost.Load(), held)
+	// A process hears a signal when a system call ends: one that was stopped in accept(2) has
+	// a connection that it has not counted yet.
+	require.LessOrEqual(t, l.lost.Load(), held+kills)
 	require.Zero(t, l.refused.Load())
 	require.Zero(t, l.odd.Load())
 
@@ -114,7 +116,7 @@ func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
 		}
 		require.False(t, served(), "one too many, whichever worker it comes to")
 		for _, w := range ready(t, s, 3).Workers {
-			kill(t, s, w.PID, 3)
+			replace(t, s, w.PID, 3)
 		}
 	}
 }
@@ -139,7 +141,7 @@ func TestABanOutlivesTheWorkers(t *testing.T) {
 	for range 2 {
 		require.Empty(t, ask(), "banned")
 		for _, w := range ready(t, s, 2).Workers {
-			kill(t, s, w.PID, 2)
+			replace(t, s, w.PID, 2)
 		}
 	}
 	require.Empty(t, ask())
@@ -181,9 +183,7 @@ func TestAHungLoopIsReplacedAndSaysWhere(t *testing.T) {
 	s.Log.Await(t, regexp.MustCompile(`Worker \d has died`))
 	_, err := c.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF, "it is cut when the worker ends")
-	if !harness.Race() { // or what stands on the stack is the race detector's
-		s.Log.Await(t, regexp.MustCompile(`SIGQUIT: quit\n.*\n\n(.+\n)*main\.hang`))
-	}
+	s.Log.Await(t, regexp.MustCompile(`SIGQUIT: quit\n.*\n\n(.+\n)*main\.hang`)) // in the first stack
 	ready(t, s, 2)
 }
 
@@ -240,12 +240,15 @@ func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
 func TestTheSharedSocketNeverBlocks(t *testing.T) {
 	s := harness.Start(t, "-workers", "2")
 	for range 3 {
-		kill(t, s, ready(t, s, 2).Workers[0].PID, 2)
+		replace(t, s, ready(t, s, 2).Workers[0].PID, 2)
 	}
 	for _, pid := range s.Processes(t) {
 		found := 0
 		for _, fd := range sockets(t, pid) {
-			flags := fdFlags(t, pid, fd)
+			flags, open := fdFlags(t, pid, fd)
+			if !open {
+				continue // a connection that has ended meanwhile
+			}
 			require.NotZero(t, flags&unix.O_NONBLOCK, "descriptor %s of process %d", fd, pid)
 			found++
 		}
@@ -267,10 +270,14 @@ func sockets(t *testing.T, pid int) (fds []string) {
 	return fds
 }
 
-// fdFlags is the open file description's flags (proc_pid_fdinfo(5)).
-func fdFlags(t *testing.T, pid int, fd string) (flags int) {
+// fdFlags is the open file description's flags (proc_pid_fdinfo(5)). It reports false for a
+// descriptor that is closed by now.
+func fdFlags(t *testing.T, pid int, fd string) (flags int, open bool) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, false
+	}
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, "flags:"); ok {
@@ -278,7 +285,7 @@ func fdFlags(t *testing.T, pid int, fd string) (flags int) {
 			require.NoError(t, err)
 		}
 	}
-	return flags
+	return flags, true
 }
 
 // Whoever stops the master has stopped the workers too, and nobody is to blame for the

@@ -153,11 +153,11 @@ func ready(t *testing.T, s *harness.Server, want int) (r report) {
 	return r
 }
 
-// kill kills a worker, and waits until it has been buried and there is another in its place.
-func kill(t *testing.T, s *harness.Server, pid, want int) (r report) {
+// replace kills a worker, and waits until there is another in its place.
+func replace(t *testing.T, s *harness.Server, pid, want int) (r report) {
 	t.Helper()
-	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
-	return replaced(t, s, pid, want)
+	kill(t, s, pid)
+	return ready(t, s, want)
 }
 
 // replaced waits until a worker has been buried, and so many others are ready.
@@ -182,6 +182,20 @@ func gone(t *testing.T, pid int) {
 	harness.Eventually(t, fmt.Sprintf("process %d is gone", pid), func() bool {
 		s := state(t, pid)
 		return s == "" || s == "Z"
+	})
+}
+
+// kill kills a worker, and waits until the master knows.
+func kill(t *testing.T, s *harness.Server, pid int) {
+	t.Helper()
+	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
+	harness.Eventually(t, fmt.Sprintf("the master has buried worker %d", pid), func() bool {
+		for _, w := range health4(t, s).Workers {
+			if w.PID == pid {
+				return false
+			}
+		}
+		return true
 	})
 }
 
