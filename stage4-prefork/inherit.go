@@ -5,10 +5,10 @@ package main
 // What a process is given by the one that starts it: descriptors with fixed numbers, and
 // one environment variable that says who it is and what the further descriptors are.
 //
-// Descriptors are passed as plain numbers and never as os.File: taking the descriptor of
-// such a file makes it blocking (os.File.Fd), and that is a property of the open file
-// description, which all processes share (open(2)). Every worker's accept would block from
-// then on.
+// Descriptors are passed as plain numbers and never as os.File: taking the descriptor of a
+// listener's file makes it blocking (net.TCPListener.File, os.File.Fd), and that is a
+// property of the open file description, which all processes share (open(2)). Every worker's
+// accept would block from then on.
 
 import (
 	"encoding/json"

@@ -7,14 +7,13 @@ const prefork = "stage4-prefork"
 var stage4 = []Mutant{
 	// What outlives a worker.
 	{
-		Name: "serves-one-more-client", Stage: prefork, File: "stage4-prefork/inherit.go",
-		Old: "\tfor _, l := range r.Listeners {\n\t\tfiles = append(files, uintptr(l.FD))\n",
-		New: "\tfor _, l := range r.Listeners {\n\t\tcopied, _ := unix.FcntlInt(uintptr(l.FD), unix.F_DUPFD_CLOEXEC, 0)\n" +
-			"\t\tf := os.NewFile(uintptr(copied), \"listener\")\n\t\tdefer f.Close()\n\t\tfiles = append(files, f.Fd())\n",
+		Name: "one-crash-and-all-stand-still", Stage: prefork, File: "stage4-prefork/master.go",
+		Old:   "\t\t\tl.Set = app.Everybody // to this",
+		New:   "\t\t\tif w.position.restarts > 0 {\n\t\t\t\tunix.SetNonblock(l.FD, false)\n\t\t\t}\n\t\t\tl.Set = app.Everybody // to this",
 		Check: "stage4-prefork TestTheSharedSocketNeverBlocks",
-		Why: "A socket is passed to a child by way of os.File, whose Fd makes it blocking: not the copy but the open file " +
-			"description, which all processes share (open(2)). Each loop waits in accept(2) from its next client on, and " +
-			"whoever it has already waits with it.",
+		Why: "The socket is made blocking for a worker that replaces another, as happens to one that is passed by way of its " +
+			"listener's File. That is no property of the copy but of the open file description, which all processes share " +
+			"(open(2)). Each loop waits in accept(2) from its next client on, and whoever it has already waits with it.",
 	},
 	{
 		Name: "regular-guests-are-locked-out", Stage: prefork, File: "stage4-prefork/master.go",
