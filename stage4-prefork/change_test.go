@@ -330,7 +330,7 @@ func TestUnderSystemd(t *testing.T) {
 	file, err := listener.(*net.TCPListener).File()
 	require.NoError(t, err)
 	// LISTEN_PID is the process's own, so a shell sets it and becomes the server.
-	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, harness.Binary(), "-workers", "2")
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, harness.Binary(), "-workers", "2", "-accept", "reuseport")
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify.LocalAddr().String())
 	s := harness.StartCommand(t, cmd)
