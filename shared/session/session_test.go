@@ -139,7 +139,10 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-func (r *rig) connect() {
+func (r *rig) connect() { r.connectFrom(peer) }
+
+// connectFrom opens a new session, for which what the server knows of its peer is settled.
+func (r *rig) connectFrom(peer netip.AddrPort) {
 	adm, why := r.loc.Admit(peer.Addr(), 7)
 	require.Equal(r.t, http1.NoReason, why)
 	r.s.Open(r.loc, adm, peer, 3)
@@ -690,11 +693,11 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
 			r.trust(tt.trusted)
-			r.s.peer = netip.AddrPort{}
+			var from netip.AddrPort
 			if tt.peer != "" {
-				r.s.peer = netip.AddrPortFrom(netip.MustParseAddr(tt.peer), 1234)
+				from = netip.AddrPortFrom(netip.MustParseAddr(tt.peer), 1234)
 			}
-			r.connect()
+			r.connectFrom(from)
 			n := copy(r.s.Recv(), "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: "+tt.forwarded+"\r\n\r\n")
 			r.s.Received(n)
 			require.Equal(t, http1.HasRequest, r.s.act.conn.Next())
@@ -703,7 +706,7 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 	}
 }
 
-// trust makes a network a proxy's, or the peers of Unix sockets proxies.
+// trust makes a network a proxy's, or the peers of Unix sockets proxies, and connects anew.
 func (r *rig) trust(who string) {
 	switch who {
 	case "":
@@ -712,6 +715,7 @@ func (r *rig) trust(who string) {
 	default:
 		r.srv.Trusted = []netip.Prefix{netip.MustParsePrefix(who)}
 	}
+	r.connect()
 }
 
 func TestARequestIDIsTakenOverFromATrustedProxyOnly(t *testing.T) {
