@@ -221,6 +221,7 @@ func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
 		t.Cleanup(func() { unix.Kill(w.PID, unix.SIGKILL) })
 	}
 	require.NoError(t, unix.Kill(workers[2].PID, unix.SIGSTOP))
+	harness.Eventually(t, "it stands still", func() bool { return stopped(t, workers[2].PID) })
 	c := s.Dial(t)
 	fmt.Fprint(c, "GET / HTTP/1.1\r\n")
 	s.Signal(t, unix.SIGKILL)

@@ -60,7 +60,6 @@ func work(r *role) int {
 	report := os.NewFile(fdReport, "report")
 
 	s := &server{role: r, ended: make(chan struct{})}
-	go s.holdLifeline()
 	if err := s.open(); err != nil {
 		if _, unheard := io.WriteString(report, err.Error()); unheard != nil { // no master has started this
 			fmt.Fprintf(os.Stderr, "%v; unset %s\n", err, roleVariable)
@@ -84,6 +83,7 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
+	go s.holdLifeline() // from now on: what comes may hang
 	stage.Memory, stage.Ledgers = mem.get, mem.ledgerOf
 	stage.Process, stage.LogName = s.role.Process, fmt.Sprintf("worker-%d", s.role.Position)
 	stage.Listeners, stage.Sockets = s.role.Listeners, nil
