@@ -87,17 +87,18 @@ type App struct {
 	Stats     *stats.Region
 	Listeners []Listener
 
-	stage   Stage
-	driver  Driver
-	room    int // connections that this process has descriptors for
-	cache   published
-	logFile *logging.File
-	lines   *logging.Queue    // in front of logFile
-	access  *accesslog.Logger // nil for none
-	site    *site.Site
-	root    string       // the folder served
-	folder  *sysnet.Root // the same, opened
-	seed    uint64       // tells this run's request ids from another's
+	stage       Stage
+	driver      Driver
+	room        int // connections that this process has descriptors for
+	descriptors int // that it may come to have
+	cache       published
+	logFile     *logging.File
+	lines       *logging.Queue    // in front of logFile
+	access      *accesslog.Logger // nil for none
+	site        *site.Site
+	root        string       // the folder served
+	folder      *sysnet.Root // the same, opened
+	seed        uint64       // tells this run's request ids from another's
 
 }
 
@@ -189,6 +190,9 @@ func Open(stage Stage, cfg *config.Config) (*App, error) {
 
 // Start makes the driver, and has it serve.
 func (a *App) Start(newDriver func(*App) (Driver, error)) (err error) {
+	if err := sysnet.GrowDescriptorTable(a.descriptors); err != nil {
+		a.Log.Warn("The table of descriptors grows under load, which makes clients wait", "error", err)
+	}
 	if a.driver, err = newDriver(a); err != nil {
 		return err
 	}

@@ -111,6 +111,7 @@ func (a *App) fitConns() {
 		}
 		a.Config.Limits.Conns = all
 	}
+	a.descriptors = min(files, a.Config.Limits.Conns+reservedFiles)
 }
 
 func (a *App) openSite() (err error) {

@@ -136,7 +136,7 @@ func (a *siege) attack() {
 	from := a.crowd.answered()
 	a.crowd.await(a.t, from+answersEach(a.t))
 	a.calm = a.crowd.since(from)
-	a.descriptors, a.memory = a.FamilyDescriptors(a.t), a.FamilyMemory(a.t)
+	a.descriptors, a.memory = a.Descriptors(a.t), a.Memory(a.t)
 	a.began = a.crowd.answered()
 }
 
@@ -149,7 +149,7 @@ func (a *siege) grown() int {
 	if harness.Race() {
 		return 0
 	}
-	return a.FamilyMemory(a.t) - a.memory
+	return a.Memory(a.t) - a.memory
 }
 
 // over ends the attack when it has lasted long enough: the crowd tells, and goes home.
@@ -162,7 +162,7 @@ func (a *siege) over() {
 	a.crowd.disperse()
 	harness.Eventually(a.t, "all connections have ended", func() bool { return a.health().Connections.Active == 1 })
 	harness.Eventually(a.t, "descriptors are as before", func() bool {
-		return a.FamilyDescriptors(a.t) <= a.descriptors
+		return a.Descriptors(a.t) <= a.descriptors
 	})
 }
 

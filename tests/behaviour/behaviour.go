@@ -477,12 +477,13 @@ func Interruptions(t *testing.T) {
 }
 
 // Slowloris: 500 clients that send a head a byte at a time are cut after the head
-// timeout, and do not make the server grow.
+// timeout, and do not make the server grow. Not even a table of descriptors: all threads
+// wait while the kernel grows one.
 func Slowloris(t *testing.T) {
 	const slow = 500
 	s := harness.Start(t, append([]string{"-head-timeout", "0.5"}, room(slow+50)...)...)
 	s.Get(t, "/")
-	before := s.Memory(t)
+	before, slots := s.Memory(t), s.DescriptorTables(t)
 	var wg sync.WaitGroup
 	var told atomic.Int64
 	for range slow {
@@ -499,6 +500,7 @@ func Slowloris(t *testing.T) {
 	}
 	wg.Wait()
 	require.EqualValues(t, slow, told.Load(), "each is told why")
+	require.Equal(t, slots, s.DescriptorTables(t), "slots in tables of descriptors")
 	status, _ := s.Get(t, "/")
 	require.Equal(t, 200, status)
 	if !harness.Race() {

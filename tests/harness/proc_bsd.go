@@ -30,6 +30,9 @@ func (s *Server) Children(t testing.TB) []int { t.Skip(noProc); return nil }
 // Descriptors skips the test.
 func (s *Server) Descriptors(t testing.TB) int { t.Skip(noProc); return 0 }
 
+// DescriptorTables skips the test.
+func (s *Server) DescriptorTables(t testing.TB) int { t.Skip(noProc); return 0 }
+
 // LimitDescriptors skips the test.
 func (s *Server) LimitDescriptors(t testing.TB, _ int) { t.Skip(noProc) }
 

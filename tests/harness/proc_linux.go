@@ -40,6 +40,16 @@ func (s *Server) Children(t testing.TB) (pids []int) {
 // Descriptors is the number of the processes' open descriptors (proc(5)).
 func (s *Server) Descriptors(t testing.TB) int { return s.count(t, "fd") }
 
+// DescriptorTables is how many descriptors the processes' tables have slots for (FDSize,
+// proc_pid_status(5)).
+func (s *Server) DescriptorTables(t testing.TB) (sum int) {
+	t.Helper()
+	for _, pid := range s.Processes(t) {
+		sum += field(t, pid, "status", "FDSize:")
+	}
+	return sum
+}
+
 // Threads is the number of the processes' threads.
 func (s *Server) Threads(t testing.TB) int { return s.count(t, "task") }
 
@@ -58,23 +68,24 @@ func (s *Server) count(t testing.TB, folder string) (n int) {
 func (s *Server) Memory(t testing.TB) (sum int) {
 	t.Helper()
 	for _, pid := range s.Processes(t) {
-		sum += pss(t, pid)
+		sum += field(t, pid, "smaps_rollup", "Pss:")
 	}
 	return sum
 }
 
-func pss(t testing.TB, pid int) int {
+// field is the number behind a word in one of a process's files.
+func field(t testing.TB, pid int, file, word string) int {
 	t.Helper()
-	text, err := os.ReadFile(proc(pid, "smaps_rollup"))
+	text, err := os.ReadFile(proc(pid, file))
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+		if rest, ok := strings.CutPrefix(line, word); ok {
 			n, err := strconv.Atoi(strings.Fields(rest)[0])
 			require.NoError(t, err)
 			return n
 		}
 	}
-	require.Fail(t, "no Pss")
+	require.Fail(t, "no "+word)
 	return 0
 }
 

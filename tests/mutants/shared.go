@@ -58,4 +58,15 @@ var common = []Mutant{
 			"them in jumps: the speed that is measured is that of its buffers. Who reads steadily and slowly is cut, and who " +
 			"reads not at all is cut late.",
 	},
+
+	// Descriptors.
+	{
+		Name: "table-grows-under-load", Stage: eventLoop, File: "shared/app/app.go",
+		Old:   "sysnet.GrowDescriptorTable(a.descriptors)",
+		New:   "sysnet.GrowDescriptorTable(64)",
+		Check: "stage3-epoll TestBehaviour/Slowloris",
+		Why: "The table of descriptors has the size that the kernel gives every process. With the 64th connection, the 128th, and each " +
+			"further power of two, accept(2) waits for 10 milliseconds or more until all processors have let go of the old table, " +
+			"and all clients of the loop wait with it. No answer is wrong, and no profile shows it, for nothing runs meanwhile.",
+	},
 }

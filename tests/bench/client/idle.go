@@ -62,8 +62,8 @@ func (c conn) fetch(request []byte) error {
 
 // Dribbling.
 const (
-	turns    = 10                    // a tick serves one connection in so many
-	tick     = 10 * time.Millisecond // so each connection sends a byte every 100 ms
+	turns    = 100                   // a tick serves one connection in so many
+	tick     = time.Millisecond      // so each connection sends a byte every 100 ms, and they take turns
 	slowLine = "X-Slow: dribble\r\n" // sent again and again, and never followed by an empty line
 	slowHead = "GET %s HTTP/1.1\r\nHost: %s\r\n"
 )
