@@ -4,10 +4,9 @@ import (
 	"testing"
 
 	"fourways/tests/behaviour"
-	"fourways/tests/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m, "stage1-threadpool") }
+func TestMain(m *testing.M) { behaviour.Main(m, "stage1-threadpool") }
 
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 

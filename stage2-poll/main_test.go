@@ -4,10 +4,9 @@ import (
 	"testing"
 
 	"fourways/tests/behaviour"
-	"fourways/tests/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m, "stage2-poll") }
+func TestMain(m *testing.M) { behaviour.Main(m, "stage2-poll") }
 
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -38,8 +39,11 @@ func newServer(a *app.App) (*server, error) {
 }
 
 // Start starts the threads. The acceptor comes last: nothing is accepted before there
-// is somebody to serve it.
+// is somebody to serve it. Go's scheduler takes a thread's processor away while that waits,
+// and then the thread has to get one again: so there is one for each runner, and one for
+// slow work, which may use it for milliseconds.
 func (s *server) Start() error {
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(s.runners)+1))
 	for _, r := range s.runners {
 		s.threads.Go(r.run)
 	}

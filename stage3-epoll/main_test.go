@@ -11,7 +11,7 @@ import (
 	"fourways/tests/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m, "stage3-epoll") }
+func TestMain(m *testing.M) { behaviour.Main(m, "stage3-epoll") }
 
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"fourways/tests/behaviour"
-	"fourways/tests/harness"
 )
 
 func TestMain(m *testing.M) {
@@ -16,7 +15,7 @@ func TestMain(m *testing.M) {
 		hold(n)
 		return
 	}
-	harness.Main(m, "stage4-prefork")
+	behaviour.Main(m, "stage4-prefork")
 }
 
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
@@ -24,6 +23,8 @@ func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
 
 func TestAttacks(t *testing.T) { behaviour.Attacks(t) }
+
+func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }
 
 // Who is awake accepts: where the machine is short of processors the shares differ, and only
 // that nobody has all of them is sure.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -182,10 +183,11 @@ func (c *Cache) variant(e *Entry, coding Coding) (v *Entry, steady bool, err err
 }
 
 // press compresses, one file at a time. Unlike other slow work this waits for no disk but
-// uses a processor, and several at once would leave none to the threads that serve: Go
-// gives whoever is runnable its turn, and a turn may last 10 ms. A file is compressed once,
-// so how many can be in a second matters less. The compressor's memory, most of a
-// megabyte, is used again.
+// uses a processor, and several at once would leave none to the threads that serve. One
+// alone makes them wait too, where they are on its processor: a turn lasts milliseconds,
+// and who wakes up in the middle of it waits for its end. So the press gives its turn away
+// after each piece of a file. A file is compressed once, so how many can be in a second
+// matters less. The compressor's memory, most of a megabyte, is used again.
 type press struct {
 	inside atomic.Int32 // that compress or wait for it
 	mu     sync.Mutex
@@ -212,8 +214,11 @@ func (p *press) gzip(e *Entry) (*Entry, error) {
 	}
 	p.made.Reset()
 	p.writer.Reset(&p.made)
-	if _, err := p.writer.Write(e.Body); err != nil {
-		return nil, err
+	for piece := range slices.Chunk(e.Body, pressPiece) {
+		if _, err := p.writer.Write(piece); err != nil {
+			return nil, err
+		}
+		sysnet.Yield()
 	}
 	if err := p.writer.Close(); err != nil {
 		return nil, err

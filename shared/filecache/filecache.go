@@ -40,9 +40,10 @@ const (
 	settled = 2 * time.Second
 	// entryCost is what an Entry takes beside its body, in bytes: itself, its texts, its
 	// place in the table.
-	entryCost = 5 << 8
-	minGzip   = 1 << 10 // bytes of the smallest file that is compressed: a smaller one is a packet either way
-	pressRoom = 4       // files that are compressed, or wait for it, at once: half of the threads that stages have for slow work
+	entryCost  = 5 << 8
+	minGzip    = 1 << 10 // bytes of the smallest file that is compressed: a smaller one is a packet either way
+	pressRoom  = 4       // files that are compressed, or wait for it, at once: half of the threads that stages have for slow work
+	pressPiece = 1 << 10 // bytes that are compressed before it is others' turn, which takes some 50 µs
 	// usualPath is the length of a neighbour's path up to which it is looked at without
 	// allocating, in bytes.
 	usualPath = 256

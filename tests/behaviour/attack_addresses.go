@@ -218,9 +218,9 @@ func hoardedConnections(t testing.TB) {
 	a.logged(int(sum.closed()), "too-many-from-client")
 }
 
-// floodFromManyAddresses: five times as many addresses as the table remembers, each with
-// one request, and then more open connections than it has entries. All are served; nothing
-// grows; and a ban is not forgotten over them.
+// floodFromManyAddresses: five times as many addresses as the table remembers, or more, each
+// with one request, and then more open connections than it has entries. All are served;
+// nothing grows; and a ban is not forgotten over them.
 func floodFromManyAddresses(t testing.TB) {
 	const entries, addresses, hands = 1024, 5000, 8
 	open := entries * 3 / 2
@@ -231,53 +231,61 @@ func floodFromManyAddresses(t testing.TB) {
 	var sum tally
 	require.NoError(t, a.flood("127.66.0.3", &sum, func() bool { return sum.closed() == 0 }))
 	a.attack()
-	address := func(i int) string { return fmt.Sprintf("127.100.%d.%d", i/250, i%250+1) }
-	spread(hands, addresses, func(i int) {
-		c, err := connect(a.Addr, address(i))
+	visit := func(i int) net.Conn {
+		c, err := connect(a.Addr, fmt.Sprintf("127.%d.%d.%d", 100+i/62500, i/250%250, i%250+1))
 		if err != nil {
 			t.Errorf("client %d: %v", i, err)
-			return
+			return nil
 		}
-		defer c.Close()
 		if _, err := expect(c, 200, askSmall); err != nil {
 			t.Errorf("client %d: %v", i, err)
 		}
 		sum.served.Add(1)
+		return c
+	}
+	used := spread(hands, func(i int) bool {
+		if i >= addresses && !a.goesOn() {
+			return false
+		}
+		if c := visit(i); c != nil {
+			c.Close()
+		}
+		return true
 	})
+	a.tell() // what many connections cost is another matter, and chapter 7's
 	conns := make([]net.Conn, open)
-	spread(hands, open, func(i int) {
-		c, err := connect(a.Addr, address(addresses+i))
-		if err != nil {
-			t.Errorf("connection %d: %v", i, err)
-			return
+	spread(hands, func(i int) bool {
+		if i >= open {
+			return false
 		}
-		conns[i] = c
-		if _, err := expect(c, 200, askSmall); err != nil {
-			t.Errorf("connection %d: %v", i, err)
-		}
-		sum.served.Add(1)
+		conns[i] = visit(used + i)
+		return true
 	})
 	before := sum.closed()
 	require.NoError(t, a.flood("127.66.0.3", &sum, func() bool { return sum.closed() < before+10 }))
 	require.Less(t, a.grown(), 16<<10, "KiB grown for %d addresses and %d connections", addresses, open)
 	for _, c := range conns {
-		c.Close()
+		if c != nil {
+			c.Close()
+		}
 	}
 	a.over()
 	a.agree(&sum, 1)
 }
 
-// spread calls f for each number below n, a few at a time.
-func spread(hands, n int, f func(i int)) {
+// spread calls f for each number from 0 on, a few at a time, until it reports false. It
+// returns how many numbers there were.
+func spread(hands int, f func(i int) bool) int {
 	var wg sync.WaitGroup
-	for hand := range hands {
+	var next atomic.Int64
+	for range hands {
 		wg.Go(func() {
-			for i := hand; i < n; i += hands {
-				f(i)
+			for f(int(next.Add(1) - 1)) {
 			}
 		})
 	}
 	wg.Wait()
+	return int(next.Load())
 }
 
 // expect sends a request and wants an answer with this status.

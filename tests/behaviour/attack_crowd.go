@@ -22,9 +22,10 @@ import (
 const (
 	crowdSize = 32
 	// crowdPace is the time from one request of a good client to its next, at least: a
-	// reader, not a load. They stay well below what the attacks' flags allow an address,
-	// also where a busy server allows only a part of it.
+	// reader, not a load. They stay well below what the attacks' flags allow an address.
 	crowdPace = 100 * time.Millisecond
+	// benchPace is the same where the wait is measured, and more answers tell more.
+	benchPace = 40 * time.Millisecond
 	// smallFile is what they ask for.
 	smallFile = "/small.txt"
 	smallText = "small"
@@ -33,9 +34,7 @@ const (
 // crowd is good clients, each with an address of its own. Half of them keep their
 // connections, half make a new one for each request.
 type crowd struct {
-	addr string
-	quit chan struct{}
-	all  sync.WaitGroup
+	disperse func() // ends it, each client behind the answer it waits for; may be called again
 
 	mu     sync.Mutex
 	more   *sync.Cond
@@ -45,49 +44,62 @@ type crowd struct {
 
 // gather has a crowd begin to ask. The test's cleanup sends it home.
 func gather(t testing.TB, addr string) *crowd {
-	c := &crowd{addr: addr, quit: make(chan struct{})}
+	c := &crowd{}
 	c.more = sync.NewCond(&c.mu)
-	for i := range crowdSize {
-		c.all.Go(func() {
-			time.Sleep(crowdPace * time.Duration(i) / crowdSize) // not all at once
-			c.visit(fmt.Sprintf("127.1.0.%d", i+1), i%2 == 0)
-		})
+	if b, ok := t.(*testing.B); ok {
+		c.disperse = crowdApart(b, addr, c.note)
+	} else {
+		c.disperse = send(addr, crowdPace, c.note)
 	}
 	t.Cleanup(c.disperse)
 	return c
 }
 
-// disperse ends the crowd, each client behind the answer it waits for. It may be called again.
-func (c *crowd) disperse() {
-	select {
-	case <-c.quit:
-	default:
-		close(c.quit)
+// note takes down how long a request took, and what went wrong with it.
+func (c *crowd) note(took time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.took = append(c.took, took)
+	if err != nil && c.failed == nil {
+		c.failed = err
 	}
-	c.all.Wait()
+	c.more.Broadcast()
+}
+
+// send sends the clients of a crowd to the server. Each calls note behind each request.
+func send(addr string, pace time.Duration, note func(time.Duration, error)) (goHome func()) {
+	quit := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range crowdSize {
+		all.Go(func() {
+			time.Sleep(pace * time.Duration(i) / crowdSize) // not all at once
+			visit(addr, fmt.Sprintf("127.1.0.%d", i+1), i%2 == 0, pace, note, quit)
+		})
+	}
+	return sync.OnceFunc(func() {
+		close(quit)
+		all.Wait()
+	})
 }
 
 // visit is one client's course.
-func (c *crowd) visit(from string, keep bool) {
-	pace := time.NewTicker(crowdPace)
-	defer pace.Stop()
+func visit(addr, from string, keep bool, pace time.Duration, note func(time.Duration, error), quit <-chan struct{}) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
 	var v visitor
 	for {
 		select {
-		case <-c.quit:
+		case <-quit:
 			v.leave()
 			return
-		case <-pace.C:
+		case <-tick.C:
 		}
 		began := time.Now()
-		err := v.ask(c.addr, from, keep)
-		c.mu.Lock()
-		c.took = append(c.took, time.Since(began))
-		if err != nil && c.failed == nil {
-			c.failed = fmt.Errorf("good client %s: %w", from, err)
+		err := v.ask(addr, from, keep)
+		if err != nil {
+			err = fmt.Errorf("good client %s: %w", from, err)
 		}
-		c.more.Broadcast()
-		c.mu.Unlock()
+		note(time.Since(began), err)
 	}
 }
 

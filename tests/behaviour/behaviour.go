@@ -2,7 +2,7 @@
 // of bytes can show: start and stop in order, obey signals, survive slow and rude
 // clients and the lack of descriptors, and leak nothing.
 //
-// Each function is one test, for the program that harness.Main built. A stage's own
+// Each function is one test, for the program that Main built. A stage's own
 // tests call them beside those for what only that stage does.
 package behaviour
 

@@ -213,7 +213,7 @@ func (b *bench) measureLoad(w *work, r *running) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := b.tool.Run(b.ctx, spec, func(cmd *exec.Cmd) error { return proc.StartOn(b.clientCPU, cmd) })
+	result, err := b.tool.Run(b.ctx, spec, func(cmd *exec.Cmd) error { return proc.On(b.clientCPU, cmd.Start) })
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ func (b *bench) drain(w *work, r *running) (d client.Drained, err error) {
 		"-n", strconv.Itoa(w.conns), "-for", b.o.duration.String())
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := proc.StartOn(b.clientCPU, cmd); err != nil {
+	if err := proc.On(b.clientCPU, cmd.Start); err != nil {
 		return d, err
 	}
 	if err := cmd.Wait(); err != nil {

@@ -61,7 +61,7 @@ func (s *server) start(ctx context.Context, w *work, at place, cpu int) (*runnin
 	r.cmd.Env = append(os.Environ(), env...)
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to stop its workers with it
-	if err := proc.StartOn(cpu, r.cmd); err != nil {
+	if err := proc.On(cpu, r.cmd.Start); err != nil {
 		return nil, err
 	}
 	r.pid = r.cmd.Process.Pid

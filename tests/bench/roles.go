@@ -92,7 +92,7 @@ func startHelper(ctx context.Context, cpu int, args ...string) (*helper, error) 
 		return nil, err
 	}
 	h.in, h.lines = in, bufio.NewScanner(out)
-	if err := proc.StartOn(cpu, h.cmd); err != nil {
+	if err := proc.On(cpu, h.cmd.Start); err != nil {
 		return nil, err
 	}
 	if !h.lines.Scan() || h.lines.Text() != client.Ready {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package proc reads what the kernel counts about processes (proc(5)), and pins a program
-// to a processor. Nothing here changes a process that runs.
+// Package proc reads what the kernel counts about processes (proc(5)), and chooses the
+// processors that they run on.
 //
 // A server is the process that was started and all that descend from it, so every figure
 // is a sum over [Tree].
@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -189,22 +188,75 @@ func Processors() ([]int, error) {
 	return all, nil
 }
 
-// StartOn starts a command that can run on one processor only, with all its threads and
+// On runs start, and has what it starts run on one processor only, with all its threads and
 // children: a process inherits the mask of the thread that starts it
-// (sched_setaffinity(2)), so this thread takes the mask on for as long as that lasts.
-func StartOn(cpu int, cmd *exec.Cmd) error {
-	runtime.LockOSThread()
+// (sched_setaffinity(2)), so this thread takes the mask on for as long as start lasts.
+func On(cpu int, start func() error) error {
 	var before, only unix.CPUSet
 	only.Set(cpu)
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return err
 	}
-	if err := unix.SchedSetaffinity(0, &only); err != nil {
+	return as(start,
+		func() error { return unix.SchedSetaffinity(0, &only) },
+		func() error { return unix.SchedSetaffinity(0, &before) })
+}
+
+// First runs start, and has what it starts go before everybody else on its processor, with
+// all its threads and children (SCHED_FIFO, sched(7)). It takes a privilege: EPERM.
+func First(start func() error) error {
+	return scheduled(unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}, start)
+}
+
+// Last runs start, and has what it starts run when nobody else wants its processor
+// (SCHED_IDLE, sched(7)). To come back from that takes a privilege: without it this
+// process loses a thread.
+func Last(start func() error) error {
+	return scheduled(unix.SchedAttr{Policy: unix.SCHED_IDLE}, start)
+}
+
+func scheduled(how unix.SchedAttr, start func() error) error {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
 		return err
 	}
-	err := cmd.Start()
-	if unix.SchedSetaffinity(0, &before) == nil {
+	return as(start,
+		func() error { return unix.SchedSetAttr(0, &how, 0) },
+		func() error { return unix.SchedSetAttr(0, before, 0) })
+}
+
+// as runs start on a thread that takes something on before and puts it off afterwards.
+func as(start, on, off func() error) error {
+	runtime.LockOSThread()
+	if err := on(); err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	err := start()
+	if off() == nil {
 		runtime.UnlockOSThread() // else the thread ends with its goroutine, mask and all
 	}
 	return err
+}
+
+// Confine has all threads of this process run on these processors only.
+func Confine(cpus ...int) error {
+	var set unix.CPUSet
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, thread := range threads {
+		id, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(id, &set); err != nil && err != unix.ESRCH { // it has ended
+			return err
+		}
+	}
+	return nil
 }

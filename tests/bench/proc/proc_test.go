@@ -53,7 +53,7 @@ func TestThisProcessAndAPinnedChild(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "read wait & read wait; wait")
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
-	require.NoError(t, StartOn(last, cmd))
+	require.NoError(t, On(last, cmd.Start))
 	defer func() {
 		in.Close()
 		cmd.Wait()
