@@ -111,14 +111,18 @@ type Cold struct {
 	Length int64 // bytes
 }
 
-// warmAhead is how much of a file is read at once when it was found cold.
-const warmAhead = 1 << 20
+// piece is what a file is read by where it was found cold, in bytes. Pieces lie at
+// multiples of it, so that whoever looks at a piece that was read finds all of it.
+const piece = 1 << 20
+
+// pieceAt is how many bytes of its piece lie at an offset and behind it.
+func pieceAt(off int64) int64 { return piece - off%piece }
 
 // Front is what must be read before the chain can go on after ErrCold. The file is the
 // chain's: it stays open as long as the chain has it.
 func Front(q *http1.Chain) Cold {
 	f, off, n, _ := q.FileRange()
-	return Cold{File: f, Offset: off, Length: min(n, warmAhead)}
+	return Cold{File: f, Offset: off, Length: min(n, pieceAt(off))}
 }
 
 // Warm reads the part into the page cache. It blocks. Errors do not matter here: who

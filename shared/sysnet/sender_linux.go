@@ -82,19 +82,27 @@ func (s *Sender) bytes(fd int, segs [][]byte, fileNext bool) (int64, error) {
 func (s *Sender) file(fd int, q *http1.Chain, budget int64) (int64, error) {
 	f, off, n, _ := q.FileRange()
 	from := f.(descriptor).Fd()
-	if _, err := preadCached(from, s.page[:], off); err == ErrCold {
-		return 0, err
-	}
 	// Never more than the range has: the kernel holds the last packet back, up to 200 ms,
 	// while it was promised more than came.
-	count := min(n, budget)
-	// It may wait for a disk after all, behind the page that was looked at: so the
+	count := min(n, budget, pieceAt(off))
+	// The first page may be there because the kernel reads ahead, and the others not. Where
+	// the last is there too, so is nearly always what lies between.
+	if s.cold(from, off) || s.cold(from, off+count-1) {
+		return 0, ErrCold
+	}
+	// It may wait for a disk after all, between the pages that were looked at: so the
 	// scheduler is told.
 	sent, err := unix.Sendfile(fd, from, &off, int(count))
 	if err == nil && sent == 0 {
 		err = ErrTruncated
 	}
 	return int64(max(sent, 0)), err
+}
+
+// cold reports whether a byte of a file is not in the page cache.
+func (s *Sender) cold(fd int, off int64) bool {
+	_, err := preadCached(fd, s.page[:], off)
+	return err == ErrCold
 }
 
 // ReadNow is read(2) on a socket that does not block: the scheduler need not know.

@@ -396,7 +396,7 @@ func TestAColdFileIsNotWaitedFor(t *testing.T) {
 	for !q.Empty() {
 		front := Front(&q)
 		require.Equal(t, q.Sent()-4, front.Offset)
-		require.LessOrEqual(t, front.Length, int64(warmAhead))
+		require.LessOrEqual(t, front.Length, int64(piece))
 		front.Warm()
 		// What was warmed is in memory for the next turn at least.
 		left := q.Len()
@@ -409,6 +409,24 @@ func TestAColdFileIsNotWaitedFor(t *testing.T) {
 	require.NoError(t, EndSending(fd))
 	want := append(append(before, "head"...), content...)
 	require.True(t, bytes.Equal(want, <-got))
+}
+
+// The kernel reads ahead, so a cold file's next pages may be there and those behind them not.
+func TestAFileThatIsColdBehindItsFirstPageIsNotWaitedFor(t *testing.T) {
+	fd, client := nonBlockingPair(t)
+	got := reader(client)
+	s := NewSender()
+	q, before := meetCold(t, nil, pattern(1<<20), func(q *http1.Chain) error {
+		f, _, _, _ := q.FileRange()
+		from := f.(descriptor).Fd()
+		require.NoError(t, unix.Fadvise(from, 0, 0, unix.FADV_RANDOM)) // one page is read, and none ahead
+		_, err := pread(from, make([]byte, 1), 0)
+		require.NoError(t, err)
+		return s.Send(fd, q, 2*int64(os.Getpagesize()))
+	})
+	require.Zero(t, q.Sent())
+	require.NoError(t, EndSending(fd))
+	require.Equal(t, string(before), string(<-got))
 }
 
 func TestACopierThatIsImpatientDoesNotWaitEither(t *testing.T) {

@@ -124,8 +124,8 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "everybody-waits-for-one-download", Stage: eventLoop, File: "shared/sysnet/sender_linux.go",
-		Old:   "count := min(n, budget)",
-		New:   "count := n",
+		Old:   "\t\tq.Ack(n)\n\t\tbudget -= n\n",
+		New:   "\t\tq.Ack(n)\n",
 		Check: "shared/sysnet TestASendersTurnHasAnEnd",
 		Why: "A call sends as much as the client takes. To one on the same machine that may be all of a large file, and nobody " +
 			"else on the loop gets a turn meanwhile.",
