@@ -45,7 +45,8 @@ func Main(m *testing.M, stage string) {
 var processors = sync.OnceValues(proc.Processors)
 
 // AttackRatios measures what each attack costs the good clients, one attack after the other
-// and nothing beside it.
+// and nothing beside it. It fails where they wait too long, but for the stage that needs a
+// thread for each connection.
 func AttackRatios(b *testing.B) {
 	cpus, err := processors()
 	require.NoError(b, err)
@@ -60,7 +61,12 @@ func AttackRatios(b *testing.B) {
 	for _, a := range append(busyAttacks(), slowAttacks()...) {
 		b.Run(a.name, func(b *testing.B) {
 			for range b.N {
-				a.run(b)
+				for try := 1; try == 1 || lastRatio > worstRatio && try <= tries; try++ {
+					a.run(b)
+				}
+				if lastRatio > worstRatio && !oneThreadEach() {
+					b.Errorf("good clients wait %.1f times as long under attack, in each of %d tries", lastRatio, tries)
+				}
 			}
 		})
 	}
