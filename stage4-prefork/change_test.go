@@ -114,6 +114,38 @@ func TestAReloadReadsTheFileAnew(t *testing.T) {
 	says(s, "X-State: five")
 }
 
+// One that is asked for while another is under way is not forgotten: the file may have
+// changed since that read it.
+func TestAReloadAskedForMeanwhileComesNext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "conf")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) }
+	write("workers 2\n")
+	s := harness.Start(t, "-config", file)
+	ready(t, s, 2)
+	write("workers 3\n")
+	s.Signal(t, unix.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile("Reloading: "))
+	write("workers 1\n")
+	s.Signal(t, unix.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile(`(?s)(Reloaded: all.*){2}`))
+	ready(t, s, 1)
+}
+
+// With sockets of their own, workers that come and go share the address from the first on.
+func TestWorkersWithSocketsOfTheirOwnKeepTheAddress(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "conf")
+	require.NoError(t, os.WriteFile(file, []byte("accept reuseport\nworkers 1\n"), 0o644))
+	s := harness.Start(t, "-config", file, "-listen", "127.0.0.1:0")
+	ready(t, s, 1)
+	for i, workers := range []int{2, 1, 3} {
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "accept reuseport\nworkers %d\n", workers), 0o644))
+		s.Signal(t, unix.SIGHUP)
+		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(Reloaded: all.*){%d}`, i+1)))
+		ready(t, s, workers)
+		require.Len(t, sockets(t, s.PID), workers, "one each")
+	}
+}
+
 // A new worker that does not come up takes the whole reload back.
 func TestAReloadWhoseWorkersDoNotLiveIsTakenBack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "conf")

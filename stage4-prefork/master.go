@@ -54,13 +54,10 @@ const (
 
 // master is the master's state. Its goroutine alone touches it.
 type master struct {
-	stage   app.Stage
-	opt     *options
-	app     *app.App
+	settings
 	memory  *memory
-	text    *os.File // the configuration file's, nil for none
-	program string   // the program's path, for a hand-over
-	life    [2]int   // the life-line: both ends; closing the second ends all workers
+	program string // the program's path, for a hand-over
+	life    [2]int // the life-line: both ends; closing the second ends all workers
 
 	positions []*position
 	workers   map[int]*worker // by pid: all that have not been reaped
@@ -625,7 +622,7 @@ func (m *master) stop(why string) {
 		app.CloseAll(m.app.Listeners)
 	}
 	if m.reloading != nil {
-		app.CloseAll(app.Without(m.reloading.before.Listeners, m.app.Listeners))
+		app.CloseAll(app.Without(m.reloading.before.app.Listeners, m.app.Listeners))
 	}
 	if m.successor != nil {
 		m.abandon(m.successor)

@@ -17,12 +17,27 @@ import (
 	"fourways/shared/sysnet"
 )
 
+// settings is what the command line and the configuration file have said, and what was
+// opened by it.
+type settings struct {
+	stage app.Stage
+	opt   *options // the stage's own
+	app   *app.App
+	text  *os.File // the configuration file's, nil for none
+}
+
+// giveWay closes what nobody needs when the others hold.
+func (s settings) giveWay(to settings) {
+	drop(app.Without(s.app.Listeners, to.app.Listeners))
+	s.app.Close()
+	if s.text != nil {
+		s.text.Close()
+	}
+}
+
 // reload is a reload under way.
 type reload struct {
-	before  *app.App  // as it was
-	text    *os.File  // its configuration file's text, nil for none
-	opt     *options  // its own settings
-	stage   app.Stage // with them
+	before  settings
 	began   clock.Time
 	left    []*position // still to be replaced
 	changed bool        // a new worker has taken an old one's place: there is no way back
@@ -41,7 +56,7 @@ func (m *master) reload() {
 		return
 	}
 	m.notifyReloading()
-	now := &reload{before: m.app, text: m.text, opt: m.opt, stage: m.stage, began: sysnet.Now()}
+	now := &reload{before: m.settings, began: sysnet.Now()}
 	if err := m.renew(); err != nil {
 		m.app.Log.Error(fmt.Sprintf("Not reloaded, all stays as it was: %v", err))
 		m.notifyReady()
@@ -60,15 +75,14 @@ func (m *master) reload() {
 // stay; the sockets that only the new settings want are opened. Where it fails nothing has
 // changed.
 func (m *master) renew() error {
-	before, text, opt, stage := m.app, m.text, m.opt, m.stage
+	before := m.settings
 	m.text = nil
-	fresh, freshOpt := newStage()
-	fresh.Inherited = stage.Inherited
-	fresh.Listeners = before.Listeners
-	m.stage, m.opt = fresh, freshOpt
+	m.stage, m.opt = newStage()
+	m.stage.Inherited = before.stage.Inherited
+	m.stage.Listeners = before.app.Listeners
 	cfg, err := app.Configure(m.stage, os.Args[1:], os.Stdout)
 	if err == nil && m.activated {
-		adopt(cfg, before.Listeners)
+		adopt(cfg, before.app.Listeners)
 	}
 	var next *app.App
 	if err == nil {
@@ -76,13 +90,12 @@ func (m *master) renew() error {
 	}
 	if err != nil {
 		if next != nil {
-			drop(app.Without(next.Listeners, before.Listeners))
-			next.Close()
+			settings{app: next}.giveWay(before)
 		}
-		m.app, m.text, m.opt, m.stage = before, text, opt, stage
+		m.settings = before
 		return err
 	}
-	if next.Config.Clients.Entries != before.Config.Clients.Entries {
+	if next.Config.Clients.Entries != before.app.Config.Clients.Entries {
 		next.Log.Warn("-clients stays as it was until the server is started anew: the table is in use")
 	}
 	m.app = next
@@ -137,12 +150,8 @@ func (m *master) replaceNext() {
 func (m *master) reloaded() {
 	r := m.reloading
 	m.reloading = nil
-	drop(app.Without(r.before.Listeners, m.app.Listeners))
+	r.before.giveWay(m.settings)
 	m.shrink()
-	r.before.Close()
-	if r.text != nil {
-		r.text.Close()
-	}
 	m.app.Log.Info("Reloaded: all workers go by the settings as they are now. Log files reopened")
 	m.notifyReady()
 	m.catchUp()
@@ -169,15 +178,11 @@ func (m *master) rollBack() {
 		return
 	}
 	m.app.Log.Error("Not reloaded, all stays as it was: the first new worker did not come up")
-	next, text := m.app, m.text
-	m.app, m.text, m.opt, m.stage = r.before, r.text, r.opt, r.stage
+	failed := m.settings
+	m.settings = r.before
 	m.reloading = nil
 	m.follow()
-	drop(app.Without(next.Listeners, m.app.Listeners))
-	next.Close()
-	if text != nil {
-		text.Close()
-	}
+	failed.giveWay(m.settings)
 	m.grow()
 	m.shrink()
 	for _, p := range m.positions {
