@@ -19,9 +19,12 @@ import (
 )
 
 const (
-	// turnBytes is how much of its answer a connection may write before the next one's
-	// turn: a fast download must not starve its neighbours.
+	// turnBytes is about how much the connections that are ready write in one turn of all,
+	// each its share of it: fast downloads must not starve their neighbours, however many
+	// there are.
 	turnBytes = 256 << 10
+	// leastShare is the smallest share: with less, poll would cost more than what it is for.
+	leastShare = 16 << 10
 	// inbox is how many messages are read from the pipe at once.
 	inbox = 64
 )
@@ -55,6 +58,7 @@ type runner struct {
 	parked   map[uint64]*conn // by the number that msgWorked brings back
 	lastPark uint64
 	draining bool
+	share    int64 // bytes that a connection may write in this turn
 	inbox    [inbox * messageLen]byte
 
 	load    atomic.Int64 // connections given to it and not yet closed
@@ -97,6 +101,7 @@ func (r *runner) run() {
 		default:
 			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
 		}
+		r.share = max(turnBytes/int64(max(ready, 1)), leastShare)
 		if ready > 0 {
 			r.local.Stats.Add(stats.Wakeups, 1)
 			r.local.Stats.Add(stats.Events, uint64(ready))
@@ -156,14 +161,14 @@ func (r *runner) ready(c *conn, events int16) {
 }
 
 // drive goes as far with a connection as its socket lets us, for one turn: one read, so
-// that a client which sends without end gets no more than its share, and turnBytes written,
+// that a client which sends without end gets no more than its share, and r.share written,
 // so that one which reads without end does not either. It is read first, because what has
 // arrived in time is not late for our having been.
 func (r *runner) drive(c *conn, readable bool) {
 	if readable && c.Reads() {
 		r.read(c)
 	}
-	for budget := int64(turnBytes); ; {
+	for budget := r.share; ; {
 		switch c.Step() {
 		case session.WantRead:
 			r.wait(c, unix.POLLIN)
