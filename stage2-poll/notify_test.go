@@ -128,3 +128,24 @@ func TestTheLeastBusyRunnerWithRoomGetsTheConnection(t *testing.T) {
 	}
 	require.False(t, c.hand(message{}))
 }
+
+// More messages may wait than one read takes. None of them is cut in two.
+func TestABurstOfMessagesIsReadWhole(t *testing.T) {
+	n, err := newNotify()
+	require.NoError(t, err)
+	defer n.close()
+	const burst = 3 * inbox
+	for i := range burst {
+		require.NoError(t, n.try(message{kind: msgWorked, parked: uint64(i)}))
+	}
+	var r runner
+	for next := 0; next < burst; {
+		b, err := n.receive(r.inbox[:])
+		require.NoError(t, err)
+		require.Zero(t, len(b)%messageLen, "bytes behind the last whole message")
+		for ; len(b) > 0; b = b[messageLen:] {
+			require.EqualValues(t, next, decode(b).parked)
+			next++
+		}
+	}
+}
