@@ -46,6 +46,7 @@ type exchange struct {
 	server *server
 	c      *Case
 	replay replay
+	began  time.Time
 	conn   *net.TCPConn
 	in     reader
 	sent   []byte
@@ -62,7 +63,7 @@ type stop struct{}
 
 // play plays a case once and returns the exchange for its faults and transcript.
 func play(s *server, c *Case, how replay) (x *exchange) {
-	x = &exchange{server: s, c: c, replay: how, mark: -1, weight: c.Level}
+	x = &exchange{server: s, c: c, replay: how, began: time.Now(), mark: -1, weight: c.Level}
 	defer func() {
 		x.hangUp()
 		for _, path := range x.made {

@@ -65,7 +65,7 @@ func (x *exchange) inspectFraming(r *Response, minor int) {
 }
 
 // inspectDate wants a Date in the preferred form and near the truth (RFC 9110
-// section 6.6.1). An RFC lets only 5xx answers do without.
+// section 6.6.1), which lies between the beginning of the exchange and now. An RFC lets only 5xx answers do without.
 func (x *exchange) inspectDate(r *Response) {
 	if r.Status < 200 {
 		return
@@ -81,8 +81,8 @@ func (x *exchange) inspectDate(r *Response) {
 	date, err := http.ParseTime(r.Get("Date"))
 	if at := r.All("Date")[0].At; err != nil || date.UTC().Format(http.TimeFormat) != r.Get("Date") {
 		x.at(MUST, "9110 5.6.7", at, "Date is not an IMF-fixdate")
-	} else if skew := time.Since(date); skew.Abs() > clockSkew*time.Second && x.server.local() {
-		x.at(SHOULD, "9110 6.6.1", at, "Date is %v off", skew.Round(time.Second))
+	} else if off := max(x.began.Sub(date), time.Until(date)); off > clockSkew*time.Second && x.server.local() {
+		x.at(SHOULD, "9110 6.6.1", at, "Date is %v off", off.Round(time.Second))
 	} else if mod, err := http.ParseTime(r.Get("Last-Modified")); err == nil && mod.After(date) {
 		x.at(MUST, "9110 8.8.2.1", r.All("Last-Modified")[0].At, "Last-Modified is later than Date")
 	}
