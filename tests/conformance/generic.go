@@ -65,7 +65,9 @@ func (x *exchange) inspectFraming(r *Response, minor int) {
 }
 
 // inspectDate wants a Date in the preferred form and near the truth (RFC 9110
-// section 6.6.1), which lies between the beginning of the exchange and now. An RFC lets only 5xx answers do without.
+// section 6.6.1). An answer may have been dated at any time since the exchange began: a
+// client that is slow to read it finds it old and not wrong. An RFC lets only 5xx answers
+// do without.
 func (x *exchange) inspectDate(r *Response) {
 	if r.Status < 200 {
 		return
