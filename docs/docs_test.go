@@ -1,4 +1,5 @@
-// Package docs has no code: its folder holds the chapters, and these tests hold the chapters to what is so.
+// Package docs has no code: its folder holds the chapters, and these tests hold the chapters to
+// what is so.
 //
 //	go test ./docs/...           fails where a page says what is not so
 //	go test ./docs/... -update   rewrites listings, outputs and numbers that are out of date, and fails on the rest
@@ -22,7 +23,8 @@ import (
 	"fourways/docs/book/update"
 )
 
-// stages lists those whose functions must all be shown, each from the moment that the chapter which tells it is there.
+// stages lists those whose functions must all be shown, each from the moment that the chapter which
+// tells it is there.
 var stages = []struct{ folder, chapter string }{
 	{"stage1-threadpool", "05"},
 	{"stage2-poll", "07"},
@@ -39,8 +41,9 @@ var testedElsewhere = map[string]string{}
 
 const readme = "README.md"
 
-// project opens the project by a path that runs through this folder, and is not cleaned: the go command repeats a test
-// that passed only when a file changed that it opened below its own module, and goes by the path's letters.
+// project opens the project by a path that runs through this folder, and is not cleaned: the go
+// command repeats a test that passed only when a file changed that it opened below its own module,
+// and goes by the path's letters.
 func project(t *testing.T) book.Project {
 	wd, err := os.Getwd()
 	require.NoError(t, err)
@@ -65,9 +68,9 @@ func chapters(t *testing.T, p book.Project) []*book.Doc {
 	return open(t, p, names...)
 }
 
-// pages gives the chapters and the README.
+// pages gives the chapters, the README, and what stands beside it.
 func pages(t *testing.T, p book.Project) []*book.Doc {
-	names, err := fs.Glob(p.FS, readme)
+	names, err := fs.Glob(p.FS, "*.md")
 	require.NoError(t, err)
 	return append(open(t, p, names...), chapters(t, p)...)
 }
@@ -116,8 +119,8 @@ func TestCommandsPrintWhatTheChaptersShow(t *testing.T) {
 	hold(t, docs, func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, r.Runs(t.Context(), d)) })
 }
 
-// dependOnEverything opens each folder of the project, since a command may depend on any file: the go command then
-// repeats the test after any change.
+// dependOnEverything opens each folder of the project, since a command may depend on any file: the
+// go command then repeats the test after any change.
 func dependOnEverything(t *testing.T, p book.Project) {
 	require.NoError(t, fs.WalkDir(p.FS, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), ".") {
@@ -127,7 +130,8 @@ func dependOnEverything(t *testing.T, p book.Project) {
 	}))
 }
 
-// server gives the address of one server, started when it is first asked for and stopped with the test.
+// server gives the address of one server, started when it is first asked for and stopped with the
+// test.
 func server(t *testing.T, p book.Project) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		s, err := p.StartServer(served, t.TempDir())

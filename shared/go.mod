@@ -8,4 +8,7 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	github.com/coreos/go-systemd/v22 v22.7.0
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)

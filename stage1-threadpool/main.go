@@ -1,15 +1,15 @@
 // Stage 1: a thread pool.
 //
-// Who waits: a fixed number of operating-system threads, each for one connection at
-// a time, from its first byte to its last. On what: read(2) and write(2), on sockets
-// that block. The code of such a thread is a straight line, and that is its strength.
-// Its weakness is that a thread which waits for a slow client serves nobody else.
+// Who waits: a fixed number of operating-system threads, each for one connection at a time, from
+// its first byte to its last. On what: read(2) and write(2), on sockets that block. The code of
+// such a thread is a straight line, and that is its strength. Its weakness is that a thread that
+// waits for a slow client serves no other one.
 //
 // One more thread accepts connections and puts them into a queue of bounded length.
 // When all threads are busy and the queue is full, the next client is told so at once.
 //
-// The files, in the order of their story: pool.go accepts and queues, worker.go
-// serves, turnaway.go sends the rest away politely, monitor.go watches and stops.
+// The files, in the order of their story: pool.go and queue.go accept and queue, worker.go serves,
+// turnaway.go ends the connections that get a 503, monitor.go logs how the pool is doing.
 package main
 
 import (
@@ -34,7 +34,11 @@ func main() {
 				Set:  config.Int(&queue, 0, maxQueue),
 			}},
 		},
-		Slots: func(c *config.Config) int { return c.Workers + 1 }, // the acceptor counts too
+		Blocking: true,
+		Slots:    func(c *config.Config) int { return c.Workers + 1 }, // the acceptor counts too
+		Threads: func(c *config.Config) (own, others int) {
+			return c.Workers + 2 + app.GoThreads(processors(c.Workers)), 0
+		}, // and the one that turns clients away
 		Waits: func(c *config.Config) string {
 			return fmt.Sprintf("%d threads, and a queue for %d connections", c.Workers, queue)
 		},

@@ -1,5 +1,11 @@
 package main
 
+// The pool's line in the log, every half minute.
+//
+// It has a goroutine of its own and only looks: at the queue under its lock, and at the counters.
+// What must not be done: it must take no part in serving, and hold the lock for no longer than a
+// look takes.
+
 import (
 	"fmt"
 	"sync"
@@ -13,8 +19,7 @@ const (
 	crowded     = 0.8 // share of the threads that are busy, from which on the lamp is yellow
 )
 
-// monitor says in the log, now and then, how the pool is doing. It watches from
-// outside and takes no part in serving.
+// monitor logs at intervals how the pool is doing. It takes no part in serving.
 type monitor struct {
 	pool *pool
 	seen uint64 // connections opened at the last report
@@ -55,8 +60,7 @@ func (m *monitor) report() {
 	m.pool.app.Log.Info(poolLine(busy, len(m.pool.workers), waiting, m.pool.queue.limit))
 }
 
-// poolLine is green while there is room, yellow when it gets tight, red when nobody
-// is free.
+// poolLine is green while there is room, yellow when it gets tight, red when no thread is free.
 func poolLine(busy, threads, waiting, limit int) string {
 	lamp := "🟢"
 	switch {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"fourways/tests/behaviour"
 	"fourways/tests/harness"
@@ -33,8 +34,9 @@ func TestExactlyTheOverflowIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		conns = append(conns, c)
 	}
-	// The backlog is first come, first served, so it is the last ones that find no place.
-	for _, c := range conns[threads+queue:] {
+	refused, waiting := answered(t, conns, clients-threads-queue)
+	require.Len(t, waiting, threads+queue)
+	for _, c := range refused {
 		behaviour.ReadWholeRefusal(t, c)
 	}
 	// One more may have waited for the thread that had just served the request above.
@@ -42,7 +44,7 @@ func TestExactlyTheOverflowIsRefused(t *testing.T) {
 		return s.Log.Count("Thread pool saturated, queuing connection") >= queue
 	})
 	var wg sync.WaitGroup
-	for _, c := range conns[:threads+queue] {
+	for _, c := range waiting {
 		wg.Go(func() {
 			io.WriteString(c, "Host: localhost\r\nConnection: close\r\n\r\n")
 			answer, err := io.ReadAll(c)
@@ -70,6 +72,29 @@ func TestExactlyTheOverflowIsRefused(t *testing.T) {
 	})
 	// Go opens two for itself when its first timer starts.
 	harness.Eventually(t, "all descriptors are closed", func() bool { return s.Descriptors(t) <= descriptors+2 })
+}
+
+// answered waits until so many of the connections have something to read, and tells them from the
+// rest. Which they are depends on when the thread was free again that had a client before.
+func answered(t *testing.T, conns []net.Conn, want int) (some, rest []net.Conn) {
+	var fds []unix.PollFd
+	for _, c := range conns {
+		raw, err := c.(*net.TCPConn).SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) { fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}) }))
+	}
+	harness.Eventually(t, "all that find no place are told so", func() bool {
+		n, err := unix.Poll(fds, 0)
+		return err == nil && n >= want
+	})
+	for i, c := range conns {
+		if fds[i].Revents != 0 {
+			some = append(some, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return some, rest
 }
 
 // 25 downloads at once with 10 threads: all finish, and 15 had to wait.

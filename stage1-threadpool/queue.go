@@ -1,9 +1,16 @@
 package main
 
+// The queue between the acceptor and the workers.
+//
+// Any thread may call its methods; one lock covers all that changes. A connection's descriptor
+// belongs to the queue from put until take or discard. What must not be done: the free threads and
+// the length must not be looked at in two steps, and nothing slow may be done under the lock.
+
 import (
 	"net/netip"
 	"sync"
 
+	"fourways/shared/clock"
 	"fourways/shared/session"
 )
 
@@ -12,15 +19,26 @@ type conn struct {
 	fd     int
 	peer   netip.AddrPort
 	adm    session.Admission
-	queued bool // all threads were busy when it came
+	came   clock.Time
+	open   session.Opener // what it begins as; nil for plain HTTP
+	queued bool           // all threads were busy when it came
+}
+
+// waited is how long the connection has waited for a thread. The time in which a free thread wakes
+// up does not count, since more threads would not shorten it.
+func (c conn) waited(now clock.Time) clock.Time {
+	if !c.queued {
+		return 0
+	}
+	return now - c.came
 }
 
 // queue is where connections wait for a thread: bounded, first come, first served.
 //
-// A Go channel would do for the waiting. It would not do for the bound: whether a
-// connection may come in depends on the idle threads as well as on the queue, and
-// both must be looked at in one step. Otherwise a burst is now and then refused while
-// a thread that has just been woken has not taken its connection yet.
+// A Go channel could do the waiting, but not the bound: whether a connection may come in depends on
+// the idle threads as well as on the queue, and both must be looked at in one step. Otherwise a
+// burst is now and then refused while a thread that has just been woken has not taken its
+// connection yet.
 type queue struct {
 	limit   int // connections that may wait while all threads are busy
 	threads int
@@ -38,12 +56,12 @@ func newQueue(limit, threads int) *queue {
 	return q
 }
 
-// put adds a connection. It reports whether that one has to wait for a thread, and
-// false for ok if there is no place even for waiting.
+// put adds a connection. It reports whether the connection has to wait for a thread; ok is false if
+// the queue is full.
 func (q *queue) put(c conn) (queued, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	free := q.threads - q.busy - len(q.waiting) // threads that nothing was put in for yet
+	free := q.threads - q.busy - len(q.waiting) // idle threads for which no connection waits yet
 	if q.closed || free+q.limit <= 0 {
 		return true, false
 	}
@@ -76,7 +94,7 @@ func (q *queue) done() {
 	q.mu.Unlock()
 }
 
-// close lets take return what is left, and then false. put fails from now on.
+// close makes take return what is left, and then false. put fails from now on.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,5 +1,8 @@
 package main
 
+// The queue between acceptor and threads, and the line that reports on it. Threads are goroutines
+// here, and connections are numbers.
+
 import (
 	"sync"
 	"testing"

@@ -1,5 +1,13 @@
 package main
 
+// The end of connections that were answered 503: one thread waits until their clients have read the
+// answer.
+//
+// send runs on the acceptor's thread, stop on the one that stops the server; all else belongs to
+// this thread. A descriptor belongs to send, then to the pipe, then to the thread, which closes it.
+// What must not be done: send must not wait, and a socket must not be closed at once while its
+// client may still be sending.
+
 import (
 	"encoding/binary"
 	"runtime"
@@ -11,25 +19,27 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// Limits of turning away.
+// Limits of turning away. A client that gets a 503 here has as long to read it as one whose session
+// ends.
 const (
-	awayTime  = 2 * time.Second    // that a client may take to read its 503
-	awayBytes = 16 << 20           // that it may still send meanwhile
-	awayMax   = session.MaxRefused // clients at once; beyond it one of them has to go
+	awayTime  = time.Duration(session.LingerTime)
+	awayBytes = session.LingerBytes
+	awayBatch = 64 // descriptors that are read from the pipe at once
+	fdBytes   = 4  // of a descriptor in the pipe
 )
 
-// turnaway waits, off the acceptor, until clients that were sent away have read why.
+// turnaway waits, in place of the acceptor, until clients that got a 503 have read it.
 //
-// The acceptor writes the whole answer without waiting: a new socket's send buffer is
-// empty and takes it. Then it may not simply close. The client's request is in the
-// receive buffer or on its way, and a socket that is closed over unread bytes sends a
-// reset, which destroys the answer on the other side (RFC 9112 section 9.6). So our
-// direction is ended, and one thread, for all such clients together, drops what they
-// send until they end theirs.
+// The acceptor writes the whole answer without waiting: a new socket's send buffer is empty and
+// takes it. Then it may not simply close. The client's request is in the receive buffer or on its
+// way, and a socket that is closed over unread bytes sends a reset, which destroys the answer on
+// the other side (RFC 9112 9.6). So our direction is ended, and one thread, for all such clients
+// together, drops what they send until they end theirs.
 //
 // The acceptor hands descriptors over through a pipe; they belong to this thread then.
 type turnaway struct {
-	pipe  [2]int // the acceptor writes descriptors, 4 bytes each; both ends non-blocking
+	most  int    // clients at once; beyond it one of them is closed early
+	pipe  [2]int // the acceptor writes descriptors, fdBytes each; both ends non-blocking
 	fds   []unix.PollFd
 	until []time.Time // for fds[i], when its time is up
 	bytes []int       // from fds[i], bytes dropped
@@ -37,8 +47,8 @@ type turnaway struct {
 	trash [4 << 10]byte
 }
 
-func newTurnaway() (*turnaway, error) {
-	t := &turnaway{done: make(chan struct{})}
+func newTurnaway(most int) (*turnaway, error) {
+	t := &turnaway{most: most, done: make(chan struct{})}
 	if err := unix.Pipe(t.pipe[:]); err != nil {
 		return nil, err
 	}
@@ -60,10 +70,10 @@ func (t *turnaway) send(fd int, answer []byte) {
 		sysnet.Close(fd, true)
 		return
 	}
-	var b [4]byte
+	var b [fdBytes]byte
 	binary.NativeEndian.PutUint32(b[:], uint32(fd))
 	if _, err := unix.Write(t.pipe[1], b[:]); err != nil {
-		sysnet.Close(fd, false) // the pipe is full: better a reset for one than a stop for all
+		sysnet.Close(fd, false) // the pipe is full: a reset for one client is better than a wait for all
 	}
 }
 
@@ -82,10 +92,13 @@ func (t *turnaway) run() {
 	runtime.LockOSThread()
 	defer close(t.done)
 	for t.fds[0].Fd >= 0 || len(t.fds) > 1 {
-		if _, err := unix.Poll(t.fds, t.timeout()); err != nil && err != unix.EINTR {
+		switch _, err := unix.Poll(t.fds, t.timeout()); {
+		case err == unix.EINVAL && t.shorten():
+			continue
+		case err != nil && err != unix.EINTR:
 			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
 		}
-		// From behind, because drop moves the last one into the gap.
+		// From the last to the first, because drop moves the last one into the gap.
 		for i := len(t.fds) - 1; i > 0; i-- {
 			if t.fds[i].Revents != 0 && t.finished(i) || !time.Now().Before(t.until[i]) {
 				t.drop(i)
@@ -95,6 +108,16 @@ func (t *turnaway) run() {
 			t.receive()
 		}
 	}
+}
+
+// shorten drops the clients that are too many for poll(2), which takes no more than the limit of
+// open files allows. It reports whether that helps: the limit was lowered meanwhile (prlimit(2)).
+func (t *turnaway) shorten() bool {
+	had := len(t.fds)
+	for most := max(sysnet.FileLimit(), 1); len(t.fds) > most; {
+		t.drop(len(t.fds) - 1)
+	}
+	return len(t.fds) < had
 }
 
 // timeout is poll's: the milliseconds until the first client's time is up.
@@ -113,13 +136,13 @@ func (t *turnaway) timeout() int {
 
 // receive takes new clients out of the pipe.
 func (t *turnaway) receive() {
-	var b [4 * 64]byte
+	var b [awayBatch * fdBytes]byte
 	n, err := unix.Read(t.pipe[0], b[:])
 	if n == 0 && err == nil {
 		t.fds[0].Fd = -1 // closed; poll(2) ignores negative descriptors
 	}
-	for i := 0; i+4 <= n; i += 4 {
-		if len(t.fds) > awayMax {
+	for i := 0; i+fdBytes <= n; i += fdBytes {
+		if len(t.fds) > t.most {
 			t.drop(1)
 		}
 		fd := int32(binary.NativeEndian.Uint32(b[i:]))

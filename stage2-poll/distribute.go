@@ -1,12 +1,19 @@
 package main
 
+// Which runner gets a new connection.
+//
+// All of it runs on the acceptor's thread. A descriptor belongs to it until the message with it is
+// written, and then to the runner. What must not be done: it must not wait for a client, nor for
+// one runner while the pipe of another has room.
+
 import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/app"
-	"fourways/shared/http1"
+	"fourways/shared/fault"
+	"fourways/shared/session"
 	"fourways/shared/sysnet"
 )
 
@@ -16,24 +23,28 @@ import (
 type distributor struct {
 	acceptor *app.Acceptor
 	runners  []*runner
-	full     []bool // whose pipe had no room for the message at hand
+	opens    []session.Opener // for each listener; nil for plain HTTP
+	full     []bool           // the runners whose pipes had no room for the current message
 }
 
 func newDistributor(a *app.App, runners []*runner) (c *distributor, err error) {
-	c = &distributor{runners: runners, full: make([]bool, len(runners))}
+	c = &distributor{runners: runners, opens: openers(a), full: make([]bool, len(runners))}
 	c.acceptor, err = a.NewAcceptor(false, c.place)
 	return c, err
 }
 
-// place finds a runner for one connection. One that may not be served goes to a runner
-// too, where it is sent away; one that deserves no answer is closed.
-func (c *distributor) place(fd int, peer netip.AddrPort) {
-	adm, why := c.acceptor.Local.Admit(peer.Addr(), fd)
-	m := message{kind: msgConn, fd: int32(fd), peer: peer, ticket: adm.Number()}
-	switch why {
-	case http1.NoReason:
-	case http1.TooManyConnections:
+// place finds a runner for one connection. A runner also answers 503 to a connection that may not
+// be served. One that gets no answer is closed here.
+func (c *distributor) place(fd int, peer netip.AddrPort, listener int) {
+	adm, why := c.acceptor.Thread.Admit(peer.Addr(), fd)
+	m := message{kind: msgConn, listener: uint16(listener), fd: int32(fd), peer: peer, ticket: adm.Number()}
+	switch {
+	case why == fault.NoReason:
+	case why == fault.TooManyConnections && c.opens[listener] == nil:
 		m.kind, m.why = msgRefused, why
+	case why == fault.TooManyConnections: // what is not HTTP gets no 503
+		c.acceptor.Thread.TurnedAway(peer.Addr(), why)
+		fallthrough
 	default:
 		sysnet.Close(fd, true)
 		return
@@ -45,9 +56,8 @@ func (c *distributor) place(fd int, peer netip.AddrPort) {
 
 // hand writes the message to the least busy runner whose pipe has room for it.
 //
-// The load is counted here, by the hand that gives, and not by the runner that takes:
-// otherwise a burst would see one runner as the least busy until that one wakes up, and
-// give it all.
+// The load is counted here, and not when the runner takes the connection: otherwise one runner
+// would count as the least busy until it wakes up, and would get all connections of a burst.
 func (c *distributor) hand(m message) bool {
 	clear(c.full)
 	for {
@@ -57,16 +67,20 @@ func (c *distributor) hand(m message) bool {
 		}
 		r := c.runners[best]
 		r.load.Add(1)
-		if r.notify.try(m) == nil {
+		switch err := r.notify.try(m); err {
+		case nil:
 			return true
+		case errFull:
+		default:
+			panic(err) // EBADF, EFAULT, EPIPE: the pipe is ours and always open
 		}
 		r.load.Add(-1)
 		c.full[best] = true
 	}
 }
 
-// leastBusy is the runner with the fewest connections among those whose pipes were not
-// found full, -1 if there is none.
+// leastBusy is the index of the runner with the fewest connections whose pipe was not found full,
+// or -1.
 func (c *distributor) leastBusy() int {
 	best := -1
 	for i, r := range c.runners {
@@ -84,8 +98,12 @@ func (c *distributor) awaitRoom() {
 		fds[i] = unix.PollFd{Fd: int32(r.notify.write), Events: unix.POLLOUT}
 	}
 	for {
-		if _, err := unix.Poll(fds, -1); err != unix.EINTR {
+		switch _, err := unix.Poll(fds, -1); err {
+		case nil:
 			return
+		case unix.EINTR:
+		default:
+			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
 		}
 	}
 }

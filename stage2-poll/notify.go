@@ -1,5 +1,12 @@
 package main
 
+// The pipe that wakes a runner, and the messages in it.
+//
+// The runner reads; any thread may write. The server closes both ends after the last writer has
+// ended. A descriptor in a message belongs to the runner once the message is written. What must not
+// be done: no Go pointer may be sent. No message may be longer than PIPE_BUF, since only writes up
+// to that size are all or nothing. A runner must not wait for room in its own pipe.
+
 import (
 	"encoding/binary"
 	"errors"
@@ -8,20 +15,20 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 	"fourways/shared/session"
 )
 
 // A notify pipe wakes a runner and tells it why.
 //
-// The runner sleeps in poll(2), which only descriptors can end: so the message has to come
-// through one. A pipe carries it in order, wakes the sleeper if there is one, and keeps it
-// if there is none, so that no wake-up can be lost between the runner's last look and its
-// going to sleep. Both ends are non-blocking. A write of up to PIPE_BUF bytes (4096 at
-// least on Linux) is all or nothing (pipe(7)), so messages of several writers never mix.
+// The runner sleeps in poll(2), which only a descriptor can end, so the message has to come through
+// one. A pipe keeps messages in order. It wakes the runner if that sleeps, and keeps the message if
+// not, so that no wake-up can be lost just before the runner goes to sleep. Both ends are
+// non-blocking. A write of up to PIPE_BUF bytes (4096 at least on Linux) is all or nothing
+// (pipe(7)), so messages of several writers never mix.
 //
-// Messages are numbers only. A Go pointer that is nowhere but in the kernel's memory is
-// invisible to the collector, and what it points to would be freed.
+// Messages are numbers only. The garbage collector does not see a Go pointer in the kernel's
+// memory, and would free what it points to.
 type notify struct {
 	read, write int
 	ended       atomic.Bool // the reader has gone
@@ -38,25 +45,31 @@ const (
 	msgCut                    // give up what you have
 )
 
-// message is what goes through the pipe. Which fields count depends on the kind.
+// message is what goes through the pipe. Its kind decides which fields have a meaning.
 type message struct {
-	kind   msgKind
-	why    http1.Reason // msgRefused
-	fd     int32        // msgConn, msgRefused: passes to the runner with the message
-	parked uint64       // msgWorked: whose work it was
-	ticket uint64       // msgConn: its Admission
-	peer   netip.AddrPort
+	kind     msgKind
+	why      fault.Reason // msgRefused
+	listener uint16       // msgConn: the index of the listener that accepted it
+	fd       int32        // msgConn, msgRefused: passes to the runner with the message
+	work     uint64       // msgWorked: the number of the work
+	ticket   uint64       // msgConn: its Admission
+	peer     netip.AddrPort
 }
 
-// messageLen is the length of a message in the pipe, in bytes: all of one length, so that
-// where one ends is never in question.
+// messageLen is the length of every message in the pipe, in bytes. One length for all shows where
+// each ends.
 const messageLen = 48
+
+// endedLook is how often a writer that waits for room checks whether the runner has ended, in
+// milliseconds.
+const endedLook = 100
 
 func (m message) encode() (b [messageLen]byte) {
 	b[0], b[1] = byte(m.kind), byte(m.why)
 	binary.NativeEndian.PutUint32(b[4:], uint32(m.fd))
-	binary.NativeEndian.PutUint64(b[8:], m.parked)
+	binary.NativeEndian.PutUint64(b[8:], m.work)
 	binary.NativeEndian.PutUint64(b[16:], m.ticket)
+	binary.NativeEndian.PutUint16(b[42:], m.listener)
 	if m.peer.IsValid() {
 		b[2] = 1
 		ip := m.peer.Addr().As16()
@@ -67,10 +80,11 @@ func (m message) encode() (b [messageLen]byte) {
 }
 
 func decode(b []byte) (m message) {
-	m.kind, m.why = msgKind(b[0]), http1.Reason(b[1])
+	m.kind, m.why = msgKind(b[0]), fault.Reason(b[1])
 	m.fd = int32(binary.NativeEndian.Uint32(b[4:]))
-	m.parked = binary.NativeEndian.Uint64(b[8:])
+	m.work = binary.NativeEndian.Uint64(b[8:])
 	m.ticket = binary.NativeEndian.Uint64(b[16:])
+	m.listener = binary.NativeEndian.Uint16(b[42:])
 	if b[2] == 1 {
 		ip := netip.AddrFrom16([16]byte(b[24:40])).Unmap()
 		m.peer = netip.AddrPortFrom(ip, binary.NativeEndian.Uint16(b[40:]))
@@ -78,7 +92,7 @@ func decode(b []byte) (m message) {
 	return m
 }
 
-// admission is the message's Admission, as the session wants it.
+// admission is the message's Admission.
 func (m message) admission() session.Admission { return session.AdmissionOf(m.ticket) }
 
 // Errors of sending.
@@ -116,16 +130,16 @@ func (n *notify) try(m message) error {
 	}
 }
 
-// send sends a message and waits for room if it must. It fails with errEnded if the
-// runner will never make any. A runner must not call it for its own pipe.
+// send sends a message, and waits while the pipe is full. It fails with errEnded once the runner
+// has ended. A runner must not call it for its own pipe.
 func (n *notify) send(m message) error {
 	for !n.ended.Load() {
 		if err := n.try(m); err != errFull {
 			return err
 		}
-		// Not for ever: the reader may end after the look at ended.
+		// Not for ever: the runner may end just after ended was checked.
 		fds := []unix.PollFd{{Fd: int32(n.write), Events: unix.POLLOUT}}
-		if _, err := unix.Poll(fds, 100); err != nil && err != unix.EINTR {
+		if _, err := unix.Poll(fds, endedLook); err != nil && err != unix.EINTR {
 			return err
 		}
 	}

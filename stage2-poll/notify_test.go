@@ -1,5 +1,8 @@
 package main
 
+// The notify pipe and the choice of a runner, with pipes that are full, broken, or written to by
+// many at once. The pipes are real ones; no test waits for a time.
+
 import (
 	"net/netip"
 	"sync"
@@ -9,16 +12,20 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"fourways/shared/http1"
+	"fourways/shared/app"
+	"fourways/shared/fault"
+	"fourways/shared/machine"
+	"fourways/shared/session"
+	"fourways/shared/stats"
 )
 
 func TestMessagesComeBackAsTheyWere(t *testing.T) {
 	for _, m := range []message{
 		{kind: msgConn, fd: 7, ticket: 1 << 63, peer: netip.MustParseAddrPort("192.0.2.1:65535")},
 		{kind: msgConn, fd: 7, peer: netip.MustParseAddrPort("[2001:db8::1]:1")},
-		{kind: msgConn, fd: 19_999},
-		{kind: msgRefused, fd: 3, why: http1.TooManyConnections},
-		{kind: msgWorked, parked: 1<<64 - 1},
+		{kind: msgConn, fd: 19_999, listener: 65_535},
+		{kind: msgRefused, fd: 3, why: fault.TooManyConnections},
+		{kind: msgWorked, work: 1<<64 - 1},
 		{kind: msgDrain}, {kind: msgCut},
 	} {
 		b := m.encode()
@@ -62,7 +69,7 @@ func TestMessagesOfManyWritersDoNotMixAndNoneIsLost(t *testing.T) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := range each {
-				if err := n.send(message{kind: msgWorked, parked: uint64(w*each + i)}); err != nil {
+				if err := n.send(message{kind: msgWorked, work: uint64(w*each + i)}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -82,8 +89,8 @@ func TestMessagesOfManyWritersDoNotMixAndNoneIsLost(t *testing.T) {
 		require.NoError(t, err)
 		for ; len(got) > 0; got = got[messageLen:] {
 			m := decode(got)
-			require.False(t, seen[m.parked])
-			seen[m.parked] = true
+			require.False(t, seen[m.work])
+			seen[m.work] = true
 			count++
 		}
 	}
@@ -136,7 +143,7 @@ func TestABurstOfMessagesIsReadWhole(t *testing.T) {
 	defer n.close()
 	const burst = 3 * inbox
 	for i := range burst {
-		require.NoError(t, n.try(message{kind: msgWorked, parked: uint64(i)}))
+		require.NoError(t, n.try(message{kind: msgWorked, work: uint64(i)}))
 	}
 	var r runner
 	for next := 0; next < burst; {
@@ -144,8 +151,46 @@ func TestABurstOfMessagesIsReadWhole(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, len(b)%messageLen, "bytes behind the last whole message")
 		for ; len(b) > 0; b = b[messageLen:] {
-			require.EqualValues(t, next, decode(b).parked)
+			require.EqualValues(t, next, decode(b).work)
 			next++
 		}
 	}
 }
+
+// A pipe that is broken is not one that is full: who waited for room in it would spin.
+func TestABrokenPipeIsNotTakenForAFullOne(t *testing.T) {
+	noSuch := 1 << 29
+	c := &distributor{runners: []*runner{{notify: &notify{read: noSuch, write: noSuch}}}, full: make([]bool, 1)}
+	require.PanicsWithValue(t, unix.EBADF, func() { c.hand(message{kind: msgConn}) })
+}
+
+// What is not HTTP gets no answer where there is no room, but whoever reads the statistics and
+// the log is told as ever.
+func TestAConnectionThatIsNotHTTPIsTurnedAwayAndCounted(t *testing.T) {
+	told := &turnedAway{}
+	srv := &session.Server{Stats: stats.New(1), Observer: told}
+	c := &distributor{
+		acceptor: &app.Acceptor{Thread: session.NewThread(srv, srv.Stats.Slot(0), "acceptor", 7)},
+		opens: []session.Opener{func(*session.Thread, session.Admission, netip.AddrPort, int) machine.Machine {
+			panic("there was room")
+		}},
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	defer unix.Close(pair[1])
+	c.place(pair[0], netip.MustParseAddrPort("192.0.2.1:1"), 0)
+	n, err := unix.Read(pair[1], make([]byte, 1))
+	require.NoError(t, err)
+	require.Zero(t, n, "it was closed")
+	require.Equal(t, []fault.Reason{fault.TooManyConnections}, told.whys)
+	require.EqualValues(t, 1, srv.Stats.Refused(fault.TooManyConnections))
+	require.EqualValues(t, 1, srv.Stats.Total(stats.Dropped))
+}
+
+// turnedAway notes why clients were turned away.
+type turnedAway struct {
+	session.Observer
+	whys []fault.Reason
+}
+
+func (o *turnedAway) TurnedAway(_ netip.Addr, why fault.Reason) { o.whys = append(o.whys, why) }

@@ -1,16 +1,23 @@
 package main
 
+// The runner's thread: its turn, its list of sockets, and the messages in its pipe.
+//
+// A runner owns the sockets that were given to it, and closes them. Its fields belong to its
+// thread, except for the atomics and the pipe's writing end. What must not be done: nothing may
+// block but poll(2), and no message may be handled before the ready sockets of the turn, since a
+// new connection may have the number of one that ends in it.
+
 import (
 	"log/slog"
+	"math"
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/app"
-	"fourways/shared/clock"
 	"fourways/shared/logging"
+	"fourways/shared/machine"
 	"fourways/shared/offload"
 	"fourways/shared/session"
 	"fourways/shared/stats"
@@ -19,50 +26,46 @@ import (
 )
 
 const (
-	// turnBytes is about how much the connections that are ready write in one turn of all,
-	// each its share of it: fast downloads must not starve their neighbours, however many
-	// there are.
+	// turnBytes is about how many bytes all ready connections together write in one turn; each gets
+	// an equal share. So fast downloads do not starve other connections, however many there are.
 	turnBytes = 256 << 10
-	// leastShare is the smallest share: with less, poll would cost more than what it is for.
+	// leastShare is the smallest share, in bytes: with less, calling poll would cost more than the
+	// writing.
 	leastShare = 16 << 10
 	// inbox is how many messages are read from the pipe at once.
 	inbox = 64
 )
 
-// conn is one connection, in a runner's hands.
-type conn struct {
-	session.Session
-	timer  timerwheel.Node
-	fd     int
-	slot   int  // its index in runner.fds and runner.conns
-	parked bool // its slow work is under way: nobody else may touch it
-	doomed bool // to be closed as soon as that is done
-}
-
-// runner is one thread with many connections. All it has is its own, but for load,
+// runner is one thread with many connections. All fields belong to its thread, except load,
 // watched, and the writing end of its pipe.
 //
-// fds is what poll(2) is handed, the whole of it every time. Slot 0 is the notify pipe;
-// conns[i] is the connection of fds[i]. The two have no gaps: a connection that goes is
-// replaced by the last one.
+// fds is the list that every call of poll(2) takes whole. Slot 0 is the notify pipe. Each other
+// slot has the descriptor of a socket or, where poll is to ignore that, its complement (^), which
+// is negative. The list has no gaps: the last socket replaces one that is removed.
 type runner struct {
 	log    *slog.Logger
-	local  *session.Local
+	thread *session.Thread
 	notify *notify
 	slow   *offload.Pool
 	fds    []unix.PollFd
-	conns  []*conn
-	wheel  timerwheel.Wheel
+	wheel  timerwheel.Wheel[socket]
 	out    *sysnet.Copier
+	opens  []session.Opener // for each listener; nil for plain HTTP
 
-	parked   map[uint64]*conn // by the number that msgWorked brings back
-	lastPark uint64
+	sockets       table     // by descriptor
+	nudged, spare []*socket // to be stepped at the end of the turn, and the last turn's list, for reuse
+
+	working  map[uint64]func() // what follows slow work under way, by the number in msgWorked
+	lastWork uint64
 	draining bool
+	toCut    bool  // the drain timeout has passed: what is left is cut
 	share    int64 // bytes that a connection may write in this turn
 	inbox    [inbox * messageLen]byte
 
-	load    atomic.Int64 // connections given to it and not yet closed
-	watched atomic.Int64 // entries that poll was last handed
+	offloaded bool // the pool has got work since the thread last gave its processor up
+
+	load    atomic.Int64 // connections handed to it and not yet closed
+	watched atomic.Int64 // entries in the last call of poll
 }
 
 func newRunner(a *app.App, slow *offload.Pool, slot int, name string) (*runner, error) {
@@ -71,65 +74,77 @@ func newRunner(a *app.App, slow *offload.Pool, slot int, name string) (*runner, 
 		return nil, err
 	}
 	r := &runner{
-		log:    a.Log.With(logging.WorkerKey, name),
-		local:  a.Local(slot, name),
-		notify: n,
-		slow:   slow,
-		fds:    []unix.PollFd{{Fd: int32(n.read), Events: unix.POLLIN}},
-		conns:  []*conn{nil},
-		out:    sysnet.NewCopier(),
-		parked: map[uint64]*conn{},
+		log:     a.Log.With(logging.WorkerKey, name),
+		thread:  a.Thread(slot, name),
+		notify:  n,
+		slow:    slow,
+		fds:     []unix.PollFd{{Fd: int32(n.read), Events: unix.POLLIN}},
+		out:     sysnet.NewCopier(),
+		opens:   openers(a),
+		working: map[uint64]func(){},
 	}
 	r.out.Impatient = true
+	r.thread.Host = r
 	return r, nil
 }
 
-// run is the thread's whole life. The order within a turn: first the connections that
-// are ready, then the deadlines, then the pipe. So a descriptor that is closed in this
-// turn, whose number the acceptor may already have given out again, is not in the list
-// any more when its successor comes in through the pipe.
+// run is the thread's whole life. The order within a turn: first the ready connections, then the
+// deadlines, then the pipe. The acceptor may already have a new connection with the number of a
+// descriptor that is closed in this turn. With the pipe last, the old one is out of the list before
+// the new one comes in.
 func (r *runner) run() {
 	runtime.LockOSThread() // never unlocked: the thread ends with the function
-	for !r.draining || len(r.conns) > 1 {
+	for !r.draining || len(r.fds) > 1 || len(r.working) > 0 {
 		r.watched.Store(int64(len(r.fds)))
+		r.yield()
 		ready, err := unix.Poll(r.fds, r.timeout())
-		sysnet.ReadClock(&r.local.Clock)
+		sysnet.ReadClock(&r.thread.Clock)
 		switch err {
 		case nil:
 		case unix.EINTR:
-			continue // a signal, Go's scheduler sends them too: nothing is ready, look again
+			continue // a signal, also one of Go's scheduler: nothing is ready, wait again
+		case unix.EINVAL:
+			r.shorten(err)
+			continue
 		default:
-			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
+			panic(err) // EFAULT, ENOMEM: nothing that goes away
 		}
 		r.share = max(turnBytes/int64(max(ready, 1)), leastShare)
 		if ready > 0 {
-			r.local.Stats.Add(stats.Wakeups, 1)
-			r.local.Stats.Add(stats.Events, uint64(ready))
+			r.thread.Stats.Add(stats.Wakeups, 1)
+			r.thread.Stats.Add(stats.Events, uint64(ready))
 			r.serveReady(ready)
 		}
-		r.wheel.Advance(int64(r.local.Clock.Now()), r.expired)
+		r.wheel.Advance(int64(r.thread.Clock.Now()), r.due)
 		if r.fds[0].Revents != 0 {
 			r.readPipe()
 		}
-		if r.local.Unsettled() {
-			r.local.Settle(sysnet.Now())
-		}
+		r.stepNudged()
+		r.thread.EndTurn(sysnet.Now(), ready, 0)
 	}
 	r.notify.ended.Store(true)
 }
 
-// timeout is how long poll may wait, in milliseconds: until the next deadline, for ever
-// if there is none. An idle server does not wake up to find that it is idle.
-func (r *runner) timeout() int {
-	wait, ok := r.wheel.Next(int64(r.local.Clock.Now()))
-	if !ok {
-		return -1
+// yield gives the processor up where the pool has got work: of a thread that waits in a system call
+// the scheduler only learns by looking, again and again, on a thread of its own.
+func (r *runner) yield() {
+	if r.offloaded {
+		r.offloaded = false
+		runtime.Gosched()
 	}
-	return int((wait + int64(time.Millisecond) - 1) / int64(time.Millisecond))
 }
 
-// serveReady gives each ready connection its turn. It goes from behind: a connection
-// that ends is replaced by the last one, which has had its turn already.
+// timeout is how long poll may wait, in milliseconds: until the next deadline, or for ever if there
+// is none. So an idle server never wakes up for nothing.
+func (r *runner) timeout() int {
+	if len(r.nudged) > 0 {
+		return 0
+	}
+	return r.wheel.Timeout(int64(r.thread.Clock.Now()), math.MaxInt64)
+}
+
+// serveReady gives each ready connection its turn, from the last to the first: a connection that
+// ends is replaced by the last one, which has had its turn already.
 func (r *runner) serveReady(ready int) {
 	if r.fds[0].Revents != 0 {
 		ready--
@@ -140,141 +155,32 @@ func (r *runner) serveReady(ready int) {
 			continue
 		}
 		ready--
-		r.ready(r.conns[i], events)
+		r.ready(r.entry(i), events)
 	}
 }
 
 // ready looks at why a connection is ready (poll(2)).
-func (r *runner) ready(c *conn, events int16) {
+func (r *runner) ready(s *socket, events int16) {
 	if events&unix.POLLNVAL != 0 {
-		// The descriptor is not open: somebody closed what was ours. Closing it again
-		// could hit a stranger who has got the number since.
-		r.log.Error("a connection's descriptor is not open", "fd", c.fd)
-		c.Fail()
-		r.remove(c)
+		// The descriptor is not open: other code has closed ours. Closing it again could close a
+		// connection that has got the number since.
+		r.log.Error("a connection's descriptor is not open", "fd", s.fd)
+		s.Fail()
+		r.end(s)
+		r.forget(s)
 		return
 	}
-	// POLLERR, the peer has reset: the next call on the socket fails with the error, and
-	// takes it away. POLLHUP, both directions have ended: what has arrived can still be
-	// read, and behind it the end. So both are handled by going on as if readable.
-	r.drive(c, events&(unix.POLLIN|unix.POLLERR|unix.POLLHUP) != 0)
-}
-
-// drive goes as far with a connection as its socket lets us, for one turn: one read, so
-// that a client which sends without end gets no more than its share, and r.share written,
-// so that one which reads without end does not either. It is read first, because what has
-// arrived in time is not late for our having been.
-func (r *runner) drive(c *conn, readable bool) {
-	if readable && c.Reads() {
-		r.read(c)
+	// POLLERR: the peer has reset; the next call on the socket fails with the error, and clears it.
+	// POLLHUP: both directions have ended; what has arrived can still be read, and after it the
+	// end. So both count as readable.
+	if s.watch == machine.WantPeer {
+		s.Fail() // nothing else was asked for
 	}
-	for budget := r.share; ; {
-		switch c.Step() {
-		case session.WantRead:
-			r.wait(c, unix.POLLIN)
-			return
-		case session.WantWrite:
-			// Written first, and watched for only if that fell short: nearly always the
-			// socket takes all of a small answer, and the kernel need not be told.
-			if !r.write(c, &budget) {
-				return
-			}
-		case session.WantWake:
-			r.park(c, c.Work)
-			return
-		case session.WantShut:
-			sysnet.EndSending(c.fd)
-		case session.WantClose:
-			r.close(c)
-			return
-		}
-	}
+	r.drive(s, events&(unix.POLLIN|unix.POLLERR|unix.POLLHUP) != 0)
 }
 
-// read reads once.
-func (r *runner) read(c *conn) {
-	n, err := sysnet.Read(c.fd, c.Recv())
-	switch {
-	case n > 0:
-		c.Received(n)
-	case err == nil:
-		c.EOF()
-	case !sysnet.Again(err):
-		c.Fail()
-	}
-}
-
-// write sends until the chain is empty, the socket full, or the budget used up. It reports
-// whether the session can go on at once.
-func (r *runner) write(c *conn, budget *int64) bool {
-	out := c.Out()
-	before := out.Sent()
-	err := r.out.Send(c.fd, out, *budget)
-	*budget -= out.Sent() - before
-	switch {
-	case err == nil && out.Empty() && *budget > 0:
-		return true
-	case err == nil || sysnet.Again(err):
-		c.Stalled()
-		r.wait(c, unix.POLLOUT)
-		return false
-	case err == sysnet.ErrCold:
-		cold := sysnet.Front(out)
-		r.park(c, cold.Warm)
-		return false
-	case sysnet.FileFault(err):
-		r.log.Error("Connection closed: " + err.Error())
-	}
-	c.Fail()
-	return true
-}
-
-// wait has poll watch for one kind of readiness from now on, and for the deadline.
-func (r *runner) wait(c *conn, events int16) {
-	r.fds[c.slot].Events = events
-	if d := c.Deadline(); d != clock.Never {
-		r.wheel.Schedule(&c.timer, int64(d))
-	} else {
-		r.wheel.Cancel(&c.timer)
-	}
-}
-
-// expired is a connection whose deadline has passed.
-func (r *runner) expired(n *timerwheel.Node) {
-	r.drive(n.Owner.(*conn), false)
-}
-
-// park takes a connection out of the watch while slow work runs elsewhere. A negative
-// descriptor makes poll(2) pass over the slot; with no events it would still report a
-// client that hangs up, over and over.
-func (r *runner) park(c *conn, work func()) {
-	c.parked = true
-	r.fds[c.slot].Fd = -1
-	r.wheel.Cancel(&c.timer)
-	r.lastPark++
-	number := r.lastPark
-	r.parked[number] = c
-	r.slow.Submit(func() {
-		work()
-		r.notify.send(message{kind: msgWorked, parked: number})
-	})
-}
-
-// unpark takes a connection back when its work is done.
-func (r *runner) unpark(number uint64) {
-	c := r.parked[number]
-	delete(r.parked, number)
-	c.parked = false
-	r.fds[c.slot].Fd = int32(c.fd)
-	c.Forgive()
-	if c.doomed {
-		c.Fail()
-	}
-	r.drive(c, false)
-}
-
-// readPipe takes what the pipe has, a batch at a time, so that a burst of new connections
-// does not make the old ones wait.
+// readPipe takes one batch of messages from the pipe, so that a burst of new connections does not
+// make the old ones wait.
 func (r *runner) readPipe() {
 	b, err := r.notify.receive(r.inbox[:])
 	if err != nil {
@@ -285,69 +191,139 @@ func (r *runner) readPipe() {
 	}
 }
 
+// openers are the Openers of the listeners, in their order.
+func openers(a *app.App) (list []session.Opener) {
+	for _, l := range a.Listeners {
+		list = append(list, l.Open)
+	}
+	return list
+}
+
 func (r *runner) handle(m message) {
 	switch m.kind {
 	case msgConn:
-		c := r.adopt(m)
-		c.Open(r.local, m.admission(), m.peer, c.fd)
-		r.drive(c, true) // the request is often here already
+		r.begin(m)
 	case msgRefused:
-		c := r.adopt(m)
-		c.OpenRefused(r.local, m.peer, c.fd, m.why)
-		r.drive(c, false)
+		c := r.newConn(int(m.fd))
+		c.session.OpenRefused(r.thread, m.peer, int(m.fd), m.why)
+		r.drive(&c.socket, false)
 	case msgWorked:
-		r.unpark(m.parked)
+		then := r.working[m.work]
+		delete(r.working, m.work)
+		then()
 	case msgDrain:
 		r.draining = true
-		r.each(func(c *conn) {
-			if c.Idle() {
-				r.drive(c, false) // its deadline is nearer now
-			}
-		})
+		r.hasten()
+		if r.toCut {
+			r.cut()
+		}
 	case msgCut:
-		r.log.Warn("Drain timeout reached, cutting what is left")
-		r.each(func(c *conn) {
-			if c.parked {
-				c.doomed = true
-				return
-			}
-			c.Fail()
-			r.drive(c, false)
-		})
+		// The two come from different threads, so msgCut may come before msgDrain.
+		if r.toCut = true; r.draining {
+			r.cut()
+		}
 	}
 }
 
-// each calls f for every connection; f may close it.
-func (r *runner) each(f func(*conn)) {
-	for i := len(r.conns) - 1; i > 0; i-- {
-		f(r.conns[i])
+// begin begins an accepted connection. Its request is often here already.
+func (r *runner) begin(m message) {
+	open := r.opens[m.listener]
+	if open == nil {
+		c := r.newConn(int(m.fd))
+		c.session.Open(r.thread, m.admission(), m.peer, int(m.fd))
+		r.drive(&c.socket, true)
+		return
+	}
+	s := &socket{}
+	r.add(s, int(m.fd))
+	s.Machine = open(r.thread, m.admission(), m.peer, int(m.fd))
+	r.drive(s, true)
+}
+
+// due handles a deadline that has passed.
+func (r *runner) due(n *timerwheel.Node[socket]) { r.expired(n.Owner) }
+
+// each calls f for every socket; f may close it.
+func (r *runner) each(f func(*socket)) {
+	for i := len(r.fds) - 1; i > 0; i-- {
+		f(r.entry(i))
 	}
 }
 
-// adopt takes a connection's descriptor into the list.
-func (r *runner) adopt(m message) *conn {
-	c := &conn{fd: int(m.fd), slot: len(r.fds)}
-	c.timer.Owner = c
-	r.fds = append(r.fds, unix.PollFd{Fd: m.fd, Events: unix.POLLIN})
-	r.conns = append(r.conns, c)
-	return c
+// entry is the socket of a slot.
+func (r *runner) entry(slot int) *socket {
+	fd := r.fds[slot].Fd
+	return r.socket(int(max(fd, ^fd)))
 }
 
-// close ends a connection. Its descriptor leaves the list before its number can be
-// given out again.
-func (r *runner) close(c *conn) {
-	r.remove(c)
-	sysnet.Close(c.fd, c.Abortive())
+// socket is the socket of a descriptor, nil where the runner has none.
+func (r *runner) socket(fd int) *socket { return r.sockets.get(fd) }
+
+// add puts a socket into the list and the table. poll does not watch it for anything yet.
+func (r *runner) add(s *socket, fd int) {
+	s.fd, s.slot = int32(fd), int32(len(r.fds))
+	s.timer.Owner = s
+	r.sockets.set(fd, s)
+	r.fds = append(r.fds, unix.PollFd{Fd: int32(fd)})
 }
 
-// remove takes a connection out of the list: the last one moves into its slot.
-func (r *runner) remove(c *conn) {
-	r.wheel.Cancel(&c.timer)
-	c.Close()
+// forget takes a socket out of the table and the list, where the last one moves into its slot.
+func (r *runner) forget(s *socket) {
 	last := len(r.fds) - 1
-	r.fds[c.slot], r.conns[c.slot] = r.fds[last], r.conns[last]
-	r.conns[c.slot].slot = c.slot
-	r.conns[last] = nil
-	r.fds, r.conns = r.fds[:last], r.conns[:last]
-	r.load.Add(-1)
+	r.fds[s.slot] = r.fds[last]
+	r.entry(int(s.slot)).slot = s.slot
+	r.fds = r.fds[:last]
+	r.sockets.set(int(s.fd), nil)
+}
+
+// watch has poll watch a socket from the next turn on, even if it was unwatched. Errors and
+// hang-ups are always reported (poll(2)).
+func (r *runner) watch(s *socket, want machine.Want) {
+	entry := &r.fds[s.slot]
+	entry.Fd, entry.Events = s.fd, 0
+	if want&machine.WantRead != 0 {
+		entry.Events |= unix.POLLIN
+	}
+	if want&machine.WantWrite != 0 {
+		entry.Events |= unix.POLLOUT
+	}
+	s.watch = want
+}
+
+// shorten cuts the connections that are too many for poll(2). It refuses a list that is longer than
+// the limit of open files, and that limit can be lowered from outside at any time (prlimit(2)).
+func (r *runner) shorten(err error) {
+	allowed, had := sysnet.FileLimit(), len(r.fds)
+	if had <= allowed {
+		panic(err) // that was not the reason, so it does not go away
+	}
+	r.each(func(s *socket) {
+		if len(r.fds) > allowed && !s.parked {
+			s.Fail()
+			r.drive(s, false)
+		}
+	})
+	if len(r.fds) > allowed {
+		panic(err)
+	}
+	r.log.Error("The limit of open files was lowered below what is open", "limit", allowed, "cut", had-len(r.fds))
+}
+
+// unwatch makes poll ignore a socket: a negative descriptor does that.
+func (r *runner) unwatch(s *socket) {
+	r.fds[s.slot].Fd = ^s.fd
+	s.watch = 0
+}
+
+// Offload has the pool do slow work ([machine.Host]). A message with the work's number says when it
+// is done.
+func (r *runner) Offload(k offload.Kind, work, then func()) {
+	r.lastWork++
+	r.offloaded = true
+	number := r.lastWork
+	r.working[number] = then
+	r.slow.Submit(k, func() {
+		work()
+		r.notify.send(message{kind: msgWorked, work: number})
+	})
 }

@@ -1,5 +1,12 @@
 package main
 
+// The stage's driver: it starts the runners, the acceptor and the pool for slow work, and ends them
+// in order.
+//
+// The App calls Start and Stop. Figures may run on any thread. What must not be done: Stop must not
+// wait for room in one runner's pipe before it has told the others, and no pipe may be closed while
+// another thread could still write to it.
+
 import (
 	"errors"
 	"runtime"
@@ -8,12 +15,10 @@ import (
 	"time"
 
 	"fourways/shared/app"
+	"fourways/shared/figures"
 	"fourways/shared/offload"
 	"fourways/shared/stats"
 )
-
-// slowThreads is how many pieces of slow work run at once: enough to keep a disk busy.
-const slowThreads = 8
 
 // server is the stage's driver: one acceptor, some runners, and a pool for slow work.
 type server struct {
@@ -22,10 +27,11 @@ type server struct {
 	runners []*runner
 	slow    *offload.Pool
 	threads sync.WaitGroup // the runners'
+	telling sync.WaitGroup // the goroutines that wait for room in a pipe
 }
 
 func newServer(a *app.App) (*server, error) {
-	s := &server{app: a, slow: offload.New(slowThreads)}
+	s := &server{app: a, slow: offload.New(offload.Threads)}
 	for i := range a.Config.Workers {
 		r, err := newRunner(a, s.slow, i+1, "runner-"+strconv.Itoa(i+1))
 		if err != nil {
@@ -38,12 +44,15 @@ func newServer(a *app.App) (*server, error) {
 	return s, err
 }
 
-// Start starts the threads. The acceptor comes last: nothing is accepted before there
-// is somebody to serve it. Go's scheduler takes a thread's processor away while that waits,
-// and then the thread has to get one again: so there is one for each runner, and one for
-// slow work, which may use it for milliseconds.
+// processors is how many of Go's processors there are. Go's scheduler takes the processor away from
+// a thread that waits, which afterwards has to get one again. So there is one for each runner, and
+// one for slow work, which may keep it for milliseconds.
+func processors(runners int) int { return max(runtime.GOMAXPROCS(0), runners+1) }
+
+// Start starts the threads. The acceptor comes last: nothing is accepted before there is a runner
+// to serve it.
 func (s *server) Start() error {
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(s.runners)+1))
+	runtime.GOMAXPROCS(processors(len(s.runners)))
 	for _, r := range s.runners {
 		s.threads.Go(r.run)
 	}
@@ -51,39 +60,44 @@ func (s *server) Start() error {
 	return nil
 }
 
-// Stop ends in order: no new connections; then the runners finish what they have, and
-// each ends with its last connection; what is left at the timeout they cut.
+// Stop ends in order: no new connections; then each runner finishes its connections, and ends with
+// the last one. What is left at the timeout is cut. The wait itself has no timeout: see app.Driver.
 func (s *server) Stop(timeout time.Duration) {
-	s.accept.acceptor.Stop()
-	s.tellAll(message{kind: msgDrain})
-	patience := time.AfterFunc(timeout, func() { s.tellAll(message{kind: msgCut}) })
-	s.threads.Wait()
-	patience.Stop()
+	app.EndWithin(timeout, func() {
+		s.accept.acceptor.Stop()
+		s.tellAll(message{kind: msgDrain})
+		s.threads.Wait()
+	}, func() { s.tellAll(message{kind: msgCut}) })
 	s.slow.Close()
+	s.telling.Wait()
 	for _, r := range s.runners {
-		r.notify.close()
+		r.notify.close() // no thread is left that could write to it
 	}
 }
 
-// tellAll waits for room in the pipes, which the runners make. One that has ended needs
-// to be told nothing.
+// tellAll sends a message to every runner, each as soon as there is room in its pipe: a runner that
+// hangs makes no room, and must not delay the others. One that has ended needs no message.
 func (s *server) tellAll(m message) {
 	for _, r := range s.runners {
-		if err := r.notify.send(m); err != nil && !errors.Is(err, errEnded) {
-			s.app.Log.Error("notify pipe failed", "error", err)
-		}
+		s.telling.Go(func() {
+			if err := r.notify.send(m); err != nil && !errors.Is(err, errEnded) {
+				s.app.Log.Error("notify pipe failed", "error", err)
+			}
+		})
 	}
 }
 
-// Health is this stage's part of /health.
-func (s *server) Health() map[string]any {
-	runners := make([]map[string]any, len(s.runners))
+// Figures reports on each runner and on the pool.
+func (s *server) Figures(l *figures.List) {
 	for i, r := range s.runners {
-		st := r.local.Stats
-		runners[i] = map[string]any{
-			"connections": r.load.Load(), "poll_set": r.watched.Load(),
-			"requests": st.Get(stats.Requests), "wakeups": st.Get(stats.Wakeups), "events": st.Get(stats.Events),
-		}
+		st := r.thread.Stats
+		l.Item("runners", []string{"runner", strconv.Itoa(i + 1)},
+			figures.Row{JSON: "connections", Name: "fourways_runner_connections", Help: "Connections of each runner.", Value: r.load.Load()},
+			figures.Row{JSON: "poll_set", Name: "fourways_runner_poll_set_size", Help: "Descriptors that poll was last handed.", Value: r.watched.Load()},
+			figures.Row{JSON: "requests", Name: "fourways_runner_requests_total", Help: "Requests of each runner.", Kind: figures.Counter, Value: st.Get(stats.Requests)},
+			figures.Row{JSON: "wakeups", Name: "fourways_runner_wakeups_total", Help: "Returns of poll that reported something.", Kind: figures.Counter, Value: st.Get(stats.Wakeups)},
+			figures.Row{JSON: "events", Name: "fourways_runner_events_total", Help: "Descriptors that poll reported ready.", Kind: figures.Counter, Value: st.Get(stats.Events)},
+		)
 	}
-	return map[string]any{"runners": runners, "slow_work": map[string]any{"waiting": s.slow.Len()}}
+	app.SlowWork(s.slow, l)
 }

@@ -1,12 +1,11 @@
 // Stage 3: epoll and sendfile.
 //
-// Who waits: one event loop for each processor, each on a thread of its own, with any
-// number of connections. On what: epoll_wait(2). The kernel keeps the list of sockets and
-// hands out only those that are ready, so a request costs the same however many
-// connections sit idle beside it.
+// Who waits: one event loop for each processor, each on a thread of its own, with any number of
+// connections. On what: epoll_wait(2). The kernel keeps the list of sockets and hands out only
+// those that are ready, so a request costs the same however many connections are idle meanwhile.
 //
-// There is no acceptor any more: each loop accepts for itself. Files leave by
-// sendfile(2), from the page cache to the socket, without passing through the program.
+// There is no acceptor any more: each loop accepts for itself. Files are sent by sendfile(2), from
+// the page cache to the socket, without a copy in the program.
 //
 // The loop is package loop, so that worker processes can run it too; main.go starts one
 // for each processor.
@@ -18,12 +17,12 @@ import (
 
 	"fourways/shared/app"
 	"fourways/shared/config"
+	"fourways/shared/offload"
 	"fourways/shared/sysnet"
-	"fourways/stage3-epoll/loop"
 )
 
 func main() {
-	accept := loop.OwnSocket
+	accept := app.OwnSocket
 	app.Main(app.Stage{
 		Stage: config.Stage{
 			Name:           "stage3-epoll",
@@ -31,20 +30,14 @@ func main() {
 			Title:          "epoll",
 			DefaultWorkers: runtime.NumCPU(),
 			WorkersHelp:    "event loops; default one per processor",
-			Flags: []config.Flag{{
-				Name: "accept", Unit: "reuseport|shared", Default: accept.String(),
-				Help: "whether each loop listens on a socket of its own or all share one",
-				Set:  accept.Set,
-			}},
+			Flags:          []config.Flag{accept.Flag("loop")},
 		},
-		Listen: sysnet.ListenOptions{DeferAccept: true},
-		Sockets: func(c *config.Config) int {
-			if accept == loop.OwnSocket {
-				return c.Workers
-			}
-			return 0
+		Listen:  sysnet.ListenOptions{DeferAccept: true},
+		Sockets: accept.Sockets,
+		Slots:   func(c *config.Config) int { return c.Workers },
+		Threads: func(c *config.Config) (own, others int) {
+			return c.Workers + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
-		Slots: func(c *config.Config) int { return c.Workers },
 		Waits: func(c *config.Config) string { return fmt.Sprintf("%d event loops", c.Workers) },
 	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept) })
 }

@@ -1,5 +1,8 @@
 package main
 
+// Stage 3 as a process: the suites that all stages pass, and what is its own. The system calls are
+// counted by strace(1); that test is skipped without it.
+
 import (
 	"fmt"
 	"os/exec"

@@ -1,20 +1,22 @@
 package main
 
+// The stage's driver: it starts the loops and the pool for slow work, and ends them in order.
+//
+// The App calls Start and Stop. Figures may run on any thread. Each loop owns the listeners that it
+// was given. What must not be done: a loop must not be closed before the pool, since slow work that
+// ends wakes its loop.
+
 import (
 	"fmt"
 	"runtime"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fourways/shared/app"
+	"fourways/shared/figures"
 	"fourways/shared/offload"
 	"fourways/stage3-epoll/loop"
 )
-
-// slowThreads is how many pieces of slow work run at once: enough to keep a disk busy.
-const slowThreads = 8
 
 // server is the stage's driver: the loops, and a pool for slow work.
 type server struct {
@@ -24,19 +26,23 @@ type server struct {
 	threads sync.WaitGroup
 }
 
-func newServer(a *app.App, accept loop.Accept) (*server, error) {
-	s := &server{app: a, slow: offload.New(slowThreads)}
+func newServer(a *app.App, accept app.Accept) (*server, error) {
+	s := &server{app: a, slow: offload.New(offload.Threads)}
 	var sharers func() int64
-	if accept == loop.SharedSocket {
+	if accept == app.SharedSocket {
 		sharers = func() int64 { return int64(a.Config.Workers) }
 	}
 	for i := range a.Config.Workers {
 		name := fmt.Sprintf("loop-%d", i+1)
+		listeners, err := a.ListenersOf(i)
+		if err != nil {
+			return nil, err
+		}
 		l, err := loop.New(loop.Options{
-			Local:     a.Local(i, name),
+			Thread:    a.Thread(i, name),
 			Log:       a.Log,
 			Name:      name,
-			Listeners: a.ListenersOf(i),
+			Listeners: listeners,
 			Slow:      s.slow,
 			Sharers:   sharers,
 		})
@@ -48,45 +54,41 @@ func newServer(a *app.App, accept loop.Accept) (*server, error) {
 	return s, nil
 }
 
-// Start starts the loops. A thread that sits in a system call without the scheduler's
-// knowledge holds its processor, so there is one more of those than there are loops.
+// processors is how many of Go's processors there are. A thread in a raw system call, of which Go's
+// scheduler does not know, holds its processor. So there is one more than there are loops.
+func processors(loops int) int { return max(runtime.GOMAXPROCS(0), loops+1) }
+
+// Start starts the loops.
 func (s *server) Start() error {
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(s.loops)+1))
+	runtime.GOMAXPROCS(processors(len(s.loops)))
 	for _, l := range s.loops {
 		s.threads.Go(l.Run)
 	}
 	return nil
 }
 
-// Stop has every loop take what waits at its listener and leave it, closes the
-// listeners, and waits for the loops to end, each with its last connection; what is left
-// at the timeout they cut.
+// Stop has every loop accept what waits at its listeners and close them, and waits for the loops to
+// end, each with its last connection. What is left at the timeout is cut. A loop that hangs does
+// not delay the others. The wait itself has no timeout: see app.Driver.
 func (s *server) Stop(timeout time.Duration) {
 	for _, l := range s.loops {
 		l.Drain()
 	}
-	for _, l := range s.app.Listeners {
-		unix.Close(l.FD)
-	}
-	patience := time.AfterFunc(timeout, func() {
+	app.EndWithin(timeout, s.threads.Wait, func() {
 		for _, l := range s.loops {
 			l.Cut()
 		}
 	})
-	s.threads.Wait()
-	patience.Stop()
 	s.slow.Close()
+	for _, l := range s.loops {
+		l.Close() // no thread is left that could wake it
+	}
 }
 
-// Health is this stage's part of /health.
-func (s *server) Health() map[string]any {
-	loops := make([]map[string]any, len(s.loops))
-	for i, l := range s.loops {
-		st := l.Stats()
-		loops[i] = map[string]any{"connections": st.Conns, "requests": st.Requests, "wakeups": st.Wakeups, "events": st.Events}
-		if st.Wakeups > 0 {
-			loops[i]["events_per_wakeup"] = float64(st.Events*100/st.Wakeups) / 100
-		}
+// Figures reports on each loop and on the pool.
+func (s *server) Figures(list *figures.List) {
+	for i := range s.loops {
+		app.LoopFigures(s.app.Stats.Slot(i), i+1, list)
 	}
-	return map[string]any{"loops": loops, "slow_work": map[string]any{"waiting": s.slow.Len()}}
+	app.SlowWork(s.slow, list)
 }

@@ -2,7 +2,8 @@
 
 package main
 
-// What changes while the server serves: settings, the number of workers, the program.
+// Changing settings, program and number of workers while clients are served. Each test has a server
+// of its own. It waits for lines of the log and for processes, never for a time.
 
 import (
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"fourways/tests/behaviour"
 	"fourways/tests/harness"
 )
 
@@ -34,21 +36,23 @@ func rootWithBig(t *testing.T) string {
 	return root
 }
 
-// Fifty reloads under load, with downloads that outlast them all: nobody notices.
+// Many reloads under load, with downloads that outlast them all: nobody notices.
 func TestReloadsGoUnnoticed(t *testing.T) {
-	reloads := 50
+	t.Parallel()
+	reloads := 20
 	if harness.Race() {
 		reloads = 5 // each takes seconds then
 	}
 	for _, accept := range []string{"shared", "reuseport"} {
 		t.Run(accept, func(t *testing.T) {
+			t.Parallel()
 			s := harness.Start(t, "-root", rootWithBig(t), "-accept", accept, "-workers", "2", "-min-rate", "0")
 			ready(t, s, 2)
 			descriptors := len(sockets(t, s.PID))
 			l := newLoad(t, s.Addr)
 			var downloads []func()
 			for i := range reloads {
-				if i%10 == 0 { // they outlast all that come later
+				if i%5 == 0 { // they outlast all that come later
 					downloads = append(downloads, unbroken(t, s, "/big.txt", big))
 				}
 				s.Signal(t, unix.SIGHUP)
@@ -68,9 +72,10 @@ func TestReloadsGoUnnoticed(t *testing.T) {
 	}
 }
 
-// What the file says is read anew, and goes to the workers as the master has read it: one
-// that is started later does not go by a file that has been changed since.
+// What the file says is read again, and goes to the workers as the master has read it: one that is
+// started later does not go by a file that has been changed since.
 func TestAReloadReadsTheFileAnew(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "conf")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) }
 	says := func(s *harness.Server, header string) {
@@ -117,6 +122,7 @@ func TestAReloadReadsTheFileAnew(t *testing.T) {
 // One that is asked for while another is under way is not forgotten: the file may have
 // changed since that read it.
 func TestAReloadAskedForMeanwhileComesNext(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "conf")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) }
 	write("workers 2\n")
@@ -133,6 +139,7 @@ func TestAReloadAskedForMeanwhileComesNext(t *testing.T) {
 
 // With sockets of their own, workers that come and go share the address from the first on.
 func TestWorkersWithSocketsOfTheirOwnKeepTheAddress(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "conf")
 	require.NoError(t, os.WriteFile(file, []byte("accept reuseport\nworkers 1\n"), 0o644))
 	s := harness.Start(t, "-config", file, "-listen", "127.0.0.1:0")
@@ -148,6 +155,7 @@ func TestWorkersWithSocketsOfTheirOwnKeepTheAddress(t *testing.T) {
 
 // A new worker that does not come up takes the whole reload back.
 func TestAReloadWhoseWorkersDoNotLiveIsTakenBack(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "conf")
 	require.NoError(t, os.WriteFile(file, []byte("workers 2\n"), 0o644))
 	s := harness.Start(t, "-config", file)
@@ -166,6 +174,7 @@ func TestAReloadWhoseWorkersDoNotLiveIsTakenBack(t *testing.T) {
 
 // Addresses come and go with a reload; those that stay are not closed for a moment.
 func TestAReloadChangesTheAddresses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file, socket := filepath.Join(dir, "conf"), filepath.Join(dir, "socket")
 	require.NoError(t, os.WriteFile(file, []byte("workers 2\n"), 0o644))
@@ -212,8 +221,10 @@ func TestAReloadChangesTheAddresses(t *testing.T) {
 
 // TTIN and TTOU add and remove a worker; a socket of its own comes and goes with it.
 func TestTheNumberOfWorkersChanges(t *testing.T) {
+	t.Parallel()
 	for _, accept := range []string{"shared", "reuseport"} {
 		t.Run(accept, func(t *testing.T) {
+			t.Parallel()
 			s := harness.Start(t, "-workers", "1", "-accept", accept)
 			ready(t, s, 1)
 			l := newLoad(t, s.Addr)
@@ -247,8 +258,10 @@ func TestTheNumberOfWorkersChanges(t *testing.T) {
 // A new program takes the sockets and the memory over. Nobody is refused, nothing is cut,
 // and it counts on where the old one was.
 func TestANewProgramTakesOver(t *testing.T) {
+	t.Parallel()
 	for _, accept := range []string{"shared", "reuseport"} {
 		t.Run(accept, func(t *testing.T) {
+			t.Parallel()
 			s := harness.Start(t, "-root", rootWithBig(t), "-accept", accept, "-workers", "2")
 			before := ready(t, s, 2)
 			l := newLoad(t, s.Addr)
@@ -287,6 +300,7 @@ func handOver(t *testing.T, s *harness.Server) (pid int) {
 
 // A new program that does not come up changes nothing.
 func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "server")
 	install := func(with string) {
@@ -320,6 +334,7 @@ func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 
 // As the first process of a container the master reaps orphans whom it does not know.
 func TestAsTheFirstProcessItReapsOrphans(t *testing.T) {
+	t.Parallel()
 	if err := exec.Command("unshare", "--pid", "--fork", "true").Run(); err != nil {
 		t.Skipf("no name space for processes: %v", err)
 	}
@@ -344,6 +359,7 @@ func TestAsTheFirstProcessItReapsOrphans(t *testing.T) {
 
 // systemd passes the socket, and hears when the server is ready, reloads and stops.
 func TestUnderSystemd(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	require.NoError(t, err)
@@ -384,6 +400,7 @@ func TestUnderSystemd(t *testing.T) {
 // A socket's name in the file system is there as long as anybody serves, and goes with the
 // last one.
 func TestTheNameOfASocketStaysAcrossAHandOver(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "socket")
 	s := harness.Start(t, "-listen", "unix:"+path, "-workers", "2")
 	ready(t, s, 2)
@@ -399,6 +416,7 @@ func TestTheNameOfASocketStaysAcrossAHandOver(t *testing.T) {
 // A socket that systemd has made is not ours to remove, and the next program takes it over
 // as such.
 func TestASocketFromSystemdStaysSystemds(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "socket")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	require.NoError(t, err)
@@ -420,8 +438,33 @@ func TestASocketFromSystemdStaysSystemds(t *testing.T) {
 	require.FileExists(t, path)
 }
 
+// Which of systemd's sockets are for proxies is found by their ports.
+func TestASocketFromSystemdCanBeForProxies(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	file, err := listener.(*net.TCPListener).File()
+	require.NoError(t, err)
+	at := fmt.Sprintf("0.0.0.0:%d", listener.Addr().(*net.TCPAddr).Port)
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, harness.Binary(), "-workers", "1",
+		"-listen", at, "-proxy-protocol", at, "-trusted-proxy", "127.0.0.1")
+	cmd.ExtraFiles = []*os.File{file}
+	s := harness.StartCommand(t, cmd)
+	file.Close()
+	listener.Close()
+	c := s.Dial(t)
+	_, err = io.WriteString(c, "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n")
+	require.NoError(t, err)
+	status, err := behaviour.Exchange(c, "/health")
+	require.NoError(t, err)
+	require.Equal(t, 404, status, "the client is not of this machine")
+	_, err = behaviour.Exchange(s.Dial(t), "/")
+	require.Error(t, err, "a header is required")
+}
+
 // A worker that is not wanted any more before it can hear so hears it later.
 func TestAWorkerThatIsTooManyBeforeItIsReadyEnds(t *testing.T) {
+	t.Parallel()
 	const rounds = 10
 	s := harness.Start(t, "-workers", "1")
 	ready(t, s, 1)
@@ -438,6 +481,7 @@ func TestAWorkerThatIsTooManyBeforeItIsReadyEnds(t *testing.T) {
 // The old program is told to stop while its last client is still there. Its listening
 // sockets were closed when it was replaced; what has their numbers since is not closed.
 func TestAReplacedProgramClosesNothingTwice(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-root", rootWithBig(t), "-workers", "1", "-log-file", "/dev/stderr")
 	ready(t, s, 1)
 	finish := unbroken(t, s, "/big.txt", big)
@@ -452,9 +496,10 @@ func TestAReplacedProgramClosesNothingTwice(t *testing.T) {
 	s.Log.Await(t, regexp.MustCompile(`\[main\] Stopped`))
 }
 
-// A new program may leave a process behind that has its descriptors. The master does not
-// wait for that one.
+// A new program may leave a process behind that has its descriptors. The master does not wait for
+// that one.
 func TestWhatAFailedProgramLeavesBehindIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	program, left := filepath.Join(dir, "server"), filepath.Join(dir, "left")
 	good, err := os.ReadFile(harness.Binary())

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/faults"
 	"fourways/tests/harness"
 )
 
@@ -25,6 +26,7 @@ import (
 // had accepted; who waited at the socket never notices. Each victim is stopped first, so
 // that what it has is known exactly. Afterwards all counts are exact.
 func TestKilledWorkersTakeOnlyTheirOwnConnectionsAlong(t *testing.T) {
+	t.Parallel()
 	const kills, workers = 12, 4
 	s := harness.Start(t, "-max-requests", "0", "-workers", fmt.Sprint(workers))
 	ready(t, s, workers)
@@ -97,6 +99,7 @@ func requireNoZombies(t *testing.T, parent int) {
 // A client's connections are counted over all workers, and those of a dead one are taken
 // off; a ban outlives every worker.
 func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
+	t.Parallel()
 	const limit = 6
 	s := harness.Start(t, "-rate-exempt", "none", "-max-conns-per-client", fmt.Sprint(limit), "-workers", "3", "-monitor-from", "127.0.0.0/8")
 	ready(t, s, 3)
@@ -123,6 +126,7 @@ func TestWhatIsKnownOfAClientOutlivesTheWorkers(t *testing.T) {
 
 // A ban is known to every worker, to those as well that are started when it has been made.
 func TestABanOutlivesTheWorkers(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-rate-exempt", "127.0.0.1", "-rate", "1", "-burst", "1", "-ban-after", "1", "-adaptive", "off", "-workers", "2")
 	ready(t, s, 2)
 	client := harness.From(net.IPv4(127, 0, 0, 9))
@@ -150,10 +154,11 @@ func TestABanOutlivesTheWorkers(t *testing.T) {
 // A worker that is stopped holds up those whose connections it has, and nobody else. The
 // watchdog replaces it.
 func TestAStoppedWorkerIsReplaced(t *testing.T) {
+	t.Parallel()
 	for _, accept := range []string{"shared", "reuseport"} {
 		t.Run(accept, func(t *testing.T) {
 			t.Parallel()
-			s := harness.Start(t, "-watchdog", "1", "-workers", "3", "-accept", accept)
+			s := harness.Start(t, "-watchdog", patientWatchdog, "-workers", "3", "-accept", accept)
 			victim := ready(t, s, 3).Workers[1]
 			require.NoError(t, unix.Kill(victim.PID, unix.SIGSTOP))
 			began := time.Now()
@@ -165,8 +170,8 @@ func TestAStoppedWorkerIsReplaced(t *testing.T) {
 				}
 			}
 			s.Log.Await(t, regexp.MustCompile(`Worker 2 has been silent`))
-			require.Equal(t, 1, replaced(t, s, victim.PID, 3).Workers[1].Restarts)
-			t.Logf("replaced after %v, with a watchdog of 1 s and 1 s for the stacks", time.Since(began))
+			require.Equal(t, 1, succeeded(t, s, victim.PID, 3).Workers[1].Restarts)
+			t.Logf("replaced after %v, with a watchdog of "+patientWatchdog+" s and 1 s for the stacks", time.Since(began))
 			for range 50 {
 				s.Get(t, "/") // none was left behind at the dead one's socket
 			}
@@ -175,24 +180,39 @@ func TestAStoppedWorkerIsReplaced(t *testing.T) {
 }
 
 // A loop that hangs is found out, its stacks tell where it hung, and it is replaced.
+// Its stack comes first, unless the scheduler had just taken its processor away when it was asked:
+// so there are a few tries.
 func TestAHungLoopIsReplacedAndSaysWhere(t *testing.T) {
-	s := harness.Start(t, "-watchdog", "1", "-inject-faults", "routes", "-workers", "2", "-drain-timeout", "1")
+	t.Parallel()
+	for range 3 {
+		if hungLoopComesFirst(t) {
+			return
+		}
+	}
+	require.Fail(t, "another thread's stack comes first")
+}
+
+func hungLoopComesFirst(t *testing.T) bool {
+	s := harness.Start(t, "-watchdog", patientWatchdog, "-inject-faults", "routes", "-workers", "2", "-drain-timeout", "1")
 	ready(t, s, 2)
 	c := s.Dial(t)
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", hangRoute)
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", faults.HangRoute)
 	s.Log.Await(t, regexp.MustCompile(`Worker \d has died`))
 	_, err := c.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF, "it is cut when the worker ends")
-	s.Log.Await(t, regexp.MustCompile(`SIGQUIT: quit\n.*\n\n(.+\n)*main\.hang`)) // in the first stack
+	s.Log.Await(t, regexp.MustCompile(`(.+\n)*fourways/shared/faults\.hang`))
+	_, stacks, _ := strings.Cut(s.Log.String(), "SIGQUIT: quit\n")
 	ready(t, s, 2)
+	return regexp.MustCompile(`^.*\n\n(.+\n)*fourways/shared/faults\.hang`).MatchString(stacks)
 }
 
 // A crash is the end of one worker. It comes back at once.
 func TestACrashIsOneWorkersEnd(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-inject-faults", "routes", "-workers", "2")
 	ready(t, s, 2)
 	c := s.Dial(t)
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", crashRoute)
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", faults.CrashRoute)
 	_, err := c.Read(make([]byte, 1))
 	require.Error(t, err)
 	s.Log.Await(t, regexp.MustCompile(`panic: a fault that was asked for`))
@@ -202,6 +222,7 @@ func TestACrashIsOneWorkersEnd(t *testing.T) {
 // A worker that cannot live is started again and again, less and less often, and the
 // server says that it is not whole. The others serve.
 func TestAWorkerThatCannotLiveIsNotStartedInAStorm(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-inject-faults", "start:2", "-workers", "3")
 	s.Log.Await(t, regexp.MustCompile(`(?s)(Worker 2 has died.*Worker 2 is started anew in.*){3}`))
 	status, _ := s.Get(t, "/")
@@ -215,6 +236,7 @@ func TestAWorkerThatCannotLiveIsNotStartedInAStorm(t *testing.T) {
 // Killed, the master takes all workers along, those that are stopped too, and the port is
 // free.
 func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-workers", "3")
 	workers := ready(t, s, 3).Workers
 	for _, w := range workers {
@@ -239,6 +261,7 @@ func TestAMasterThatIsKilledLeavesNobodyBehind(t *testing.T) {
 // The sockets that all share stay non-blocking, however many workers were given them: one
 // that blocks would stop every loop in its accept.
 func TestTheSharedSocketNeverBlocks(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-workers", "2")
 	for range 3 {
 		replace(t, s, ready(t, s, 2).Workers[0].PID, 2)
@@ -292,7 +315,8 @@ func fdFlags(t *testing.T, pid int, fd string) (flags int, open bool) {
 // Whoever stops the master has stopped the workers too, and nobody is to blame for the
 // time. The worst case is a stop that is little longer than the watchdog's time.
 func TestNobodyIsBlamedForBeingSuspendedTogether(t *testing.T) {
-	s := harness.Start(t, "-watchdog", "1", "-workers", "2")
+	t.Parallel() // most of its time it waits
+	s := harness.Start(t, "-watchdog", "3", "-workers", "2")
 	before := ready(t, s, 2).Workers
 	signal := func(sig unix.Signal) {
 		for _, w := range before {
@@ -302,7 +326,7 @@ func TestNobodyIsBlamedForBeingSuspendedTogether(t *testing.T) {
 	for round := range 4 {
 		s.Signal(t, unix.SIGSTOP)
 		signal(unix.SIGSTOP)
-		time.Sleep(1200 * time.Millisecond) // this time is what the test is about
+		time.Sleep(3200 * time.Millisecond) // this time is what the test is about
 		s.Signal(t, unix.SIGCONT)           // first, to find no worker that beats again
 		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(The master was suspended.*){%d}`, round+1)))
 		signal(unix.SIGCONT)
@@ -324,6 +348,7 @@ func TestNobodyIsBlamedForBeingSuspendedTogether(t *testing.T) {
 
 // The kernel tells of several deaths by one signal. The master misses none of them.
 func TestSeveralDeathsAtOnceAreAllNoticed(t *testing.T) {
+	t.Parallel()
 	s := harness.Start(t, "-workers", "4")
 	victims := ready(t, s, 4).Workers
 	s.Signal(t, unix.SIGSTOP)

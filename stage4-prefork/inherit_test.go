@@ -2,6 +2,9 @@
 
 package main
 
+// What a process finds in its environment about its role. No process is started; descriptors are
+// files of the test's own.
+
 import (
 	"os"
 	"strings"

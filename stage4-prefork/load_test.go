@@ -21,7 +21,7 @@ import (
 	"fourways/tests/harness"
 )
 
-// load is clients that ask without pause, half of them on kept connections, half on a new
+// load is clients that ask again and again, half of them on kept connections, half on a new
 // one each time.
 type load struct {
 	answered atomic.Int64 // whole answers with status 200
@@ -34,7 +34,12 @@ type load struct {
 	first    error // the first failure, for whoever looks into it
 }
 
-const loadClients = 16
+const (
+	loadClients = 16
+	// loadPause is the time from an answer to the client's next question. Without it they would
+	// take all processors from the tests that run beside theirs.
+	loadPause = time.Millisecond
+)
 
 func newLoad(t *testing.T, addr string) *load {
 	l := &load{}
@@ -45,7 +50,7 @@ func newLoad(t *testing.T, addr string) *load {
 	return l
 }
 
-// end has the clients stop, each behind its answer.
+// end has the clients stop, each after its answer.
 func (l *load) end() {
 	l.ending.Store(true)
 	l.clients.Wait()
@@ -84,6 +89,7 @@ func (l *load) connection(c net.Conn, keep bool) {
 		default:
 			l.answered.Add(1)
 		}
+		time.Sleep(loadPause)
 		if resp.Close || l.ending.Load() {
 			return
 		}
@@ -123,12 +129,14 @@ type report struct {
 	}
 	Requests struct{ Total, Dropped int64 }
 	Master   struct{ PID int }
-	Workers  []struct {
-		Worker, PID, Restarts int
-		Connections           int64
-		State                 string
-		HeartbeatAge          float64 `json:"heartbeat_age"`
-	}
+	Workers  []workerReport
+}
+
+type workerReport struct {
+	Worker, PID, Restarts int
+	Connections           int64
+	State                 string
+	HeartbeatAge          float64 `json:"heartbeat_age"`
 }
 
 func health4(t *testing.T, s *harness.Server) (r report) {
@@ -160,8 +168,8 @@ func replace(t *testing.T, s *harness.Server, pid, want int) (r report) {
 	return ready(t, s, want)
 }
 
-// replaced waits until a worker has been buried, and so many others are ready.
-func replaced(t *testing.T, s *harness.Server, pid, want int) (r report) {
+// succeeded waits until a worker has been buried, and so many others are ready.
+func succeeded(t *testing.T, s *harness.Server, pid, want int) (r report) {
 	t.Helper()
 	harness.Eventually(t, fmt.Sprintf("process %d has a successor", pid), func() bool {
 		r = health4(t, s)
@@ -185,10 +193,12 @@ func gone(t *testing.T, pid int) {
 	})
 }
 
-// kill kills a worker, and waits until the master knows.
+// kill kills a worker, and waits until the master knows. It is asked when the process is gone:
+// until then it may take the connection of whoever asks along.
 func kill(t *testing.T, s *harness.Server, pid int) {
 	t.Helper()
 	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
+	gone(t, pid)
 	harness.Eventually(t, fmt.Sprintf("the master has buried worker %d", pid), func() bool {
 		for _, w := range health4(t, s).Workers {
 			if w.PID == pid {
@@ -203,7 +213,7 @@ func kill(t *testing.T, s *harness.Server, pid int) {
 func unbroken(t *testing.T, s *harness.Server, path string, size int64) (finish func()) {
 	t.Helper()
 	c := s.Dial(t)
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(5 * time.Minute)) // it outlasts what it is a test of
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	require.NoError(t, err)

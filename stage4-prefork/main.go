@@ -2,24 +2,23 @@
 
 // Stage 4: prefork.
 //
-// Who waits: worker processes, each one event loop of stage 3. On what: epoll_wait(2), as
-// there. What is new is a process beside them that serves nothing: the master. It waits
-// for its workers.
+// Who waits: worker processes, each one event loop of stage 3. On what: epoll_wait(2), as there.
+// What is new is one more process that serves nothing: the master. It waits for its workers.
 //
-// A fault in a loop of stage 3 is the end of the server. Here it is the end of one worker,
-// with the connections that it had, and the master starts another. For that the master
-// keeps everything that must outlive a worker: the listening sockets, and in them the
-// connections that nobody has accepted yet; the counters; what is known of the clients.
-// And it is so simple that it has little to die of: it reads nothing that a client sends.
+// A fault in a loop of stage 3 ends the server. Here it ends one worker, with its connections, and
+// the master starts another. For that the master keeps everything that must outlive a worker: the
+// listening sockets, and in them the connections that are not accepted yet; the counters; what is
+// known of the clients. The master is simple and reads nothing that a client sends, so that there
+// is little that could end it.
 //
-// There is no fork in Go, for a child would have one thread of the many that the runtime
-// needs. A worker is the same program, executed again: main finds in its environment
-// which of the two it is.
+// There is no fork in Go, because a child would have only one of the threads that the runtime
+// needs. A worker is the same program, executed again: main finds in its environment which of the
+// two it is.
 //
-// The files stand in the order of the story: main.go, inherit.go (what a process is
-// given), master.go (who starts and ends the workers), respawn.go (when), watchdog.go (who
-// notices one that hangs), reload.go and handover.go (changing settings and program while
-// serving), worker.go (who works), health.go, faults.go (how to break it), systemd.go.
+// The files stand in the order of the story: main.go; spawn.go (what a process is given); phases.go
+// (how far master and workers have come, as a table); master.go and workers.go (which start the
+// workers, and start them again); stop.go; watchdog.go (which finds a worker that hangs); reload.go
+// and handover.go (changing settings and program while serving); worker.go (the worker's side).
 package main
 
 import (
@@ -30,33 +29,32 @@ import (
 
 	"fourways/shared/app"
 	"fourways/shared/config"
+	"fourways/shared/faults"
 	"fourways/shared/logging"
 	"fourways/shared/sysnet"
-	"fourways/stage3-epoll/loop"
 )
 
 const (
 	// maxProcesses is how many processes there may be at once: the master, the workers, and
-	// workers that still finish what they had when they were replaced.
+	// replaced workers that still finish their connections.
 	maxProcesses = 256
-	// maxWorkers leaves room for as many to be replaced.
+	// maxWorkers leaves room for as many replaced ones.
 	maxWorkers     = 64
 	defaultWorkers = 4
-	// longestWatchdog bounds -watchdog: with more nobody would wait for it.
+	// longestWatchdog bounds -watchdog: more would be of no use.
 	longestWatchdog = time.Hour
 )
 
 // options are the settings that only this stage has.
 type options struct {
-	accept   loop.Accept
+	accept   app.Accept
 	watchdog time.Duration // 0 for none
-	faults   faults
+	faults   faults.Faults
 }
 
-// newStage describes the stage. The options are set by whoever reads the configuration
-// with it.
+// newStage describes the stage. Reading the configuration with it sets the options.
 func newStage() (app.Stage, *options) {
-	opt := &options{accept: loop.SharedSocket}
+	opt := &options{accept: app.SharedSocket}
 	return app.Stage{
 		Stage: config.Stage{
 			Name:           "stage4-prefork",
@@ -66,35 +64,29 @@ func newStage() (app.Stage, *options) {
 			MaxWorkers:     maxWorkers,
 			WorkersHelp:    "worker processes, each with one event loop",
 			Flags: []config.Flag{
-				{
-					Name: "accept", Unit: "reuseport|shared", Default: opt.accept.String(),
-					Help: "whether each worker listens on a socket of its own or all share one",
-					Set:  opt.accept.Set,
-				},
+				opt.accept.Flag("worker"),
 				{
 					Name: "watchdog", Unit: "SECONDS", Default: "30",
 					Help: "how long a worker may be silent before it is replaced; 0 for no watchdog",
 					Set:  config.Seconds(&opt.watchdog, 0, longestWatchdog),
 				},
-				{
-					Name: "inject-faults", Unit: "LIST", Hidden: true,
-					Help: "routes: GET /fault/hang and /fault/crash; start:N: worker N crashes at its start",
-					Set:  opt.faults.set,
-				},
+				opt.faults.Flag(),
 			},
 		},
-		Listen: sysnet.ListenOptions{DeferAccept: true},
-		Sockets: func(c *config.Config) int {
-			if opt.accept == loop.OwnSocket {
-				return c.Workers
-			}
-			return 0
+		Listen:  sysnet.ListenOptions{DeferAccept: true},
+		Sockets: opt.accept.Sockets,
+		Slots:   func(*config.Config) int { return maxWorkers + 1 }, // of each position, which count from 1
+		Threads: func(c *config.Config) (own, others int) {
+			each, _ := workerThreads(c)
+			return app.GoThreads(runtime.GOMAXPROCS(0)), c.Workers * each
 		},
-		Slots:     func(*config.Config) int { return maxProcesses },
 		Waits:     func(c *config.Config) string { return fmt.Sprintf("%d worker processes", c.Workers) },
 		Inherited: app.Inherited{Processes: maxProcesses},
 	}, opt
 }
+
+// newMemory is the memory that all processes share.
+func newMemory() *app.Memory { return &app.Memory{Processes: maxProcesses} }
 
 // The main goroutine stays on the main thread. That is the one thread that lives as long
 // as the process; and a worker's parent, to the kernel, is the thread that started it
@@ -109,8 +101,8 @@ func main() {
 		stage, _ := newStage()
 		os.Exit(app.Failure(stage, os.Stderr, err))
 	case r != nil && !r.Master:
-		os.Exit(work(r))
+		os.Exit(runWorker(r))
 	default:
-		os.Exit(lead(r))
+		os.Exit(runMaster(r))
 	}
 }

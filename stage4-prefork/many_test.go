@@ -2,6 +2,9 @@
 
 package main
 
+// Fifty thousand connections to one server. The clients run in processes of their own, because of
+// the limit of open files; the test is skipped in short mode and under the race detector.
+
 import (
 	"bufio"
 	"fmt"

@@ -4,204 +4,233 @@ package main
 
 // Changing the settings while serving (HUP), and the number of workers (TTIN, TTOU).
 //
-// The workers are replaced one by one: the new one first, and when it serves, the old one
-// is retired. The sockets stay open throughout, so nobody is refused. Where the first new
-// worker cannot start, all stays as it was.
+// The workers are replaced one by one: the new one first, and when it serves, the old one is told
+// to go. The sockets stay open throughout, so no client is refused. The first new worker is the
+// trial of the settings: it has to serve for a while before an old one goes. Where it does not, the
+// old settings stay.
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"fourways/shared/app"
 	"fourways/shared/clock"
 	"fourways/shared/sysnet"
 )
 
-// settings is what the command line and the configuration file have said, and what was
-// opened by it.
-type settings struct {
-	stage app.Stage
-	opt   *options // the stage's own
-	app   *app.App
-	text  *os.File // the configuration file's, nil for none
+// trialTime is how long the first new worker has to live after it has reported that it serves.
+const trialTime = 100 * time.Millisecond
+
+// openTime is how long it may take to read and open what the new settings want: a file on a
+// disk that hangs keeps the master from nothing.
+const openTime = 10 * time.Second
+
+var errOpenTime = fmt.Errorf("they could not be read and opened within %v", openTime)
+
+// change is a change of the settings.
+type change struct {
+	before    settings
+	began     clock.Time  // 0 as long as the new ones are being opened
+	left      []*position // still to be replaced
+	committed bool        // a new worker has taken an old one's place: the old settings cannot be restored
 }
 
-// giveWay closes what nobody needs when the others hold.
-func (s settings) giveWay(to settings) {
-	drop(app.Without(s.app.Listeners, to.app.Listeners))
-	s.app.Close()
-	if s.text != nil {
-		s.text.Close()
-	}
-}
-
-// reload is a reload under way.
-type reload struct {
-	before  settings
-	began   clock.Time
-	left    []*position // still to be replaced
-	changed bool        // a new worker has taken an old one's place: there is no way back
-}
-
-// reload reads the configuration anew, and begins to replace the workers.
+// reload reads the configuration again, on another goroutine, because the master must not wait.
 func (m *master) reload() {
-	switch {
-	case m.stopping || m.replaced:
-		return
-	case m.successor != nil:
-		m.app.Log.Warn("Not reloaded: a new program takes over, and reads the settings itself")
-		return
-	case m.reloading != nil || !m.begun:
-		m.again = true
-		return
-	}
-	m.notifyReloading()
-	now := &reload{before: m.settings, began: sysnet.Now()}
-	if err := m.renew(); err != nil {
-		m.app.Log.Error(fmt.Sprintf("Not reloaded, all stays as it was: %v", err))
-		m.notifyReady()
-		return
-	}
-	m.app.Log.Info("Reloading: the workers are replaced one by one")
-	m.reloading = now
-	m.follow()
-	m.reopen() // what those still log who are replaced is not to follow a renamed file
-	m.grow()
-	now.left = append(now.left, m.positions[:m.app.Config.Workers]...)
-	m.replaceNext()
+	m.app.NotifyReloading()
+	m.enter(reloading)
+	c := &change{before: m.settings}
+	m.change = c
+	given, memory, activated := m.stage.Inherited, m.memory, m.activated
+	given.Listeners, given.Earlier = m.app.Listeners, m.app.Secrets()
+	go func() {
+		next, err := renew(given, memory, activated)
+		m.inbox <- func() {
+			if !m.opened(c, next, err) && next.app != nil {
+				next.close(given.Listeners)
+				m.stage.Site = next.stage.Site // the new settings may have unpacked it
+			}
+		}
+	}()
+	m.after(openTime, func() { m.opened(c, settings{}, errOpenTime) })
 }
 
-// renew makes the master one of the settings as they are now. The memory and the sockets
-// stay; the sockets that only the new settings want are opened. Where it fails nothing has
-// changed.
-func (m *master) renew() error {
-	before := m.settings
-	m.text = nil
-	m.stage, m.opt = newStage()
-	m.stage.Inherited = before.stage.Inherited
-	m.stage.Listeners = before.app.Listeners
-	cfg, err := app.Configure(m.stage, os.Args[1:], os.Stdout)
-	if err == nil && m.activated {
-		adopt(cfg, before.app.Listeners)
-	}
-	var next *app.App
+// renew opens the settings as they are now. The sockets stay; those that only the new
+// settings want are opened. Where it fails nothing has changed.
+func renew(given app.Inherited, memory *app.Memory, activated bool) (next settings, err error) {
+	next.stage, next.opt = newStage()
+	next.stage.Inherited = given
+	next.stage.Threads = nil // the new workers replace the old ones one by one, and each checks the limit itself
+	cfg, err := app.Configure(next.stage, os.Args[1:], os.Stdout)
 	if err == nil {
-		next, err = m.open(cfg)
+		err = next.open(cfg, memory, activated)
+	}
+	return next, err
+}
+
+// opened begins to replace the workers, once the new settings are open. It reports false if it does
+// not, because the settings are wrong or come too late.
+func (m *master) opened(c *change, next settings, err error) bool {
+	if m.change != c || c.began != 0 || m.phase != reloading {
+		return false
 	}
 	if err != nil {
-		if next != nil {
-			settings{app: next}.giveWay(before)
-		}
-		m.settings = before
-		return err
+		m.app.Log.Error(fmt.Sprintf("Not reloaded, all stays as it was: %v", err))
+		m.change = nil
+		m.enter(serving)
+		m.serveOn()
+		return false
 	}
-	if next.Config.Clients.Entries != before.app.Config.Clients.Entries {
-		next.Log.Warn("-clients stays as it was until the server is started anew: the table is in use")
+	if next.app.Config.Clients.Entries != m.app.Config.Clients.Entries {
+		next.app.Log.Warn("-clients stays as it was until the server is started anew: the table is in use")
 	}
-	m.app = next
-	return nil
+	m.settings, c.began = next, sysnet.Now()
+	m.app.Log.Info("Reloading: the workers are replaced one by one")
+	m.app.TellCertificates()
+	m.adapt()
+	m.reopenLogs() // replaced workers still log, and must not go on in a renamed file
+	c.left = append(c.left, m.positions[:min(len(m.positions), m.app.Config.Workers)]...)
+	m.replaceNext()
+	return true
 }
 
-// grow makes as many positions as the configuration wants workers, if there are fewer.
-func (m *master) grow() {
-	for len(m.positions) < m.app.Config.Workers {
-		p := &position{number: len(m.positions) + 1}
-		m.positions = append(m.positions, p)
-		p.current = m.start(p)
-	}
-}
-
-// shrink retires the workers that the configuration does not want. Their sockets, if they
-// have some of their own, are closed here before: then theirs are the last, and who waits
-// there is taken before they close them.
-func (m *master) shrink() {
-	want := m.app.Config.Workers
-	for _, p := range m.positions[want:] {
-		p.gone = true
-		if p.current != nil {
-			m.retire(p.current)
-		}
-	}
-	m.positions = m.positions[:want]
-	m.account()
-}
-
-// replaceNext starts the successor of the next worker, or ends the reload after the last.
-func (m *master) replaceNext() {
-	r := m.reloading
-	if r == nil || m.stopping || m.replaced {
-		return
-	}
-	for len(r.left) > 0 {
-		p := r.left[0]
-		r.left = r.left[1:]
-		if p.gone || p.current == nil || p.current.started > r.began {
-			continue // who is to be started, or has been since, goes by the new settings
-		}
-		if p.next = m.start(p); p.next == nil {
-			m.rollBack()
-		}
-		return
-	}
-	m.reloaded()
-}
-
-// reloaded ends a reload. The sockets that nobody wants any more are closed.
-func (m *master) reloaded() {
-	r := m.reloading
-	m.reloading = nil
-	r.before.giveWay(m.settings)
-	m.shrink()
-	m.app.Log.Info("Reloaded: all workers go by the settings as they are now. Log files reopened")
-	m.notifyReady()
-	m.catchUp()
-}
-
-// catchUp begins the reload that was asked for meanwhile.
-func (m *master) catchUp() {
-	if m.again {
-		m.again = false
+// serveOn follows the start and each reload. It begins the reload that was asked for meanwhile.
+func (m *master) serveOn() {
+	m.app.NotifyReady()
+	if m.reloadDue {
+		m.reloadDue = false
 		m.reload()
 	}
 }
 
-// rollBack ends a reload that has failed: a new worker did not come up. If it was the first
-// one, the settings are to blame, and those from before are taken back.
-func (m *master) rollBack() {
-	r := m.reloading
-	if r == nil {
+// replaceNext starts the next new worker, or ends the reload after the last. It starts one at once
+// even in a position whose workers keep dying: the new settings may have solved that.
+func (m *master) replaceNext() {
+	for c := m.change; len(c.left) > 0; {
+		p := c.left[0]
+		c.left = c.left[1:]
+		if p.current != nil && p.current.started > c.began {
+			continue // it was started since, with the new settings
+		}
+		var err error
+		switch p.next, err = m.start(p); {
+		case errors.Is(err, errEntries): // those who are to make room have not gone yet
+			c.left = slices.Insert(c.left, 0, p)
+			m.after(retryEntry, func() { m.goOn(c) })
+		case err != nil:
+			m.nextFailed()
+		}
 		return
 	}
-	if r.changed {
+	m.grow()
+	m.reloaded()
+}
+
+// goOn goes on with a change that had to wait, if it is still under way.
+func (m *master) goOn(c *change) {
+	if m.change == c && m.phase == reloading {
+		m.replaceNext()
+	}
+}
+
+// nextReady goes on when a new worker serves.
+func (m *master) nextReady(p *position) {
+	if m.change.committed {
+		m.takePlace(p)
+		return
+	}
+	w := p.next
+	m.after(m.opt.faults.Trial(p.number, trialTime), func() {
+		if p.next == w {
+			m.takePlace(p)
+		}
+	})
+}
+
+// takePlace puts a new worker in the place of the old one. With the first one the old settings are
+// given up, and the master closes the sockets that only they had, before any worker that has them
+// goes. So the last process to close one is a worker, which first accepts the connections that wait
+// there.
+func (m *master) takePlace(p *position) {
+	if c := m.change; !c.committed {
+		c.committed = true
+		app.CloseForGood(app.Without(c.before.app.Listeners, m.app.Listeners))
+		c.before.app.Listeners = nil
+	}
+	old := p.current
+	p.current, p.next = p.next, nil
+	m.dismiss(old)
+	if m.phase == reloading {
+		m.replaceNext()
+	}
+}
+
+// reloaded ends a reload.
+func (m *master) reloaded() {
+	c := m.change
+	c.before.close(m.app.Listeners) // its own sockets are open still, if there was no worker to be replaced
+	m.change = nil
+	m.enter(serving)
+	m.shrink()
+	if n := m.older(c.began); n > 0 {
+		m.app.Log.Error(fmt.Sprintf("Reloaded, but for %d workers, which go by the settings from before until the next reload", n))
+	} else {
+		m.app.Log.Info("Reloaded: all workers go by the settings as they are now. Log files reopened")
+	}
+	m.serveOn()
+}
+
+// older is how many workers that are wanted were started before a time.
+func (m *master) older(than clock.Time) (n int) {
+	for _, p := range m.positions {
+		if p.current != nil && p.current.started < than {
+			n++
+		}
+	}
+	return n
+}
+
+// nextFailed goes on when a new worker did not come up. If it was the first one, the settings are
+// to blame, and those from before are restored.
+func (m *master) nextFailed() {
+	c := m.change
+	switch {
+	case m.phase != reloading:
+		m.grow()
+		return
+	case c.committed:
 		m.app.Log.Error("A new worker did not come up; the old one stays until the next reload")
+		m.grow()
 		m.replaceNext()
 		return
 	}
 	m.app.Log.Error("Not reloaded, all stays as it was: the first new worker did not come up")
 	failed := m.settings
-	m.settings = r.before
-	m.reloading = nil
-	m.follow()
-	failed.giveWay(m.settings)
-	m.grow()
+	m.settings, m.change = c.before, nil
+	m.stage.Site = failed.stage.Site // the failed settings may have unpacked it
+	m.enter(serving)
+	m.adapt()
+	failed.close(m.app.Listeners)
 	m.shrink()
 	for _, p := range m.positions {
-		if w := p.current; w != nil && w.started > r.began { // it goes by the settings that failed
-			p.current = m.start(p)
-			m.retire(w)
+		if p.current != nil && p.current.started > c.began { // it has the settings that failed
+			m.dismiss(p.current)
 		}
 	}
-	m.notifyReady()
-	m.catchUp()
+	m.grow()
+	m.serveOn()
 }
 
-// drop closes sockets that no settings want any more, and removes those names in the file
-// system that were theirs.
-func drop(listeners []app.Listener) {
-	app.CloseAll(listeners)
-	for _, l := range listeners {
-		if l.Addr.Path != "" {
-			os.Remove(l.Addr.Path)
+// close closes what was opened for the settings, except the sockets that are kept.
+func (s settings) close(kept []app.Listener) {
+	app.CloseForGood(app.Without(s.app.Listeners, kept))
+	s.app.Close()
+	for _, f := range []*os.File{s.text, s.secrets} {
+		if f != nil {
+			f.Close()
 		}
 	}
 }
@@ -209,8 +238,8 @@ func drop(listeners []app.Listener) {
 // resize changes the number of workers by one.
 func (m *master) resize(by int) {
 	want := m.app.Config.Workers + by
-	if m.stopping || m.replaced || m.reloading != nil || m.successor != nil || want < 1 || want > maxWorkers {
-		m.app.Log.Warn(fmt.Sprintf("The number of workers stays %d", m.app.Config.Workers))
+	if want < 1 || want > maxWorkers {
+		m.keepNumber()
 		return
 	}
 	dropped, err := m.app.Resize(want)
@@ -219,7 +248,13 @@ func (m *master) resize(by int) {
 		return
 	}
 	m.app.Log.Info(fmt.Sprintf("%d workers", want))
-	app.CloseAll(dropped)
+	app.CloseForGood(dropped)
 	m.grow()
 	m.shrink()
+	m.judgeStart() // it may have waited for the worker that is not wanted any more
+}
+
+// keepNumber logs that a signal cannot be obeyed now.
+func (m *master) keepNumber() {
+	m.app.Log.Warn(fmt.Sprintf("The number of workers stays %d", m.app.Config.Workers))
 }

@@ -2,17 +2,17 @@
 
 package main
 
-// The watchdog: who notices a worker that is alive and does nothing.
+// The watchdog: it finds workers that are alive and do nothing.
 //
-// A process that hangs is not dead. It has its connections, the kernel has it in its
-// lists, and kill(pid, 0) finds it. What it does not do is go on; so that is what is
-// watched. Each worker's loop, and nothing else in the worker, writes the time into shared
-// memory once a turn. A loop that is busy turns; one that is idle is woken for it.
+// A process that hangs is not dead. It keeps its connections, the kernel lists it, and kill(pid, 0)
+// finds it. But it makes no progress, so progress is what is watched. Each worker's loop, and
+// nothing else in the worker, writes the time into shared memory once a turn. A busy loop turns
+// anyway; an idle one wakes up for it.
 //
-// A silent worker is asked for its stacks, which tell where it hangs, and then killed: it
-// cannot be mended. Its stack cannot be unwound from outside, and nobody knows what it has
-// half done. What it held in the kernel the kernel takes back; what it held in shared
-// memory is written so that it can be taken back.
+// A silent worker is asked for its stacks, which show where it hangs, and is then killed. It cannot
+// be repaired: its stack cannot be unwound from outside, and what it has half done is unknown. The
+// kernel takes back what it held there; what it held in shared memory is kept in a form that the
+// master can take back.
 
 import (
 	"fmt"
@@ -27,16 +27,16 @@ import (
 const (
 	// stacksGrace is how long a worker may take to write its stacks.
 	stacksGrace = time.Second
-	// beatsWithin is how many times a loop beats within the watchdog's time, at least, and
-	// how many times the master looks.
+	// beatsWithin is how many times at least a loop beats, and the master looks, within the
+	// watchdog's time.
 	beatsWithin = 4
-	// slowestBeat is how often a loop beats whatever the watchdog's time.
+	// slowestBeat is the longest time between two beats, whatever the watchdog's time.
 	slowestBeat = clock.Second
-	// startTime is how long a worker may take to its first turn, at least: to execute a
-	// program and open a site is work for a disk, and not for a loop.
+	// startTime is how long at least a worker may take until its first turn: executing a program
+	// and opening a site depend on a disk.
 	startTime = 10 * clock.Second
-	// restless bounds how often the master looks.
-	restless = 10 * clock.Millisecond
+	// minLook bounds how often the master looks.
+	minLook = 10 * clock.Millisecond
 )
 
 // beat is how often an idle loop is to show that it goes on.
@@ -55,41 +55,41 @@ func (m *master) watch() {
 		often = startTime / beatsWithin
 	}
 	if m.watchDue != 0 && now-m.watchDue > often {
-		// Whoever stopped us has most likely stopped the workers too: Ctrl+Z, a debugger, a
-		// virtual machine that was put aside. They get their time anew. Looking so often, we
-		// are late enough to know it whenever a worker that was stopped with us is overdue.
-		m.forgiven = now
+		// What stopped us has most likely stopped the workers too: Ctrl+Z, a debugger, a suspended
+		// virtual machine. Their time begins again. We look so often that we notice our own pause
+		// whenever a worker that was stopped with us is overdue.
+		m.excused = now
 		m.app.Log.Warn("The master was suspended; no worker is blamed for the time")
 	}
 	next := now + often
 	for _, w := range m.workers {
 		if overdue := m.overdue(w, limit); overdue > now {
 			next = min(next, overdue)
-		} else if !w.asked {
+		} else if w.progress != workerHung {
 			m.askForStacks(w, now)
 		}
 	}
-	m.watchDue = max(next, now+restless)
+	m.watchDue = max(next, now+minLook)
 	m.after(time.Duration(m.watchDue-now), m.watch)
 }
 
-// overdue is when a worker will have been silent for too long, if it stays so.
+// overdue is when a worker will have been silent for too long.
 func (m *master) overdue(w *worker, limit clock.Time) clock.Time {
 	last := clock.Time(m.app.Stats.Process(w.process).Beat.Load())
 	switch {
-	case !w.ready:
+	case !w.reported():
 		limit = max(limit, startTime)
 	case limit == 0:
 		return clock.Never
 	}
-	return max(last, m.forgiven) + limit
+	return max(last, m.excused) + limit
 }
 
-// askForStacks ends a silent worker. The signal goes to the loop's own thread, whose stack
-// then comes first. On another thread Go's runtime would have to stop the loop to see its
-// stack, and one that hangs in a raw system call does not hear that.
+// askForStacks ends a silent worker. The signal goes to the loop's own thread, whose stack then
+// comes first. On another thread Go's runtime would have to stop the loop to see its stack, and a
+// loop that hangs in a raw system call does not react to that.
 func (m *master) askForStacks(w *worker, now clock.Time) {
-	w.asked = true
+	w.enter(workerHung)
 	entry := m.app.Stats.Process(w.process)
 	m.app.Log.Error(fmt.Sprintf("Worker %d has been silent for %v: asked for its stacks, and to be killed", w.position.number,
 		time.Duration(now-clock.Time(entry.Beat.Load())).Round(time.Millisecond)), "pid", w.pid)

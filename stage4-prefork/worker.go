@@ -2,40 +2,66 @@
 
 package main
 
-// A worker's whole life: it takes what it was given, runs one loop of stage 3, and ends
-// when it is told to or when its master is gone.
+// A worker's whole life: it takes over what it inherits, runs one loop of stage 3, and ends when it
+// is told to or when its master is gone.
 //
-// Nothing in here belongs to the worker alone but its connections. It may be killed at any
-// instant; what the others need to go on without it lies in the shared memory.
+// Only its connections belong to the worker alone. It may be killed at any instant; what the others
+// need to go on without it is in the shared memory.
 
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/app"
+	"fourways/shared/children"
+	"fourways/shared/config"
+	"fourways/shared/faults"
+	"fourways/shared/figures"
 	"fourways/shared/offload"
+	"fourways/shared/shm"
 	"fourways/shared/stats"
 	"fourways/stage3-epoll/loop"
 )
 
+// Signals to a worker. They are real-time signals (signal(7)), which no other program sends. A
+// terminal and a service manager send theirs to all processes of a group, and a worker leaves those
+// to the master.
 const (
-	// slowThreads is how many pieces of slow work run at once: enough to keep a disk busy.
-	slowThreads = 8
-	// processors is one for the loop, which holds it in system calls that Go's scheduler does
-	// not see, and one for everything else.
-	processors = 2
-	// lastWords is how long a worker without a master may take to write its logs.
-	lastWords = 500 * time.Millisecond
+	sigDrain  = syscall.Signal(40) // finish your connections, within the drain time-out
+	sigRetire = syscall.Signal(41) // finish your connections: another worker has taken your place
+	sigReopen = syscall.Signal(42) // open the log files again
+	sigStacks = unix.SIGQUIT       // Go's runtime writes all stacks and ends the process
 )
+
+// ignored are the signals that are the master's alone.
+var ignored = []os.Signal{
+	unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGTSTP,
+}
+
+const (
+	// processors is GOMAXPROCS: one for the loop, which holds it in raw system calls, of which Go's
+	// scheduler does not know, and one for everything else.
+	processors = 2
+	// flushTime is how long a worker without a master may take to write its logs.
+	flushTime = 500 * time.Millisecond
+	// forever is the time-out of a worker that another one has replaced.
+	forever = math.MaxInt64
+)
+
+// workerThreads are a worker's threads, with the loop's and that of watchLifeline; see [app.Stage].
+func workerThreads(*config.Config) (own, others int) {
+	return 2 + offload.Threads + app.GoThreads(processors), 0
+}
 
 // server is the worker's driver: one loop, and a pool for slow work.
 type server struct {
@@ -45,82 +71,90 @@ type server struct {
 	loop  *loop.Loop
 	slow  *offload.Pool
 	entry *stats.Process
+	leave func()        // leaveListeners, once
 	ended chan struct{} // closed when the loop has ended
 
 	serving atomic.Pointer[app.App] // app, once it serves
 }
 
-// work is the process's whole life. What keeps it from serving it reports to the master,
-// which says it.
-func work(r *role) int {
-	signal.Ignore(unix.SIGINT, unix.SIGHUP) // the terminal's; the master hears them too
+// runWorker is the process's whole life. If it cannot serve, it reports why to the master, which
+// logs it.
+func runWorker(r *role) int {
+	signal.Ignore(ignored...) // they go to the whole group, and the master handles them
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, sigDrain, sigRetire, sigReopen)
 	os.WriteFile("/proc/self/comm", []byte("stage4-prefork"), 0) // and not "exe"; for ps(1)
 	report := os.NewFile(fdReport, "report")
 
 	s := &server{role: r, ended: make(chan struct{})}
+	s.leave = sync.OnceFunc(s.leaveListeners)
 	if err := s.open(); err != nil {
-		if _, unheard := io.WriteString(report, err.Error()); unheard != nil { // no master has started this
+		if children.Report(report, app.Explained(err).Error()) != nil { // no master has started this
 			fmt.Fprintf(os.Stderr, "%v; unset %s\n", err, roleVariable)
 		}
 		return 1
 	}
 	s.serving.Store(s.app)
 	unwatch := s.app.Watch(false)
-	io.WriteString(report, readyWord)
-	report.Close()
+	children.Report(report, readyWord)
+	s.opt.faults.Strike(faults.CrashReady, s.role.Position)
 	s.obey(signals)
 	unwatch()
 	s.app.Close()
 	return 0
 }
 
-// open opens what the configuration wants, in what the master has given, and starts.
+// open opens what the configuration asks for, with what the master has passed on, and starts.
 func (s *server) open() error {
 	stage, opt := newStage()
-	mem, err := inheritMemory()
-	if err != nil {
+	mem := newMemory()
+	if err := mem.Inherit(fdMemory); err != nil {
 		return err
 	}
-	go s.holdLifeline() // from now on: what comes may hang
-	stage.Memory, stage.Ledgers = mem.get, mem.ledgerOf
+	go s.watchLifeline() // from now on: what follows may hang
+	stage.Memory, stage.Ledgers = mem.Get, mem.LedgerOf
 	stage.Process, stage.LogName = s.role.Process, fmt.Sprintf("worker-%d", s.role.Position)
-	stage.Listeners, stage.Sockets = s.role.Listeners, nil
+	stage.Listeners, stage.Sockets, stage.Site = s.role.Listeners, nil, s.role.Site
+	stage.CatchStacks, stage.Threads = true, workerThreads
 	cfg, err := app.Configure(stage, os.Args[1:], io.Discard)
 	if err != nil {
 		return err
 	}
-	if opt.faults.start == s.role.Position {
-		panic("a crash at the start that was asked for")
+	if s.role.Secured {
+		if stage.Secrets, err = shm.Kept(fdSecrets); err != nil {
+			return err
+		}
 	}
+	opt.faults.Strike(faults.CrashAtStart, s.role.Position)
+	opt.faults.Strike(faults.HangAtStart, s.role.Position)
 	s.opt = opt
-	adopt(cfg, s.role.Listeners)
+	app.WantOnly(cfg, s.role.Listeners)
 	if s.app, err = app.Open(stage, cfg); err != nil {
 		return err
 	}
-	s.catchStacks()
 	return s.app.Start(func(a *app.App) (app.Driver, error) { return s, s.prepare(a) })
 }
 
 // prepare makes the loop.
 func (s *server) prepare(a *app.App) (err error) {
-	if s.opt.faults.routes {
-		a.Server.Handler = faulty{a.Server.Handler}
-	}
-	s.slow = offload.New(slowThreads)
+	a.Server.Handler = s.opt.faults.Handler(a.Server.Handler)
+	s.slow = offload.New(offload.Threads)
 	s.entry = a.Stats.Process(s.role.Process)
+	listeners, err := a.ListenersOf(0)
+	if err != nil {
+		return err
+	}
 	opt := loop.Options{
-		Local:     a.Local(s.role.Process, a.Name()),
+		Thread:    a.Thread(s.role.Position, a.Name()),
 		Log:       a.Log,
 		Name:      a.Name(),
-		Listeners: a.ListenersOf(0),
+		Listeners: listeners,
 		Slow:      s.slow,
-		Room:      a.Room(),
+		Room:      a.Room,
 		Watched:   s.entry,
 		Beat:      s.opt.beat(),
 	}
-	if s.opt.accept == loop.SharedSocket {
+	if s.opt.accept == app.SharedSocket {
 		opt.Sharers = func() int64 { return a.Stats.Count(stats.Ready) }
 	}
 	s.loop, err = loop.New(opt)
@@ -139,87 +173,53 @@ func (s *server) Start() error {
 	return nil
 }
 
-// Stop has the loop take who waits at the listeners, leave them, and end with its last
-// connection; what is left at the timeout it cuts. The listeners are closed in this process
-// alone.
+// Stop makes the loop accept the connections that wait at its listeners, close these, and end with
+// its last connection. What is left at the timeout is cut. The listeners are closed in this process
+// alone. Stop may be called again with a shorter timeout. The loop's poller, which a Cut may still
+// wake, is closed by the end of the process.
 func (s *server) Stop(timeout time.Duration) {
-	patience := time.AfterFunc(timeout, s.loop.Cut)
-	s.finish()
-	patience.Stop()
+	s.leave()
+	app.EndWithin(timeout, func() { <-s.ended }, s.loop.Cut)
 }
 
-// finish is Stop without a timeout.
-func (s *server) finish() {
+// leaveListeners is the part of Stop that is done once; see server.leave. If the server stops,
+// clients that have begun to connect have a moment to arrive.
+func (s *server) leaveListeners() {
 	s.app.Server.Drain()
-	s.loop.Drain()
-	for _, l := range s.app.Listeners {
-		unix.Close(l.FD)
-	}
-	<-s.ended
-	s.slow.Close()
+	time.AfterFunc(app.LastArrivals, s.loop.Drain)
 }
 
-// Health is this stage's part of /health.
-func (s *server) Health() map[string]any { return health(s.app.Stats) }
+// Figures reports on all workers, whichever of them is asked.
+func (s *server) Figures(l *figures.List) { app.WorkerFigures(s.app.Stats, maxWorkers, l) }
 
-// obey does what the master's signals say until the worker has ended.
+// obey obeys the master's signals until the worker has ended.
 func (s *server) obey(signals <-chan os.Signal) {
-	finished := make(chan struct{})
-	finish := sync.OnceFunc(func() {
-		go func() {
-			s.finish()
-			close(finished)
-		}()
-	})
 	for {
 		select {
-		case <-finished:
+		case <-s.ended:
+			s.slow.Close()
 			return
 		case sig := <-signals:
 			switch sig {
 			case sigReopen:
 				s.app.Reopen()
-				s.catchStacks()
 			case sigRetire:
-				finish()
+				go s.Stop(forever)
 			case sigDrain:
-				finish()
-				defer time.AfterFunc(s.app.Config.Limits.DrainTimeout, s.loop.Cut).Stop()
+				go s.Stop(s.app.Config.Limits.DrainTimeout)
 			}
 		}
 	}
 }
 
-// holdLifeline ends the worker when its master ends, however that comes about: the pipe's
-// other end is open in the master alone. Nobody else would ever end it.
-func (s *server) holdLifeline() {
-	var b [1]byte
-	for {
-		if _, err := unix.Read(fdLifeline, b[:]); err != unix.EINTR {
-			break
-		}
-	}
-	time.AfterFunc(lastWords, func() { os.Exit(1) })
+// watchLifeline ends the worker when its master ends, for any reason: the pipe's other end is open
+// in the master alone. Nothing else would ever end the worker then.
+func (s *server) watchLifeline() {
+	children.AwaitEnd(fdLifeline)
+	time.AfterFunc(flushTime, func() { os.Exit(1) })
 	if a := s.serving.Load(); a != nil {
 		a.Log.Warn("Ending at once: there is no master any more, or it wants it so")
 		a.FlushLogs()
 	}
 	os.Exit(1)
-}
-
-// catchStacks has the stacks that Go's runtime writes at the end of a process (SIGQUIT, a
-// panic that nobody catches) go to the log file as well, if there is one.
-func (s *server) catchStacks() {
-	path := s.app.Config.Log.File
-	if path == "" {
-		return // standard error is the log
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err == nil {
-		err = debug.SetCrashOutput(f, debug.CrashOptions{})
-		f.Close()
-	}
-	if err != nil {
-		s.app.Log.Warn("Stacks will not go to the log file", "error", err)
-	}
 }

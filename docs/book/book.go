@@ -1,7 +1,9 @@
-// Package book checks that what the chapters say is so: that a listing is the source's own bytes, that a command prints
-// what the page shows, that a number stands in a committed result, that a link leads somewhere.
+// Package book checks that what the chapters say is so: that a listing is the source's own bytes,
+// that a command prints what the page shows, that a number stands in a committed result, that a
+// link leads somewhere.
 //
-// A chapter is an ordinary Markdown file. What is to be checked is marked by an HTML comment, which a reader never sees:
+// A chapter is an ordinary Markdown file. What is to be checked is marked by an HTML comment, which
+// a reader never sees:
 //
 //	<!-- code: FILE DECLARATION; DECLARATION -->   above a ```go fence: the fence is those declarations (listing.go)
 //	<!-- run -->                                   above a ```console fence: its `$ ` lines are commands (run.go)
@@ -9,8 +11,9 @@
 //	<!-- not run: REASON -->                       above a ```console fence that cannot be repeated in a test
 //	<!-- result: FILE KEY -->1.84<!-- /result -->  within a line: the number is KEY of docs/results/FILE.json (result.go)
 //
-// Every check gives Findings and changes nothing. A finding whose right text is known carries it as a Fix, and
-// Repair writes those fixes. Paths are slash-separated and relative to the project's root throughout.
+// Every check gives Findings and changes nothing. A finding whose right text is known carries it as
+// a Fix, and Repair writes those fixes. Paths are slash-separated and relative to the project's
+// root throughout.
 package book
 
 import (
@@ -29,9 +32,10 @@ type Project struct {
 	FS  fs.FS  // the same folder; every read goes through it
 }
 
-// NewProject gives the project at dir. All reads open dir + "/" + path, with dir exactly as given. That matters to the
-// go command, which remembers a passed test by the files it opened, but only by those below the test's own module: a
-// test in docs says wd + "/..", which is below docs to the letter, and so is run again when a stage changes.
+// NewProject gives the project at dir. All reads open dir + "/" + path, with dir exactly as given.
+// That matters to the go command, which remembers a passed test by the files it opened, but only by
+// those below the test's own module: a test in docs says wd + "/..", which is below docs to the
+// letter, and so is run again when a stage changes.
 func NewProject(dir string) Project { return Project{Dir: dir, FS: os.DirFS(dir)} }
 
 // Path gives the place of a project file for calls that do not take an fs.FS.
@@ -65,8 +69,9 @@ type Edit struct {
 	New        string
 }
 
-// Repair writes the fixes among the findings into the page, which must not have changed since it was parsed, and gives
-// back the findings that have none. Bytes outside the fixes stay as they are; without a fix the file is not touched.
+// Repair writes the fixes among the findings into the page, which must not have changed since it
+// was parsed, and gives back the findings that have none. Bytes outside the fixes stay as they are;
+// without a fix the file is not touched.
 func (p Project) Repair(d *Doc, findings []Finding) (left []Finding, err error) {
 	var edits []Edit
 	for _, f := range findings {
@@ -96,8 +101,8 @@ func splice(text string, edits []Edit) string {
 	return b.String()
 }
 
-// replaceFile puts text in the place of an existing file in one step: a reader, or a crash, sees the old page or the
-// new one and never half of either (rename(2)). The file keeps its permissions.
+// replaceFile puts text in the place of an existing file in one step: a reader, or a crash, sees
+// the old page or the new one and never half of either (rename(2)). The file keeps its permissions.
 func replaceFile(name, text string) (err error) {
 	old, err := os.Stat(name)
 	if err != nil {

@@ -1,5 +1,8 @@
 package book
 
+// Repairing pages: what is rewritten, and what must stay as it is. Each test works on a copy of a
+// small project in a folder of its own.
+
 import (
 	"io/fs"
 	"os"
@@ -17,7 +20,8 @@ const fixture = "testdata/project"
 // page parses a chapter that a test made up.
 func page(text string) *Doc { return Parse("docs/05-page.md", text) }
 
-// wantFindings requires one finding for each text, in order, which its message contains. No text, no finding.
+// wantFindings requires one finding for each text, in order, which its message contains. No text,
+// no finding.
 func wantFindings(t *testing.T, found []Finding, want ...string) {
 	t.Helper()
 	var all []string

@@ -1,7 +1,7 @@
 package book
 
-// Commands: what the README tells a reader to type is run by somebody before the reader does: by .ci/run, or by a test
-// that is named for it.
+// Commands: what the README tells a reader to type is run by somebody before the reader does: by
+// .ci/run, or by a test that is named for it.
 
 import (
 	"errors"
@@ -23,8 +23,9 @@ type Command struct {
 
 var shellComment = regexp.MustCompile(`\s+#\s.*$`)
 
-// Commands gives every command of a page: the lines of a sh or bash fence, and those of a console fence that begin with
-// "$ ". A comment at a line's end is no part of the command; a backslash there joins the next line.
+// Commands gives every command of a page: the lines of a sh or bash fence, and those of a console
+// fence that begin with "$ ". A comment at a line's end is no part of the command; a backslash
+// there joins the next line.
 func Commands(d *Doc) []Command {
 	var out []Command
 	for _, f := range d.Fences {
@@ -52,8 +53,9 @@ func Commands(d *Doc) []Command {
 	return out
 }
 
-// Vouched checks that each command of a page is a command of .ci/run too, or is in tests: command → "file_test.go
-// TestName", the test that runs it. An entry of tests whose command or test has gone is found as well.
+// Vouched checks that each command of a page is a command of .ci/run too, or is in tests: command →
+// "file_test.go TestName", the test that runs it. An entry of tests whose command or test has gone
+// is found as well.
 func (p Project) Vouched(d *Doc, tests map[string]string) ([]Finding, error) {
 	script, err := fs.ReadFile(p.FS, Continuous)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +81,8 @@ func (p Project) Vouched(d *Doc, tests map[string]string) ([]Finding, error) {
 	return out, nil
 }
 
-// hasCommand reports whether a line of a script runs command, whole: `go test ./shared/...` does not run `go test`.
+// hasCommand reports whether a line of a script runs command, whole: `go test ./shared/...` does
+// not run `go test`.
 func hasCommand(script, command string) bool {
 	whole := regexp.MustCompile(`(?:^|[\s"'(;&|])` + regexp.QuoteMeta(command) + `\s*(?:$|[;&|>)"'#])`)
 	return slices.ContainsFunc(lines(script), func(line string) bool {

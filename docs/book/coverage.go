@@ -1,7 +1,8 @@
 package book
 
-// Coverage: every function of a stage is shown in some chapter, or docs/not-shown.txt says why it is not. One line of that
-// file is `stage1-threadpool/main.go main: it only reads flags`; empty lines and lines that begin with # do not count.
+// Coverage: every function of a stage is shown in some chapter, or docs/not-shown.txt says why it
+// is not. One line of that file is `stage1-threadpool/main.go main: it only reads flags`; empty
+// lines and lines that begin with # do not count.
 
 import (
 	"errors"
@@ -41,7 +42,8 @@ func (p Project) Coverage(stage string, chapters []*Doc) ([]Finding, error) {
 	return out, nil
 }
 
-// Excuses finds the lines of the list that are written wrongly, or are about a function that is not there.
+// Excuses finds the lines of the list that are written wrongly, or are about a function that is not
+// there.
 func (p Project) Excuses() ([]Finding, error) {
 	excused, out, err := p.notShown()
 	for name, line := range excused {
@@ -53,7 +55,8 @@ func (p Project) Excuses() ([]Finding, error) {
 	return out, err
 }
 
-// functions gives "path name" of each function and method below a folder, tests aside, for every system.
+// functions gives "path name" of each function and method below a folder, tests aside, for every
+// system.
 func (p Project) functions(stage string) ([]string, error) {
 	var out []string
 	err := fs.WalkDir(p.FS, stage, func(name string, entry fs.DirEntry, err error) error {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A directive that is written wrongly must not become a claim that nobody checks. So every comment that begins like one
-// of ours has to be one, in its place.
+// A directive that is written wrongly must not become a claim that nobody checks. So every comment
+// that begins like one of ours has to be one, in its place.
 
 var (
 	kindWord    = regexp.MustCompile(`^(?i:(code|run|not[ -]run|result|/\s*result))\b`)

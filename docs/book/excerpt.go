@@ -1,12 +1,13 @@
 package book
 
-// An excerpt is a run of lines with holes: a line "// …" in a listing, "…" in an output, stands for one or more lines that
-// the page leaves out. Two questions are asked of one: does it match the whole text (matches), and, when the text has
-// changed, what is the excerpt now (refit).
+// An excerpt is a run of lines with holes: a line "// …" in a listing, "…" in an output, stands for
+// one or more lines that the page leaves out. Two questions are asked of one: does it match the
+// whole text (matches), and, when the text has changed, what is the excerpt now (refit).
 //
-// To refit, the excerpt's lines are first aligned with those of the text. Then the two lines beside each hole are its
-// anchors: both must have been found again, or nobody knows what the hole leaves out. Between anchors the text is shown as
-// it is. The beginning and the end of an excerpt need no anchor: they are the text's own.
+// To refit, the excerpt's lines are first aligned with those of the text. Then the two lines beside
+// each hole are its anchors: both must have been found again, or nobody knows what the hole leaves
+// out. Between anchors the text is shown as it is. The beginning and the end of an excerpt need no
+// anchor: they are the text's own.
 
 import (
 	"fmt"
@@ -35,8 +36,8 @@ func (r rules) spans(shown []string) []span {
 	return append(out, span{lo, len(shown)})
 }
 
-// matches reports whether the excerpt is a true one of the text. Taking each span at its first place is enough: an
-// earlier place leaves more text for the spans to come.
+// matches reports whether the excerpt is a true one of the text. Taking each span at its first
+// place is enough: an earlier place leaves more text for the spans to come.
 func (r rules) matches(shown, text []string) bool {
 	spans := r.spans(shown)
 	first, last := spans[0], spans[len(spans)-1]
@@ -63,8 +64,8 @@ func (r rules) at(part, text []string, i int) bool {
 	return i+len(part) <= len(text) && slices.EqualFunc(part, text[i:i+len(part)], r.same)
 }
 
-// refit gives the excerpt of the changed text. A hole that has nothing left to leave out goes. The error names the lines
-// that anchored a hole and are no longer there.
+// refit gives the excerpt of the changed text. A hole that has nothing left to leave out goes. The
+// error names the lines that anchored a hole and are no longer there.
 func (r rules) refit(shown, text []string) ([]string, error) {
 	at := r.align(shown, text)
 	spans := r.spans(shown)
@@ -101,8 +102,8 @@ func lostAnchors(spans []span, shown []string, at []int) []string {
 	return slices.Compact(lost)
 }
 
-// reach gives the lines [from, to) of a text of end lines that the span shows now. The first span begins where the text
-// does, the last one ends there.
+// reach gives the lines [from, to) of a text of end lines that the span shows now. The first span
+// begins where the text does, the last one ends there.
 func (s span) reach(at []int, first, last bool, done, end int) (from, to int) {
 	empty := s.lo == s.hi
 	switch {
@@ -122,7 +123,8 @@ func (s span) reach(at []int, first, last bool, done, end int) (from, to int) {
 	return at[s.lo], at[s.hi-1] + 1
 }
 
-// keep gives the lines [from, to) of the text, each as the page had it where the rules call the two the same.
+// keep gives the lines [from, to) of the text, each as the page had it where the rules call the two
+// the same.
 func (r rules) keep(shown, text []string, at []int, from, to int) []string {
 	out := slices.Clone(text[from:to])
 	for i, j := range at {
@@ -133,12 +135,12 @@ func (r rules) keep(shown, text []string, at []int, from, to int) []string {
 	return out
 }
 
-// The weight of one matched line in an alignment. A line of words says far more about where it belongs than a closing
-// brace does; a neighbour that matched as well says a little.
+// The weight of one matched line in an alignment. A line of words says far more about where it
+// belongs than a closing brace does; a neighbour that matched as well says a little.
 const (
 	weightBare     = 1 // no letter or digit in it
 	weightWords    = 4
-	weightSame     = 2 // times this if the lines are the same, and not only alike but for white space
+	weightSame     = 2 // times this if the lines are the same, and not only alike except for white space
 	weightAdjacent = 1
 )
 
@@ -158,8 +160,9 @@ func (r rules) weight(shown, now string) int {
 	return 0
 }
 
-// align gives, for each line of the excerpt, the line of the text that it became, or -1. The result rises. It is the
-// heaviest common subsequence, by the usual table; both ends are matched first, as they need no search.
+// align gives, for each line of the excerpt, the line of the text that it became, or -1. The result
+// rises. It is the heaviest common subsequence, by the usual table; both ends are matched first, as
+// they need no search.
 func (r rules) align(shown, text []string) []int {
 	at := slices.Repeat([]int{-1}, len(shown))
 	lo, hi, end := 0, len(shown), len(text)
@@ -181,8 +184,8 @@ func (r rules) align(shown, text []string) []int {
 	return at
 }
 
-// alignMiddle fills at. best[i][j] weighs the best alignment of the first i and j lines; ends[i][j] the best one in
-// which the last of both match each other, or 0 if they cannot.
+// alignMiddle fills at. best[i][j] weighs the best alignment of the first i and j lines; ends[i][j]
+// the best one in which the last of both match each other, or 0 if they cannot.
 func (r rules) alignMiddle(shown, text []string, at []int) {
 	best, ends := grid(len(shown)+1, len(text)+1), grid(len(shown)+1, len(text)+1)
 	for i := 1; i <= len(shown); i++ {
@@ -199,7 +202,8 @@ func (r rules) alignMiddle(shown, text []string, at []int) {
 	r.trace(best, ends, shown, text, at)
 }
 
-// trace walks the tables back from their end. Within a run of adjacent matches it must follow ends, not best.
+// trace walks the tables back from their end. Within a run of adjacent matches it must follow ends,
+// not best.
 func (r rules) trace(best, ends [][]int, shown, text []string, at []int) {
 	adjacent := false
 	for i, j := len(shown), len(text); i > 0 && j > 0; {

@@ -5,7 +5,8 @@ import (
 	"regexp"
 )
 
-// Template lists the headings, of level two, that every chapter has, in the order in which a reader meets them.
+// Template lists the headings, of level two, that every chapter has, in the order in which a reader
+// meets them.
 var Template = []string{
 	"The question",
 	"Predict",
@@ -30,7 +31,8 @@ const howTo = "00"
 
 var chapterName = regexp.MustCompile(`^docs/(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*\.md$`)
 
-// Number gives the two digits that a chapter's file name begins with, or "" for a page that is no chapter.
+// Number gives the two digits that a chapter's file name begins with, or "" for a page that is no
+// chapter.
 func (d *Doc) Number() string {
 	if m := chapterName.FindStringSubmatch(d.Path); m != nil {
 		return m[1]

@@ -1,5 +1,8 @@
 package book
 
+// The checks of a page's form: results, links, hosts, coverage and excuses. Pages are texts in the
+// tests; no chapter is read here.
+
 import (
 	"strings"
 	"testing"

@@ -1,5 +1,10 @@
 package book
 
+// Links between pages, and addresses outside.
+//
+// A link must lead to a file of the project, and to a heading if it names one. Nothing here opens a
+// network connection: what leads outside is only found, so that the course needs no network.
+
 import (
 	"fmt"
 	"io/fs"
@@ -20,7 +25,8 @@ var (
 	absolute   = regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9+.-]*://([^\s/?#"'<>` + "`" + `|\\)]+)|\b(www\.[A-Za-z0-9.-]+)`)
 )
 
-// Links finds the relative links of a page that lead to no file of the project, or to no heading of a page.
+// Links finds the relative links of a page that lead to no file of the project, or to no heading of
+// a page.
 func (p Project) Links(d *Doc) []Finding {
 	var out []Finding
 	for _, l := range d.Prose {
@@ -35,7 +41,8 @@ func (p Project) Links(d *Doc) []Finding {
 	return out
 }
 
-// follow goes where one link leads. A link with a scheme or a host leads outside: that is Outside's matter.
+// follow goes where one link leads. A link with a scheme or a host leads outside: that is Outside's
+// matter.
 func (p Project) follow(d *Doc, target string) error {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -66,7 +73,8 @@ func (p Project) follow(d *Doc, target string) error {
 	return nil
 }
 
-// anchors gives the names that a page can be linked by: its headings', made as GitHub makes them, and those set in HTML.
+// anchors gives the names that a page can be linked by: its headings', made as GitHub makes them,
+// and those set in HTML.
 func (d *Doc) anchors() []string {
 	var out []string
 	seen := map[string]int{}
@@ -86,7 +94,8 @@ func (d *Doc) anchors() []string {
 	return out
 }
 
-// slug gives the anchor of a heading: lower case, spaces as hyphens, and no other sign but letters, digits, - and _.
+// slug gives the anchor of a heading: lower case, spaces as hyphens, and no other sign but letters,
+// digits, - and _.
 func slug(heading string) string {
 	heading = linkText.ReplaceAllString(heading, "$1")
 	return strings.Map(func(r rune) rune {
@@ -100,8 +109,8 @@ func slug(heading string) string {
 	}, strings.ToLower(heading))
 }
 
-// Outside finds addresses of hosts outside: the course is whole without a network. It looks everywhere, fences
-// too, as those are what a reader copies.
+// Outside finds addresses of hosts outside: the course is whole without a network. It looks
+// everywhere, fences too, as those are what a reader copies.
 func Outside(d *Doc) []Finding {
 	var out []Finding
 	for i, line := range lines(d.Text) {
@@ -119,7 +128,8 @@ func hostOf(authority string) string {
 	return strings.ToLower(strings.TrimRight(u.Hostname(), ".,;:"))
 }
 
-// documentation lists the networks kept for examples (RFC 5737, RFC 3849); reserved the names kept so (RFC 2606, RFC 6761).
+// documentation lists the networks kept for examples (RFC 5737, RFC 3849); reserved the names kept
+// so (RFC 2606, RFC 6761).
 var (
 	documentation = []netip.Prefix{
 		netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
@@ -128,8 +138,8 @@ var (
 	reserved = regexp.MustCompile(`(^|\.)(example|test|invalid|localhost|example\.(com|net|org))$`)
 )
 
-// isInside reports whether a host can be meant for the reader's own machines or for an example. A name without a dot, such
-// as the HOST of http://HOST:PORT, is nobody's on the net.
+// isInside reports whether a host can be meant for the reader's own machines or for an example. A
+// name without a dot, such as the HOST of http://HOST:PORT, is nobody's on the net.
 func isInside(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.IsLoopback() || ip.IsUnspecified() || ip.IsPrivate() ||

@@ -2,9 +2,10 @@ package book
 
 // Listings: <!-- code: FILE DECLARATION; DECLARATION --> above a ```go fence.
 //
-// The fence shows the declarations with their doc comments, byte for byte, in the order in which the directive names
-// them, with one empty line between two of them. They are of one file; another file is another fence. A line "// …" in
-// the fence, however far indented, leaves out one or more lines.
+// The fence shows the declarations with their doc comments, byte for byte, in the order in which
+// the directive names them, with one empty line between two of them. They are of one file; another
+// file is another fence. A line "// …" in the fence, however far indented, leaves out one or more
+// lines.
 
 import (
 	"errors"

@@ -1,5 +1,8 @@
 package book
 
+// Listings against the source: whole declarations, and excerpts with elisions. The sources are
+// small files of the test's own.
+
 import (
 	"testing"
 

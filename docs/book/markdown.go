@@ -1,7 +1,8 @@
 package book
 
-// This file reads as much Markdown as the checks need: fences, headings, and the prose between them. Whatever stands in
-// a fence or in a `code span` is an example and makes no claim: no directive, heading or link is found there.
+// This file reads as much Markdown as the checks need: fences, headings, and the prose between
+// them. Whatever stands in a fence or in a `code span` is an example and makes no claim: no
+// directive, heading or link is found there.
 
 import (
 	"io/fs"
@@ -29,7 +30,7 @@ type Line struct {
 
 // Fence is one fenced block.
 type Fence struct {
-	Info       string // the word behind the opening marks: go, console
+	Info       string // the word after the opening marks: go, console
 	Line       int    // of the opening marks, from 1
 	Start, End int    // offsets of the body, which includes its last line's end
 	Directive  string // what stands in the comment on the line just above; empty for none
@@ -119,7 +120,8 @@ func lines(text string) []string {
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
-// edit gives the fix that makes body the body of f, or nil where a line of it would close the fence.
+// edit gives the fix that makes body the body of f, or nil where a line of it would close the
+// fence.
 func (f Fence) edit(body []string) *Edit {
 	for _, line := range body {
 		if closes(line, f.Marks) {
@@ -142,8 +144,8 @@ func (d *Doc) finding(f Fence, text string) Finding {
 	return Finding{File: d.Path, Line: line, Directive: f.Directive, Text: text}
 }
 
-// Words counts the words of the prose: runs of letters and digits between spaces, so that no table rule or directive is
-// counted, and no fence.
+// Words counts the words of the prose: runs of letters and digits between spaces, so that no table
+// rule or directive is counted, and no fence.
 func (d *Doc) Words() int {
 	n := 0
 	for _, l := range d.Prose {

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// What differs from one run to the next, and from one machine to the next, says nothing about the program: it is
-// compared by its kind. Everything else in an output is compared as it is. Of durations, those with a fraction or with a
-// unit below the second are measured; "30s" is a setting and is compared.
+// What differs from one run to the next, and from one machine to the next, says nothing about the
+// program: it is compared by its kind. Everything else in an output is compared as it is. Of
+// durations, those with a fraction or with a unit below the second are measured; "30s" is a setting
+// and is compared.
 //
 // The order matters: a rule sees what the rules above it left.
 var varying = []struct {
@@ -31,7 +32,8 @@ var varying = []struct {
 	{"durations in fractions of a second", regexp.MustCompile(`\b\d+\.\d+ ?s(econds)?\b`), "DURATION"},
 }
 
-// normal gives a line of output with all that varies put by its kind, and without white space at its end.
+// normal gives a line of output with all that varies put by its kind, and without white space at
+// its end.
 func normal(line string) string {
 	line = strings.TrimRight(line, " \t\r")
 	for _, v := range varying {

@@ -2,9 +2,10 @@ package book
 
 // Results: <!-- result: FILE KEY -->1.84<!-- /result --> within one line of prose.
 //
-// docs/results/FILE.json is one JSON object of plain values, written by a measurement and committed with it. The text
-// between the two comments is the value's own: a string without its quotes, a number as the file writes it. How many
-// digits a number deserves is known where it was measured, so nothing is rounded here.
+// docs/results/FILE.json is one JSON object of plain values, written by a measurement and committed
+// with it. The text between the two comments is the value's own: a string without its quotes, a
+// number as the file writes it. How many digits a number deserves is known where it was measured,
+// so nothing is rounded here.
 
 import (
 	"encoding/json"

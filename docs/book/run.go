@@ -6,12 +6,14 @@ package book
 //	                        line where it ends in a backslash; the lines down to the next command are its output.
 //	<!-- run: COMMAND -->   above a fence of any kind: all of it is COMMAND's output.
 //
-// Each command is one `sh -c` in the project's root, with standard output and standard error together, and a limited time.
-// It must succeed: a failure that a chapter wants to show is shown by `; echo $?`. Output is compared line by line after
-// what varies is put by its kind (normal.go); a line "…" leaves out one or more lines; empty lines at its end do not count.
+// Each command is one `sh -c` in the project's root, with standard output and standard error
+// together, and a limited time. It must succeed: a failure that a chapter wants to show is shown by
+// `; echo $?`. Output is compared line by line after what varies is put by its kind (normal.go); a
+// line "…" leaves out one or more lines; empty lines at its end do not count.
 //
-// A command that speaks to 127.0.0.1 at port 8080, where a reader's own server is, or to $ADDR (http://HOST:PORT), is run
-// against a server that the test starts. What it prints of that server's port is put back to 8080.
+// A command that speaks to 127.0.0.1 at port 8080, where a reader's own server is, or to $ADDR
+// (http://HOST:PORT), is run against a server that the test starts. What it prints of that server's
+// port is put back to 8080.
 
 import (
 	"bytes"
@@ -39,8 +41,8 @@ const (
 // Runner executes the commands of pages.
 type Runner struct {
 	Project Project
-	// Server gives the HOST:PORT of a running server. It is called when a command first needs one, and again for each
-	// further one; nil if there is no server to be had.
+	// Server gives the HOST:PORT of a running server. It is called when a command first needs one,
+	// and again for each further one; nil if there is no server to be had.
 	Server func() (string, error)
 }
 
@@ -179,7 +181,8 @@ func (r Runner) run(ctx context.Context, command string) ([]string, error) {
 	return now, err
 }
 
-// movePort turns every mention of this machine at one port to another port: HOST:PORT, and HOST PORT as nc(1) takes it.
+// movePort turns every mention of this machine at one port to another port: HOST:PORT, and HOST
+// PORT as nc(1) takes it.
 func movePort(text, from, to string) string {
 	return hostAndPort.ReplaceAllStringFunc(text, func(mention string) string {
 		if m := hostAndPort.FindStringSubmatch(mention); m[3] == from {
@@ -189,8 +192,8 @@ func movePort(text, from, to string) string {
 	})
 }
 
-// execute gives the lines that one command prints. It runs in a process group of its own, so that what it started ends
-// with it.
+// execute gives the lines that one command prints. It runs in a process group of its own, so that
+// what it started ends with it.
 func execute(ctx context.Context, dir, command string, env []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
@@ -219,7 +222,8 @@ func execute(ctx context.Context, dir, command string, env []string) ([]string, 
 	return now, err
 }
 
-// limited keeps an output of bounded size. The buffer is not embedded: its ReadFrom would know of no bound.
+// limited keeps an output of bounded size. The buffer is not embedded: its ReadFrom would know of
+// no bound.
 type limited struct {
 	kept bytes.Buffer
 	over bool // there was more

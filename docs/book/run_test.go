@@ -1,5 +1,8 @@
 package book
 
+// Commands of a page: what they print, and what may vary in it. The commands are harmless ones of
+// the shell; a server is started only where one is needed.
+
 import (
 	"errors"
 	"testing"

@@ -1,5 +1,10 @@
 package book
 
+// The server that the commands of the chapters speak to.
+//
+// StartServer's caller stops it. What must not be done: it must not write outside its scratch
+// folder, since commands of several chapters run against the same sources.
+
 import (
 	"bufio"
 	"errors"
@@ -20,15 +25,17 @@ const (
 // banner is the line by which every stage tells its address.
 var banner = regexp.MustCompile(`started on http://(\S+)`)
 
-// Server is a stage that was built and started for the commands of the chapters. Whoever starts it stops it.
+// Server is a stage that was built and started for the commands of the chapters. Whoever starts it
+// stops it.
 type Server struct {
 	Addr  string // HOST:PORT
 	cmd   *exec.Cmd
 	ended chan error // gets the result of Wait, once
 }
 
-// StartServer builds the main package in the project's folder stage and starts it on a free port of 127.0.0.1. The
-// program is put into scratch and works there, so whatever it writes ends with that folder.
+// StartServer builds the main package in the project's folder stage and starts it on a free port of
+// 127.0.0.1. The program is put into scratch and works there, so whatever it writes ends with that
+// folder.
 func (p Project) StartServer(stage, scratch string) (*Server, error) {
 	program := scratch + "/server"
 	build := exec.Command("go", "build", "-o", program, ".")
@@ -52,7 +59,8 @@ func (p Project) StartServer(stage, scratch string) (*Server, error) {
 	return s, nil
 }
 
-// await reads the log up to the banner, and goes on reading it afterwards: a full pipe would stop the server.
+// await reads the log up to the banner, and goes on reading it afterwards: a full pipe would stop
+// the server.
 func (s *Server) await(log io.Reader) (addr string, err error) {
 	found := make(chan string, 1)
 	go func() {

@@ -16,8 +16,9 @@ import (
 //	(runner).wake    a method with a value receiver
 //	package          the head of the file: from its first byte to the package clause
 //
-// A name in a group, const ( … ), names the whole group: one line of it, alone, would not be Go. An elision cuts the
-// group down to the lines of interest. Type parameters are left out: (*queue).push is func (q *queue[T]) push.
+// A name in a group, const ( … ), names the whole group: one line of it, alone, would not be Go. An
+// elision cuts the group down to the lines of interest. Type parameters are left out: (*queue).push
+// is func (q *queue[T]) push.
 
 // headName names the head of a file.
 const headName = "package"

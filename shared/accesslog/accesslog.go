@@ -1,26 +1,31 @@
-// Package accesslog writes one line for each request, without making anybody wait and without allocating.
+// Package accesslog writes one line for each request, without making anybody wait and without
+// allocating.
 //
-// Log formats the line into a buffer in memory and returns. A goroutine of the Logger takes the buffer when 64 KiB are
-// full, or a second after its first line, and writes it whole lines at a time; with nothing to write it sleeps. A disk
-// that falls a megabyte behind costs lines, which are counted: an event loop must not wait for it.
+// Log formats the line into a buffer in memory and returns. A goroutine of the Logger takes the
+// buffer when 64 KiB are full, or a second after its first line, and writes it whole lines at a
+// time; with nothing to write it sleeps. A disk that falls a megabyte behind costs lines, which are
+// counted: an event loop must not wait for it.
 //
 // An Entry stays the caller's; its slices are copied before Log returns.
 package accesslog
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"fourways/shared/logging"
+	"fourways/shared/timeout"
 )
 
 const (
 	flushSize  = 64 << 10 // bytes; a buffer this full is written at once
 	flushDelay = time.Second
-	bufferSize = 1 << 20 // bytes; there are two buffers
+	bufferSize = 1 << 20     // bytes; there are two buffers
+	lastWords  = time.Second // that Reopen and Close wait for a write to the old file
 )
 
 // Entry is one request that was answered.
@@ -31,10 +36,20 @@ type Entry struct {
 	Status   int
 	Bytes    int64 // of the response's body, as sent
 
-	// As they came from the client, so they may hold anything. Empty ones are written as "-", or "" in JSON.
+	// As they came from the client, so they may hold anything. Empty ones are written as "-", or ""
+	// in JSON.
 	Method, Target, Proto []byte
 	Referer, UserAgent    []byte
 	ID                    []byte // X-Request-Id
+
+	// Of a request by TLS; TLS is empty for one without.
+	TLS, Cipher string // "TLSv1.3", "TLS_AES_128_GCM_SHA256"
+	Resumed     bool
+	ServerName  string // that the client asked for
+
+	// Of a request that was passed on to another server; Upstream is empty for one that was not.
+	Upstream             string // which: http://127.0.0.1:9000
+	Connect, Head, Whole int64  // nanoseconds to its connection, its answer's head and its end; below 0 where it did not come so far
 }
 
 // Logger is safe for concurrent use.
@@ -51,6 +66,7 @@ type Logger struct {
 	spare   []byte     // under writing: the other buffer, empty
 
 	dropped atomic.Uint64
+	failed  atomic.Uint64 // writes
 	some    chan struct{} // the buffer has its first line
 	enough  chan struct{} // the buffer is worth a write
 	stop    chan struct{} // closed by Close
@@ -108,7 +124,8 @@ func (l *Logger) Log(e *Entry) {
 	}
 }
 
-// wake leaves a token in c unless one is there: the goroutine looks at the buffer, not at the number of tokens.
+// wake leaves a token in c unless one is there: the goroutine looks at the buffer, not at the
+// number of tokens.
 func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -145,7 +162,8 @@ func (l *Logger) Flush() error {
 	return l.flush()
 }
 
-// flush swaps the buffers, so that Log goes on while the full one is written. The caller holds l.writing.
+// flush swaps the buffers, so that Log goes on while the full one is written. The caller holds
+// l.writing.
 func (l *Logger) flush() error {
 	l.mu.Lock()
 	full := l.filled
@@ -157,6 +175,9 @@ func (l *Logger) flush() error {
 	}
 	written, err := l.file.Write(full)
 	l.dropped.Add(lost(full, written))
+	if err != nil {
+		l.failed.Add(1)
+	}
 	return err
 }
 
@@ -171,28 +192,44 @@ func lost(lines []byte, written int) uint64 {
 	return n
 }
 
-// Reopen writes what is there to the old file and goes on in a new one of the same name. Where only the writing fails, the
-// new one is in use all the same: a full disk is a reason to rotate, and the lines are lost either way. It fails as
-// File.Reopen does, with the old file still in use.
+// Reopen writes what is there to the old file and goes on in a new one of the same name. Where only
+// the writing fails, or does not end, the new one is in use all the same, and the error is an
+// ErrOldFile: a full disk is a reason to rotate, and the lines are lost either way. Else it fails
+// as File.Reopen does, with the old file still in use.
 func (l *Logger) Reopen() error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	return errors.Join(l.flush(), l.file.Reopen())
+	writing := timeout.Within(lastWords, l.Flush)
+	if err := l.file.Reopen(); err != nil {
+		return errors.Join(writing, err)
+	}
+	if writing != nil {
+		return fmt.Errorf("%w: %w", ErrOldFile, writing)
+	}
+	return nil
 }
 
-// Close writes what is there and closes the file. It is called once; a Log after it is counted as dropped.
+// ErrOldFile: the old file did not take its last lines.
+var ErrOldFile = errors.New("last lines lost")
+
+// Close writes what is there and closes the file. It is called once; a Log after it is counted as
+// dropped. It does not wait long for a disk or a reader that stands still.
 func (l *Logger) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
 	close(l.stop)
-	<-l.done
-	err := l.Flush()
+	err := timeout.Within(lastWords, func() error {
+		<-l.done
+		return l.Flush()
+	})
 	if closing := l.file.Close(); err == nil {
 		err = closing
 	}
 	return err
 }
 
-// Dropped is the number of lines that were lost because the disk was too slow or full, since the start.
+// Dropped is the number of lines that were lost because the disk was too slow or full, since the
+// start.
 func (l *Logger) Dropped() uint64 { return l.dropped.Load() }
+
+// Failed is the number of writes that failed, since the start.
+func (l *Logger) Failed() uint64 { return l.failed.Load() }

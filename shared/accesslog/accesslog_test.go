@@ -1,5 +1,8 @@
 package accesslog
 
+// The lines of the access log, and that none is torn or lost unnoticed. Each test has a file of its
+// own. A disk that hangs or is full is played by a pipe or by /dev/full.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -69,6 +72,14 @@ func TestCombined(t *testing.T) {
 			`192.0.2.1 - - [DATE] "GET /\x1B[2J\x7F\xFF\xC3\xA9 HTTP/1.1" 200 5 "http://example.org/" "curl/8" "a7b9" 0.001234`},
 		{"a slow and big answer", func(e *Entry) { e.Duration, e.Bytes = 61_000_001_000, 1<<40 },
 			`192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 1099511627776 "http://example.org/" "curl/8" "a7b9" 61.000001`},
+		{"a request by TLS", func(e *Entry) { e.TLS, e.Cipher, e.ServerName = "TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org" },
+			`192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 5 "http://example.org/" "curl/8" "a7b9" 0.001234 TLSv1.3 TLS_AES_128_GCM_SHA256`},
+		{"a request that was passed on", func(e *Entry) {
+			e.Upstream, e.Connect, e.Head, e.Whole = "http://127.0.0.1:9000", 0, 1_000_000, 2_000_000
+		}, `192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 5 "http://example.org/" "curl/8" "a7b9" 0.001234 "http://127.0.0.1:9000" 0.000000 0.001000 0.002000`},
+		{"one that did not get far, by TLS", func(e *Entry) {
+			e.TLS, e.Cipher, e.Upstream, e.Connect, e.Head, e.Whole = "TLSv1.3", "TLS_X", `unix:/run/"x`, -1, -1, -1
+		}, `192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 5 "http://example.org/" "curl/8" "a7b9" 0.001234 TLSv1.3 TLS_X "unix:/run/\x22x" - - -`},
 		{"a clock that went back", func(e *Entry) { e.Duration = -5 },
 			`192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 5 "http://example.org/" "curl/8" "a7b9" 0.000000`},
 	}
@@ -95,6 +106,16 @@ func TestJSON(t *testing.T) {
 		"time": "2024-03-15T10:30:00.123Z", "client": "192.0.2.1", "method": "GET", "target": "/\"\\\r\n\x00\x1b\ufffd\u2028\u0085\u202e\U000e0041é🟢",
 		"proto": "HTTP/1.1", "status": 200.0, "bytes": 5.0, "referer": "http://example.org/", "user_agent": "curl/8", "id": "a7b9", "duration": 0.001234,
 	}, got)
+
+	e.TLS, e.Cipher, e.Resumed, e.ServerName = "TLSv1.2", "TLS_X", true, "a\n\""
+	clear(got)
+	require.NoError(t, json.Unmarshal(appendJSON(nil, e), &got))
+	assert.Equal(t, []any{"TLSv1.2", "TLS_X", true, "a\n\""}, []any{got["tls"], got["cipher"], got["resumed"], got["sni"]})
+
+	e.Upstream, e.Connect, e.Head, e.Whole = "unix:/run/\"x", 0, 1_000_000, -1
+	clear(got)
+	require.NoError(t, json.Unmarshal(appendJSON(nil, e), &got))
+	assert.Equal(t, []any{"unix:/run/\"x", 0.0, 0.001, nil}, []any{got["upstream"], got["upstream_connect"], got["upstream_head"], got["upstream_whole"]})
 }
 
 func TestALineHasABound(t *testing.T) {
@@ -104,11 +125,31 @@ func TestALineHasABound(t *testing.T) {
 				e := sample()
 				huge := []byte(strings.Repeat(fill, 1<<18))
 				e.Method, e.Target, e.Proto, e.Referer, e.UserAgent, e.ID = huge, huge, huge, huge, huge, huge
+				e.TLS, e.Cipher, e.ServerName = "TLSv1.3", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", string(huge)
+				e.Upstream, e.Connect, e.Head, e.Whole = string(huge), 1e15, 1e15, 1e15
 				e.Client = netip.MustParseAddr("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff%" + strings.Repeat("z", 1000))
 				e.Bytes, e.Duration, e.Status = 1<<62, 1<<62, 1<<30
 				line := format(nil, e)
 				assert.LessOrEqual(t, len(line), maxLine)
 				assert.True(t, form != "JSON" || json.Valid(line))
+			})
+		}
+	}
+}
+
+func TestALineOfAnErrorIsShort(t *testing.T) {
+	for form, format := range map[string]func([]byte, *Entry) []byte{"combined": appendCombined, "JSON": appendJSON} {
+		for name, fill := range map[string]string{"letters": "a", "control bytes": "\x00", "no UTF-8": "\xff"} {
+			t.Run(name+" in "+form, func(t *testing.T) {
+				e := sample()
+				e.Target = []byte(strings.Repeat(fill, 8<<10))
+				e.Referer, e.UserAgent = e.Target, e.Target
+				whole := len(format(nil, e))
+				e.Status = 400
+				short := format(nil, e)
+				assert.Less(t, len(short), 900)
+				assert.Less(t, len(short), whole/3)
+				assert.Contains(t, string(short), cutMark+`"`)
 			})
 		}
 	}
@@ -231,6 +272,7 @@ func TestLogAllocatesNothing(t *testing.T) {
 		l, _ := temporary(t, json)
 		e := sample()
 		e.Referer = bytes.Repeat([]byte("\xff\""), 50)
+		e.TLS, e.Cipher, e.ServerName = "TLSv1.3", "TLS_AES_128_GCM_SHA256", strings.Repeat("a", 253)
 		assert.Zero(t, testing.AllocsPerRun(1000, func() { l.Log(e) }))
 		require.NoError(t, l.Close())
 	}

@@ -1,7 +1,7 @@
 package accesslog
 
-// The two forms of a line. Every byte that a client chose goes through an escape here, so that no request can end a
-// line, leave its quotes, or reach a terminal as a control sequence.
+// The two forms of a line. Every byte that a client chose goes through an escape here, so that no
+// request can end a line, leave its quotes, or reach a terminal as a control sequence.
 
 import (
 	"strconv"
@@ -11,24 +11,41 @@ import (
 	"fourways/shared/logging"
 )
 
-// How much of a client's text a line takes. What is longer is cut: a line has a bound, and a buffer a place for it.
+// How much of a client's text a line takes, in bytes as they are written: an escape is six times as
+// long as what it stands for. What is longer is cut, and ends in dots. A line of an error is short,
+// so that nobody makes us write more by nonsense than it costs to send.
 const (
-	maxTarget  = 8 << 10 // bytes
-	maxHeader  = 2 << 10 // bytes of Referer or User-Agent
-	maxShort   = 64      // bytes of method, version or request id
-	maxEscape  = 6       // bytes that one byte may become: \u001b
-	restOfLine = 512     // bytes of times, numbers, names and the address
-	maxLine    = maxEscape*(maxTarget+2*maxHeader+3*maxShort) + restOfLine
+	maxTarget  = 2 << 10
+	maxHeader  = 512 // of Referer or User-Agent, or an upstream's name
+	maxShort   = 64  // of method, version, request id, or a name asked for by TLS
+	maxFailed  = 300 // of a target that was answered with an error
+	maxFailing = 100 // of its Referer or User-Agent
+	maxEscape  = 12  // that one character may become: \ud83d\ude00
+	restOfLine = 512 // of times, numbers, names and the address
+	maxLine    = maxTarget + 3*maxHeader + 4*maxShort + 8*(maxEscape+len(cutMark)) + restOfLine
 )
+
+// cutMark stands at the end of a text that was cut.
+const cutMark = "..."
+
+// bounds is how much a line takes of the target, and of each field.
+func (e *Entry) bounds() (target, field int) {
+	if e.Status >= 400 {
+		return maxFailed, maxFailing
+	}
+	return maxTarget, maxHeader
+}
 
 const (
 	combinedTime = "02/Jan/2006:15:04:05 -0700"
 	jsonTime     = "2006-01-02T15:04:05.000Z07:00"
 )
 
-// appendCombined writes the combined log format of Apache and nginx, and behind it the request id and the duration in
-// seconds, where tools that know the format only do not look.
+// appendCombined writes the combined log format of Apache and nginx, and behind it the request id,
+// the duration in seconds, the version and cipher of TLS, and the upstream with its times, where
+// tools that know the format only do not look.
 func appendCombined(line []byte, e *Entry) []byte {
+	target, field := e.bounds()
 	line = appendClient(line, e)
 	line = append(line, " - - ["...)
 	line = time.Unix(0, e.Time).AppendFormat(line, combinedTime)
@@ -38,7 +55,7 @@ func appendCombined(line []byte, e *Entry) []byte {
 	} else {
 		line = appendQuoted(line, e.Method, maxShort)
 		line = append(line, ' ')
-		line = appendQuoted(line, e.Target, maxTarget)
+		line = appendQuoted(line, e.Target, target)
 		line = append(line, ' ')
 		line = appendQuoted(line, e.Proto, maxShort)
 	}
@@ -47,14 +64,44 @@ func appendCombined(line []byte, e *Entry) []byte {
 	line = append(line, ' ')
 	line = strconv.AppendInt(line, e.Bytes, 10)
 	line = append(line, ` "`...)
-	line = appendOrDash(line, e.Referer, maxHeader)
+	line = appendOrDash(line, e.Referer, field)
 	line = append(line, `" "`...)
-	line = appendOrDash(line, e.UserAgent, maxHeader)
+	line = appendOrDash(line, e.UserAgent, field)
 	line = append(line, `" "`...)
 	line = appendOrDash(line, e.ID, maxShort)
 	line = append(line, `" `...)
 	line = appendSeconds(line, e.Duration)
+	if e.TLS != "" {
+		line = append(append(line, ' '), e.TLS...)
+		line = append(append(line, ' '), e.Cipher...)
+	}
+	if e.Upstream != "" {
+		line = append(line, ` "`...)
+		line = appendQuotedString(line, e.Upstream)
+		line = append(line, '"')
+		for _, t := range e.stages() {
+			line = append(line, ' ')
+			line = appendSecondsOr(line, t, "-")
+		}
+	}
 	return append(line, '\n')
+}
+
+// stages are the times of an upstream, in order.
+func (e *Entry) stages() [3]int64 { return [...]int64{e.Connect, e.Head, e.Whole} }
+
+// appendQuotedString is appendQuoted for a string, without memory of its own.
+func appendQuotedString(line []byte, text string) []byte {
+	var b [maxHeader]byte
+	return appendQuoted(line, b[:copy(b[:], text)], maxHeader)
+}
+
+// appendSecondsOr writes seconds, or a text for a time that did not come.
+func appendSecondsOr(line []byte, nanoseconds int64, none string) []byte {
+	if nanoseconds < 0 {
+		return append(line, none...)
+	}
+	return appendSeconds(line, nanoseconds)
 }
 
 func appendClient(line []byte, e *Entry) []byte {
@@ -71,10 +118,14 @@ func appendOrDash(line, text []byte, limit int) []byte {
 	return appendQuoted(line, text, limit)
 }
 
-// appendQuoted escapes as nginx does (log_format, escape=default): quote, backslash and everything that is not printable
-// ASCII become \xHH, byte by byte.
+// appendQuoted escapes as nginx does (log_format, escape=default): quote, backslash and everything
+// that is not printable ASCII become \xHH, byte by byte.
 func appendQuoted(line, text []byte, limit int) []byte {
-	for _, b := range text[:min(len(text), limit)] {
+	begin := len(line)
+	for _, b := range text {
+		if len(line)-begin >= limit {
+			return append(line, cutMark...)
+		}
 		if b < ' ' || b > '~' || b == '"' || b == '\\' {
 			line = append(line, '\\', 'x', hex[b>>4], hex[b&0xf])
 		} else {
@@ -86,7 +137,7 @@ func appendQuoted(line, text []byte, limit int) []byte {
 
 const hex = "0123456789ABCDEF"
 
-// appendSeconds writes nanoseconds as seconds with six digits behind the point.
+// appendSeconds writes nanoseconds as seconds with six digits after the point.
 func appendSeconds(line []byte, nanoseconds int64) []byte {
 	const million = 1_000_000
 	micros := max(nanoseconds, 0) / 1000
@@ -100,6 +151,7 @@ func appendSeconds(line []byte, nanoseconds int64) []byte {
 
 // appendJSON writes one object (RFC 8259).
 func appendJSON(line []byte, e *Entry) []byte {
+	target, field := e.bounds()
 	line = append(line, `{"time":"`...)
 	line = time.Unix(0, e.Time).UTC().AppendFormat(line, jsonTime)
 	line = append(line, `","client":"`...)
@@ -107,7 +159,7 @@ func appendJSON(line []byte, e *Entry) []byte {
 	line = append(line, `","method":`...)
 	line = appendString(line, e.Method, maxShort)
 	line = append(line, `,"target":`...)
-	line = appendString(line, e.Target, maxTarget)
+	line = appendString(line, e.Target, target)
 	line = append(line, `,"proto":`...)
 	line = appendString(line, e.Proto, maxShort)
 	line = append(line, `,"status":`...)
@@ -115,23 +167,45 @@ func appendJSON(line []byte, e *Entry) []byte {
 	line = append(line, `,"bytes":`...)
 	line = strconv.AppendInt(line, e.Bytes, 10)
 	line = append(line, `,"referer":`...)
-	line = appendString(line, e.Referer, maxHeader)
+	line = appendString(line, e.Referer, field)
 	line = append(line, `,"user_agent":`...)
-	line = appendString(line, e.UserAgent, maxHeader)
+	line = appendString(line, e.UserAgent, field)
 	line = append(line, `,"id":`...)
 	line = appendString(line, e.ID, maxShort)
 	line = append(line, `,"duration":`...)
 	line = appendSeconds(line, e.Duration)
+	if e.TLS != "" {
+		line = append(append(append(line, `,"tls":"`...), e.TLS...), '"')
+		line = append(append(append(line, `,"cipher":"`...), e.Cipher...), '"')
+		line = strconv.AppendBool(append(line, `,"resumed":`...), e.Resumed)
+		var name [maxShort + 1]byte // a string's bytes, without memory of their own
+		n := copy(name[:], e.ServerName)
+		line = appendString(append(line, `,"sni":`...), name[:n], maxShort)
+	}
+	if e.Upstream != "" {
+		var name [maxHeader]byte
+		n := copy(name[:], e.Upstream)
+		line = appendString(append(line, `,"upstream":`...), name[:n], maxHeader)
+		for i, t := range e.stages() {
+			line = append(line, [...]string{`,"upstream_connect":`, `,"upstream_head":`, `,"upstream_whole":`}[i]...)
+			line = appendSecondsOr(line, t, "null")
+		}
+	}
 	return append(line, "}\n"...)
 }
 
-// appendString writes a JSON string (RFC 8259 7). A string is Unicode, so a byte that is no UTF-8 becomes U+FFFD. What is
-// not printable is escaped: control characters, U+2028 and U+2029, which JavaScript and some that count lines take for
-// line ends, and marks that turn the direction of writing.
+// appendString writes a JSON string (RFC 8259 7). A string is Unicode, so a byte that is no UTF-8
+// becomes U+FFFD. What is not printable is escaped: control characters, U+2028 and U+2029, which
+// JavaScript and some that count lines take for line ends, and marks that turn the direction of
+// writing.
 func appendString(line, text []byte, limit int) []byte {
-	text = text[:min(len(text), limit)]
 	line = append(line, '"')
+	begin := len(line)
 	for i := 0; i < len(text); {
+		if len(line)-begin >= limit {
+			line = append(line, cutMark...)
+			break
+		}
 		r, size := utf8.DecodeRune(text[i:])
 		if r == '"' || r == '\\' {
 			line = append(line, '\\')

@@ -1,5 +1,12 @@
 package app
 
+// The acceptor: one thread that accepts connections for the stages whose workers do not accept
+// themselves.
+//
+// It owns the listeners from Start until it closes them. Each descriptor passes to place, which
+// closes it or hands it on. What must not be done: place must not wait for a client, since no other
+// is accepted meanwhile, and no other thread may use Thread while this one runs.
+
 import (
 	"log/slog"
 	"net/netip"
@@ -15,38 +22,37 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// exhaustedPause is how long an acceptor rests when the process is out of descriptors.
-// Every connection that ends meanwhile frees one.
-const exhaustedPause = 50 * time.Millisecond
+// ExhaustedPause is how long an acceptor rests when the process is out of descriptors. Every
+// connection that ends meanwhile frees one.
+const ExhaustedPause = 50 * time.Millisecond
 
-// acceptBatch is how many connections are taken from one listener before the others' turn.
-const acceptBatch = 64
+// AcceptBatch is how many connections are taken from one listener before the others' turn.
+const AcceptBatch = 64
 
-// Acceptor is one thread that takes connections from all listeners, for stages in which
-// those who serve do not accept for themselves. It owns the listeners from Start on.
+// Acceptor is one thread that accepts connections from all listeners. It owns the listeners from
+// Start on.
 type Acceptor struct {
-	Local *session.Local // its thread's; Place may use it
+	Thread *session.Thread // its thread's; Place may use it
 
 	app      *App
-	log      *slog.Logger
 	blocking bool
-	place    func(fd int, peer netip.AddrPort)
+	place    func(fd int, peer netip.AddrPort, listener int)
 	ending   [2]int // a pipe: closing its writing end ends the wait
 	thread   sync.WaitGroup
-	short    bool // the last accept found no descriptor free
+	failing  Failing
 }
 
-// NewAcceptor makes an acceptor that counts in the first slot of the statistics. Each
-// connection's descriptor, blocking or not, passes to place, which must not wait for the
-// client.
-func (a *App) NewAcceptor(blocking bool, place func(fd int, peer netip.AddrPort)) (*Acceptor, error) {
+// NewAcceptor makes an acceptor that counts in the first slot of the statistics. Each connection's
+// descriptor, blocking or not, passes to place, which must not wait for the client. listener is the
+// index of its listener in App.Listeners.
+func (a *App) NewAcceptor(blocking bool, place func(fd int, peer netip.AddrPort, listener int)) (*Acceptor, error) {
 	c := &Acceptor{
-		Local:    a.Local(0, "acceptor"),
+		Thread:   a.Thread(0, "acceptor"),
 		app:      a,
-		log:      a.Log.With(logging.WorkerKey, "acceptor"),
 		blocking: blocking,
 		place:    place,
 	}
+	c.failing = Failing{Log: a.Log.With(logging.WorkerKey, "acceptor"), Stats: c.Thread.Stats}
 	if err := unix.Pipe(c.ending[:]); err != nil {
 		return nil, err
 	}
@@ -58,8 +64,7 @@ func (a *App) NewAcceptor(blocking bool, place func(fd int, peer netip.AddrPort)
 // Start starts the thread.
 func (c *Acceptor) Start() { c.thread.Go(c.run) }
 
-// Stop returns when every connection that had come has been placed, and the listeners
-// are closed.
+// Stop returns when every connection that has arrived is placed, and the listeners are closed.
 func (c *Acceptor) Stop() {
 	unix.Close(c.ending[1])
 	c.thread.Wait()
@@ -77,17 +82,16 @@ func (c *Acceptor) run() {
 		listeners = append(listeners, sysnet.NewAcceptor(l.FD, c.blocking))
 	}
 	for {
-		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+		if _, err := unix.Poll(fds, c.choose(fds[1:])); err != nil && err != unix.EINTR {
 			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
 		}
-		sysnet.ReadClock(&c.Local.Clock)
+		sysnet.ReadClock(&c.Thread.Clock)
 		ending := fds[0].Revents != 0
-		for _, l := range listeners {
-			// All that wait are taken on the way out: closing a listener resets the connections
-			// that are still in its backlog.
-			c.accept(l, ending)
+		for i, l := range listeners {
+			// At the end all that wait are accepted: closing a listener resets the connections that
+			// are still in its backlog.
+			c.accept(l, i, ending)
 			if ending {
-				unix.Close(l.Listener)
 				l.Close()
 			}
 		}
@@ -97,35 +101,65 @@ func (c *Acceptor) run() {
 	}
 }
 
-// accept takes the connections that wait at one listener: a batch, so that the others and
-// the end are heard of under a flood too, or all.
-func (c *Acceptor) accept(l *sysnet.Acceptor, all bool) {
-	for n := 0; n < acceptBatch || all; n++ {
+// choose has poll pass over the listeners that are to wait (a negative descriptor does that), and
+// says how long it may wait itself: a moment if there is one of those.
+func (c *Acceptor) choose(fds []unix.PollFd) (milliseconds int) {
+	milliseconds = -1
+	for i := range fds {
+		fds[i].Fd = int32(c.app.Listeners[i].FD)
+		if c.waits(i) {
+			fds[i].Fd, milliseconds = ^fds[i].Fd, int(ExhaustedPause/time.Millisecond)
+		}
+	}
+	return milliseconds
+}
+
+// waits reports whether nothing is to be accepted at a listener for now.
+func (c *Acceptor) waits(listener int) bool {
+	full := c.app.Listeners[listener].Waits
+	return full != nil && full()
+}
+
+// accept takes the connections that wait at one listener: all of them, or one batch, so that under
+// a flood the other listeners get their turn, and Stop is noticed.
+func (c *Acceptor) accept(l *sysnet.Acceptor, listener int, all bool) {
+	for n := 0; all || n < AcceptBatch && !c.waits(listener); n++ {
 		fd, peer, err := l.Accept()
 		switch err {
 		case nil:
-			c.short = false
-			c.place(fd, peer)
+			c.failing.Over()
+			c.place(fd, peer, listener)
 		case sysnet.ErrNone:
 			return
-		case sysnet.ErrExhausted:
-			c.rest()
-			return
 		default:
-			c.log.Error("accept failed", "error", err)
-			time.Sleep(exhaustedPause)
+			// A listener that stays readable would make the thread spin.
+			c.failing.Report(err)
+			time.Sleep(ExhaustedPause)
 			return
 		}
 	}
 }
 
-// rest waits a moment, so that a listener which stays readable does not make the thread
-// spin. It says so once.
-func (c *Acceptor) rest() {
-	c.Local.Stats.Add(stats.Dropped, 1)
-	if !c.short {
-		c.short = true
-		c.log.Warn("Out of descriptors, accepting slowly until some are free")
+// Failing reports accepts that fail: it counts each, and logs the first since one succeeded. It
+// belongs to the thread that accepts.
+type Failing struct {
+	Log   *slog.Logger
+	Stats *stats.Slot
+	told  bool
+}
+
+// Over says that an accept has succeeded.
+func (f *Failing) Over() { f.told = false }
+
+// Report counts an accept that failed.
+func (f *Failing) Report(err error) {
+	f.Stats.Add(stats.Dropped, 1)
+	switch {
+	case f.told:
+	case err == sysnet.ErrExhausted:
+		f.Log.Warn("Out of descriptors, accepting slowly until some are free")
+	default:
+		f.Log.Error("accept failed", "error", err)
 	}
-	time.Sleep(exhaustedPause)
+	f.told = true
 }

@@ -18,36 +18,66 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fourways/shared/accesslog"
 	"fourways/shared/config"
+	"fourways/shared/figures"
 	"fourways/shared/logging"
+	"fourways/shared/secure"
 	"fourways/shared/session"
 	"fourways/shared/site"
+	"fourways/shared/spill"
 	"fourways/shared/stats"
 	"fourways/shared/sysnet"
+	"fourways/shared/timeout"
+	"fourways/shared/upstream"
 )
 
 // Exit statuses.
 const (
 	exitOK    = 0
-	exitStart = 1 // it could not start
+	exitStart = 1 // it could not start, or not end in order
 	exitUsage = 2 // it was told something it does not understand
+)
+
+const (
+	// LastGrace is how much longer than the drain time-out the stage may take to end, and
+	// then the rest: the logs, the statistics.
+	LastGrace = 2 * time.Second
+	// atOnce is how long the rest may take on a second signal.
+	atOnce = 250 * time.Millisecond
 )
 
 // Stage is what tells one stage from another outside its driver.
 type Stage struct {
 	config.Stage
 	Listen sysnet.ListenOptions // how its listeners are made; SockBuf is set from the flags
-	// Sockets is how many listening sockets each address gets (SO_REUSEPORT), one for each of
-	// those who accept; 0 for one that all share. Nil for that, too.
+	// Sockets is how many listening sockets each address gets (SO_REUSEPORT), one for each
+	// accepting thread or process; 0, or nil, for one that all share.
 	Sockets func(*config.Config) int
 	Slots   func(*config.Config) int    // threads that count: one slot of statistics each
-	Waits   func(*config.Config) string // a banner line: who waits, "2 event loops"
-	LogName string                      // who speaks in the log where nobody else is named; empty for "main"
+	Waits   func(*config.Config) string // for the banner: who waits, "2 event loops"
+	// Threads is how many threads this process can have at most, with those of Go's runtime
+	// ([GoThreads]), and how many the processes that it starts can have. Nil where limits are not
+	// checked.
+	Threads func(*config.Config) (own, others int)
+	// Blocking says that each of its threads belongs to one client, and waits with it: more of them
+	// than there are processors can be busy at once.
+	Blocking bool
+	LogName  string // the default name of a worker in the log; empty for "main"
+	// CatchStacks has the stacks that Go's runtime writes at the end of a process go to the log
+	// file as well, if there is one.
+	CatchStacks bool
+	activated   bool // the listeners are a service manager's
 	Inherited
 }
 
@@ -62,7 +92,13 @@ type Inherited struct {
 	// Listeners are open already. Where they are what the configuration wants they are used,
 	// and others are not touched.
 	Listeners []Listener
-	// Ledgers has one for each process; see [session.Local]. Empty where nobody reads them.
+	// Site is the built-in site where it has been unpacked already.
+	Site site.Unpacked
+	// Secrets is what the process that reads the certificates has passed on; nil to read the files.
+	Secrets []byte
+	// Earlier is the Secrets of the App that this one takes the place of in the same process.
+	Earlier []byte
+	// Ledgers has one for each process; see [session.Thread]. Empty where nobody reads them.
 	Ledgers func(process int) []atomic.Uint64
 }
 
@@ -71,12 +107,12 @@ type Driver interface {
 	// Start begins to serve, and returns.
 	Start() error
 	// Stop closes the listeners, lets what is under way finish, cuts what is left
-	// after the timeout, and returns when nothing runs any more.
+	// after the timeout, counted from the call, and returns when nothing runs any more. Where
+	// something hangs it may not return; then the App ends without it.
 	Stop(timeout time.Duration)
-	// Health is the stage's own part of /health and /stats: its members, to be marshalled.
-	// Each is an object, or a list of objects; what metrics.go has a row for is told to
-	// Prometheus too. It is called on any thread.
-	Health() map[string]any
+	// Figures adds what this stage has to tell of its own way of waiting. It is called on any
+	// thread.
+	Figures(*figures.List)
 }
 
 // App is one server, ready for its driver.
@@ -87,19 +123,31 @@ type App struct {
 	Stats     *stats.Region
 	Listeners []Listener
 
-	stage       Stage
-	driver      Driver
-	room        int // connections that this process has descriptors for
-	descriptors int // that it may come to have
-	cache       published
-	logFile     *logging.File
-	lines       *logging.Queue    // in front of logFile
-	access      *accesslog.Logger // nil for none
-	site        *site.Site
-	root        string       // the folder served
-	folder      *sysnet.Root // the same, opened
-	seed        uint64       // tells this run's request ids from another's
+	stage     Stage
+	driver    Driver
+	files     int // descriptors that this process may have open
+	reserved  int // of those, for other things than connections
+	room      int // connections that it has descriptors for, once there is a driver
+	published published
+	logFile   *logging.File
+	lines     *logging.Queue    // in front of logFile
+	access    *accesslog.Logger // nil for none
+	site      *site.Site
+	root      string // the folder served
+	unpacked  site.Unpacked
+	folder    sharedFolder   // the same, opened
+	rootGone  atomic.Bool    // it cannot be served, as watchRoot has found
+	tls       identity       // what TLS clients are shown
+	secure    *secure.Server // what connections by TLS share; nil for none
+	relays    *relays        // what relayed connections share; nil for none
+	upstreams *upstream.Set  // the servers behind this one; nil for none
+	queues    *spill.Spill   // where bytes wait for slow readers; nil where there are none
+	seed      uint64         // tells this run's request ids from another's
+	finish    func()         // lets go of everything, once the driver has stopped
 
+	stopUpstreams func() // ends what looks after them; nil before Start
+
+	logsAnew, rootAnew, tlsAnew, readyAnew repeated // what HUP and USR1 ask for
 }
 
 // Listener is a listening socket. It does not block.
@@ -108,23 +156,44 @@ type Listener struct {
 	Want sysnet.Addr // as it was asked for
 	Addr sysnet.Addr // with the port it really has
 	Set  int         // which of the several sockets of its address it is
+	Name sysnet.Name // a Unix socket's, by which its path is known to be still its own
+	TLS  bool        // its connections begin with a handshake
+	// Proxied says that they begin with a PROXY header, in front of all else.
+	Proxied bool
+	Relay   *config.Relay  // where its connections are passed on to; nil for ours
+	Open    session.Opener `json:"-"` // what its connections begin as; nil for plain HTTP
+	// Waits reports that no more of its connections are to be accepted for now; nil for never.
+	Waits func() bool `json:"-"`
 }
 
-// ListenersOf is the descriptors that the i-th of those who accept is to listen on: its
-// own of each address, or the one there is.
-func (a *App) ListenersOf(i int) (fds []int) {
+// ListenersOf are the listeners of the i-th accepting thread, which closes them: one of its own for
+// each address, or the one that all share. Of a shared one, all threads but the first get a
+// duplicate: the socket exists until the last of them is closed.
+func (a *App) ListenersOf(i int) (list []Listener, err error) {
 	for _, l := range a.Listeners {
-		if l.Set == i || l.Set == Everybody {
-			fds = append(fds, l.FD)
+		switch {
+		case l.Set == Everybody && i > 0:
+			if l.FD, err = sysnet.Duplicate(l.FD); err != nil {
+				return nil, fmt.Errorf("cannot duplicate a listener: %w", err)
+			}
+		case l.Set != Everybody && l.Set != i:
+			continue
 		}
+		list = append(list, l)
 	}
-	return fds
+	return list, nil
 }
 
 // Everybody is the Set of a socket that is its address's only one.
 const Everybody = -1
 
-// Main is a stage's whole program but for its driver. It does not return.
+// The main goroutine, which hears signals, keeps the main thread for itself. The kernel gives a
+// process's signal to its main thread if that can take one (complete_signal in its
+// kernel/signal.c). Were that thread held by a hung disk, with some other goroutine's open(2),
+// the signal would wait there, and no other thread would hear of it.
+func init() { runtime.LockOSThread() }
+
+// Main is a stage's whole program except its driver. It does not return.
 func Main(stage Stage, newDriver func(*App) (Driver, error)) {
 	os.Exit(run(stage, os.Args[1:], os.Stdout, os.Stderr, newDriver))
 }
@@ -139,20 +208,29 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
 
+	if err := stage.activate(cfg); err != nil {
+		return Failure(stage, stderr, err)
+	}
 	a, err := Open(stage, cfg)
 	if err == nil {
 		err = a.Start(newDriver)
 	}
 	if err != nil {
+		a.RemoveSite(a.unpacked)
 		a.Close() // what stands in the log comes before the last word
-		a.RemoveSockets()
+		RemoveNames(a.Listeners)
 		return Failure(stage, stderr, err)
 	}
 	a.Banner()
-	defer a.Close()
-	defer a.RemoveSockets()
-	defer Adapt(a.Server.Limiter, a.Log, a.Config.Clients.Adaptive)()
-	defer a.Watch(true)()
+	a.NotifyReady()
+	unadapt := Adapt(a.Server.Limiter, a.Stats, a.atWork(), a.Log, a.Config.Clients.Adaptive)
+	unwatch := a.Watch(true)
+	a.finish = func() {
+		unwatch()
+		unadapt()
+		a.RemoveSite(a.unpacked)
+		a.Close()
+	}
 	return a.obey(signals)
 }
 
@@ -174,27 +252,46 @@ func Failure(stage Stage, stderr io.Writer, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", stage.Name, err)
+	err = Explained(err)
+	timeout.Within(LastGrace, func() error { // whoever reads it may stand still
+		_, err := fmt.Fprintf(stderr, "%s: %v\n", stage.Name, err)
+		return err
+	})
 	if usage := (*config.UsageError)(nil); errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitStart
 }
 
+// Explained is an error that says what to do, where it would not say so by itself: any of the
+// many things that a start opens may be the one for which there is no descriptor.
+func Explained(err error) error {
+	if errors.Is(err, unix.EMFILE) {
+		return fmt.Errorf("%w; allow more (ulimit -n)", err)
+	}
+	return err
+}
+
 // Open readies everything that a driver needs. The App is to be closed, also where that
 // failed.
 func Open(stage Stage, cfg *config.Config) (*App, error) {
-	a := &App{Config: cfg, stage: stage}
+	a := &App{Config: cfg, stage: stage, unpacked: stage.Site}
 	return a, a.open()
 }
 
 // Start makes the driver, and has it serve.
 func (a *App) Start(newDriver func(*App) (Driver, error)) (err error) {
-	if err := sysnet.GrowDescriptorTable(a.descriptors); err != nil {
+	if err := sysnet.GrowDescriptorTable(min(a.files, a.Config.Limits.Conns+a.reserved)); err != nil {
 		a.Log.Warn("The table of descriptors grows under load, which makes clients wait", "error", err)
 	}
 	if a.driver, err = newDriver(a); err != nil {
 		return err
+	}
+	if err = a.fitConns(); err != nil {
+		return err
+	}
+	if a.upstreams != nil {
+		a.stopUpstreams = a.upstreams.Start()
 	}
 	return a.driver.Start()
 }
@@ -203,50 +300,185 @@ func (a *App) Start(newDriver func(*App) (Driver, error)) (err error) {
 func (a *App) obey(signals <-chan os.Signal) int {
 	for sig := range signals {
 		if reopens(sig) {
-			a.Reopen()
+			a.reopen(sig)
 			continue
 		}
-		a.Server.Drain()
 		a.Stats.Stop()
-		a.Log.Info(fmt.Sprintf("Stopping on %v: draining for up to %v; once more to stop at once", sig, a.Config.Limits.DrainTimeout))
+		a.Log.Info(fmt.Sprintf("Stopping on %v: %s; once more to stop at once", sig, a.Config.Limits.Stopping()))
+		a.NotifyStopping()
 		break
 	}
+	l := a.Config.Limits
+	switch end, sig := a.await(a.stop, signals, l.DrainDelay+LastArrivals+l.DrainTimeout+LastGrace); end {
+	case hurried:
+		a.Log.Warn(fmt.Sprintf("Stopped at once on a second %v", sig))
+		a.await(a.finish, signals, atOnce)
+	case hung:
+		a.Log.Error("Stopped, though something hangs that did not end in time")
+		a.await(a.finish, signals, LastGrace)
+		return exitStart
+	default:
+		a.Log.Info("Stopped")
+		a.await(a.finish, signals, LastGrace)
+	}
+	return exitOK
+}
+
+// stop ends the serving, in order.
+func (a *App) stop() {
+	time.Sleep(a.Config.Limits.DrainDelay) // a balancer sends us clients until it has noticed
+	a.Server.Drain()
+	if !a.stage.activated { // else a service manager keeps the sockets
+		StopArrivals(a.Listeners)
+		time.Sleep(LastArrivals)
+	}
+	a.driver.Stop(a.Config.Limits.DrainTimeout)
+}
+
+// ending is how something that was waited for has come to its end.
+type ending int
+
+const (
+	ended   ending = iota
+	hurried        // a signal came first
+	hung           // its time was over first
+)
+
+// await waits for do to return, for a signal to end, or for the time to be over. Nothing that
+// do may hang in, a thread, a disk or the reader of a log, keeps the program from ending.
+func (a *App) await(do func(), signals <-chan os.Signal, limit time.Duration) (ending, os.Signal) {
 	done := make(chan struct{})
 	go func() {
-		a.driver.Stop(a.Config.Limits.DrainTimeout)
+		do()
 		close(done)
 	}()
+	over := time.After(limit)
 	for {
 		select {
 		case <-done:
-			a.Log.Info("Stopped")
-			return exitOK
+			return ended, nil
 		case sig := <-signals:
-			if reopens(sig) {
-				a.Reopen() // who rotates logs does not wait until we have stopped
-				continue
+			if !reopens(sig) {
+				return hurried, sig
 			}
-			a.Log.Warn(fmt.Sprintf("Stopped at once on a second %v", sig))
-			return exitOK
+			a.reopen(sig) // who rotates logs does not wait until we have stopped
+		case <-over:
+			return hung, nil
 		}
 	}
 }
 
-// reopens reports whether a signal asks for the log files to be opened anew: HUP, as for
-// most daemons, or USR1, as for those where HUP means more.
+// reopen does what such a signal says. HUP asks for the served folder and the certificates as well,
+// and to a service manager it is a reload.
+func (a *App) reopen(sig os.Signal) {
+	reload := sig == syscall.SIGHUP && !a.Stats.Stopping()
+	if reload {
+		a.NotifyReloading()
+	}
+	a.Reopen()
+	if sig == syscall.SIGHUP {
+		a.rootAnew.ask(a.reopenRoot)
+		if a.tls.certs != nil {
+			a.tlsAnew.ask(a.reloadTLS)
+		}
+	}
+	if reload {
+		a.readyAnew.ask(a.notifyReloaded)
+	}
+}
+
+// notifyReloaded says that all which HUP asks for is done.
+func (a *App) notifyReloaded() {
+	a.logsAnew.wait()
+	a.rootAnew.wait()
+	a.tlsAnew.wait()
+	if !a.Stats.Stopping() {
+		a.NotifyReady()
+	}
+}
+
+// reopens reports whether a signal asks for the log files to be opened again: HUP, as for most
+// daemons, or USR1, as for those where HUP means more.
 func reopens(sig os.Signal) bool { return sig == syscall.SIGHUP || sig == syscall.SIGUSR1 }
 
-// Reopen opens the log files anew, after something has renamed them.
-func (a *App) Reopen() {
-	err := a.logFile.Reopen()
-	if a.access != nil {
-		err = errors.Join(err, a.access.Reopen())
-	}
-	if err != nil {
-		a.Log.Error("Log files not reopened, the old ones stay in use", "error", err)
+// Reopen has the log files opened again, after something has renamed them. It does not wait for
+// that: a folder may not answer.
+func (a *App) Reopen() { a.logsAnew.ask(a.reopenLogs) }
+
+// repeated is work that may hang, and may be asked for at any time: it is done once more however
+// often it is asked for meanwhile, so callers do not add up.
+type repeated struct {
+	mu           sync.Mutex
+	going, asked bool
+	done         chan struct{} // closed when it no longer goes
+}
+
+// ask has the work done from now on, and does not wait for it. It is the same each time.
+func (r *repeated) ask(work func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = true
+	if r.going {
 		return
 	}
-	a.Log.Info("Log files reopened")
+	done := make(chan struct{})
+	r.going, r.done = true, done
+	go func() {
+		defer close(done)
+		for r.next() {
+			work()
+		}
+	}()
+}
+
+// wait waits until the work that was asked for is done.
+func (r *repeated) wait() {
+	r.mu.Lock()
+	done := r.done
+	r.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+// next reports whether the work was asked for since it was begun last.
+func (r *repeated) next() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.going, r.asked = r.asked, false
+	return r.going
+}
+
+func (a *App) reopenLogs() {
+	var lost error
+	err := a.logFile.Reopen()
+	if a.access != nil {
+		if again := a.access.Reopen(); errors.Is(again, accesslog.ErrOldFile) {
+			lost = again
+		} else {
+			err = errors.Join(err, again)
+		}
+	}
+	a.catchStacks()
+	switch {
+	case err != nil:
+		a.Log.Error("Log files not reopened, the old ones stay in use", "error", err)
+	case lost != nil:
+		a.Log.Warn("Log files reopened; lines of the access log could not be written to the old one", "error", lost)
+	default:
+		a.Log.Info("Log files reopened")
+	}
+}
+
+// catchStacks has the stacks of a process that ends by a fault go to the log file as well,
+// where the stage wants it.
+func (a *App) catchStacks() {
+	if !a.stage.CatchStacks {
+		return
+	}
+	if err := a.logFile.CatchStacks(); err != nil {
+		a.Log.Warn("Stacks will not go to the log file", "error", err)
+	}
 }
 
 // FlushLogs has what is in front of the log files written. The App logs nothing afterwards.
@@ -257,36 +489,68 @@ func (a *App) FlushLogs() {
 	a.lines.Close()
 }
 
-// Banner says on the log who serves what, and where.
+// Banner logs which program serves what, and where.
 func (a *App) Banner() {
 	urls := ""
 	for _, l := range a.Listeners {
-		if l.Set > 0 {
-			continue // the same address again
+		if l.Set > 0 || l.Relay != nil {
+			continue // the same address again, or no address of ours
 		}
 		if urls != "" {
 			urls += ", "
 		}
-		urls += url(l.Addr)
+		urls += l.url()
 	}
 	a.Log.Info(fmt.Sprintf("HTTP server (stage %d: %s) started on %s", a.stage.Number, a.stage.Title, urls))
 	a.Log.Info(a.stage.Waits(a.Config))
 	a.Log.Info(fmt.Sprintf("Serving files from %q", a.root))
+	a.tellRules()
+	if takes, _ := a.site.TakesUploads(); takes {
+		a.Log.Info(a.takingUploads())
+	}
+	a.tellRelays()
+	a.TellCertificates()
 	a.Log.Info("Press Ctrl+C to stop")
 	for _, w := range a.Config.Warnings {
 		a.Log.Warn(w)
 	}
 }
 
-// url is an address as a browser wants it.
-func url(addr sysnet.Addr) string {
-	if addr.Path != "" {
-		return addr.String()
+// takingUploads says where uploads go, and up to how many.
+func (a *App) takingUploads() string {
+	u := a.Config.Uploads
+	folder := u.Folder
+	if folder == "" {
+		folder = filepath.Join(a.root, "uploads")
 	}
-	return "http://" + addr.IP.String()
+	says := "Taking uploads into " + strconv.Quote(folder)
+	if u.MaxBytes > 0 {
+		says += fmt.Sprintf(", up to %d MiB", u.MaxBytes>>20)
+	}
+	if u.MaxFiles > 0 {
+		says += fmt.Sprintf(", up to %d files", u.MaxFiles)
+	}
+	return says
 }
 
-// Name is who speaks in the log where nobody else is named.
+// url is the listener's address as a browser wants it. A browser cannot speak to one that is for a
+// proxy.
+func (l *Listener) url() (url string) {
+	switch {
+	case l.Addr.Path != "":
+		url = l.Addr.String()
+	case l.TLS:
+		url = "https://" + l.Addr.IP.String()
+	default:
+		url = "http://" + l.Addr.IP.String()
+	}
+	if l.Proxied {
+		url += " (PROXY protocol)"
+	}
+	return url
+}
+
+// Name is the default name of a worker in the log.
 func (a *App) Name() string {
 	if a.stage.LogName == "" {
 		return "main"
@@ -294,14 +558,25 @@ func (a *App) Name() string {
 	return a.stage.LogName
 }
 
-// Room is how many connections this process has descriptors for.
+// atWork is how many threads can have their hands full at once.
+func (a *App) atWork() int {
+	if a.stage.Blocking {
+		return a.Config.Workers
+	}
+	return min(a.Config.Workers, runtime.NumCPU())
+}
+
+// Room is how many connections this process has descriptors for. It is known once the driver
+// is made.
 func (a *App) Room() int { return a.room }
 
-// Local makes the session state of one thread: its i-th slot of statistics, and the
+// Thread makes the session state of one thread: its i-th slot of statistics, and the
 // name it has in the log.
-func (a *App) Local(slot int, worker string) *session.Local {
-	l := session.NewLocal(a.Server, a.Stats.Slot(slot), worker, a.seed+uint64(slot)<<32)
+func (a *App) Thread(slot int, worker string) *session.Thread {
+	l := session.NewThread(a.Server, a.Stats.Slot(slot), worker, a.seed+uint64(slot)<<32)
+	l.Number = slot
 	l.Unsent = func(fd int) int64 { return sysnet.Unsent(fd) }
+	l.Reached = sysnet.LocalAddr
 	if a.stage.Ledgers != nil {
 		l.Ledger = a.stage.Ledgers(a.stage.Process)
 	}

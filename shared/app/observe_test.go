@@ -9,11 +9,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 )
 
-// Reasons that say that we had no room; nobody is to be banned for them.
-var noRoom = []http1.Reason{http1.TooManyConnections, http1.TooManyRefused, http1.QueueFull}
+// Reasons that say that we had no room, or that a proxy of ours is wrong; nobody is to be banned
+// for them.
+var notTheClients = []fault.Reason{fault.TooManyConnections, fault.TooManyRefused, fault.QueueFull,
+	fault.NoProxyHeader, fault.BadProxyHeader, fault.ProxyHeaderTimeout, fault.TooManyHops}
 
 func TestTheFilterOfFail2BanKnowsEveryReason(t *testing.T) {
 	text, err := os.ReadFile("../../docs/fail2ban/filter.d/fourways.conf")
@@ -23,12 +25,12 @@ func TestTheFilterOfFail2BanKnowsEveryReason(t *testing.T) {
 		listed = append(listed, strings.Split(string(m[1]), "|")...)
 	}
 	var want []string
-	for why := range http1.NumReasons {
+	for why := range fault.NumReasons {
 		if why.Refusal() {
 			want = append(want, why.String())
 		}
 	}
-	for _, why := range noRoom {
+	for _, why := range notTheClients {
 		require.Contains(t, want, why.String())
 		listed = append(listed, why.String())
 	}

@@ -1,5 +1,13 @@
 package app
 
+// What stands between a configuration and a driver: the logs, the site, the listening sockets, the
+// regions that processes share, and the Server.
+//
+// The goroutine that starts the process calls open, before anything is served. The App owns what it
+// opens, and Close gives it back, also after an error halfway. The listeners are the exception: the
+// driver closes them. What must not be done: a socket that listens already must not be opened
+// again, since closing the old one resets the connections in its backlog. It is taken over.
+
 import (
 	"crypto/rand"
 	"encoding/binary"
@@ -7,7 +15,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 	"unsafe"
@@ -22,6 +29,7 @@ import (
 	"fourways/shared/http1"
 	"fourways/shared/limiter"
 	"fourways/shared/logging"
+	"fourways/shared/proxyproto"
 	"fourways/shared/session"
 	"fourways/shared/site"
 	"fourways/shared/stats"
@@ -29,12 +37,18 @@ import (
 )
 
 const (
+	// page is how many requests a web page may take at once, pictures and all. Where the rate
+	// is lowered, that many are let through all the same.
+	page = 100
 	// cachedFiles is how many large files stay open for the next request.
 	cachedFiles = 128
-	// reservedFiles is how many descriptors are kept for other things than connections that
-	// are served: those that are being turned away, open files, logs, listeners, pipes.
-	// Where there are few in all, it is a quarter.
+	// reservedFiles is how many descriptors are kept free for other things than connections
+	// that are served: those that are being refused, cached files, and 128 for files that are
+	// sent and for uploads. Where there are few in all, it is a quarter of those that are free.
 	reservedFiles = session.MaxRefused + cachedFiles + 128
+	// leastReserved is how many that is at least: one to read the machine's load, one for a
+	// file, two for refusals.
+	leastReserved = 4
 )
 
 // open readies everything a driver needs. Each error says what to do about it.
@@ -45,13 +59,17 @@ func (a *App) open() (err error) {
 	}
 	a.lines = logging.NewQueue(a.logFile)
 	a.Log = logging.New(a.lines, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, a.Name())
+	a.catchStacks()
+	if err = a.startThreads(); err != nil {
+		return err
+	}
 	if cfg.Log.Access != "" {
 		if a.access, err = accesslog.Open(cfg.Log.Access, cfg.Log.AccessJSON); err != nil {
 			return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
 		}
 	}
 	a.seed = randomWords()[0]
-	a.fitConns()
+	a.reserve()
 	if cfg.LockMemory {
 		if err := sysnet.LockMemory(); err != nil {
 			a.Log.Warn("Memory not locked: raise RLIMIT_MEMLOCK or leave out -mlock", "error", err)
@@ -60,29 +78,61 @@ func (a *App) open() (err error) {
 	if err = a.openSite(); err != nil {
 		return err
 	}
+	if err = a.openTLS(); err != nil {
+		return err
+	}
+	a.openRelays()
 	if err = a.listen(); err != nil {
+		return err
+	}
+	if err = a.checkRelays(); err != nil {
 		return err
 	}
 	return a.assemble()
 }
 
-// RemoveSockets removes the names of the Unix sockets, when nobody listens there any more.
-func (a *App) RemoveSockets() {
-	for _, l := range a.Listeners {
-		if l.Addr.Path != "" {
-			os.Remove(l.Addr.Path)
+// LastArrivals is how long the listeners stay open after StopArrivals, for clients that had begun
+// to connect: a round trip, and the first packet of a request (TCP_DEFER_ACCEPT).
+const LastArrivals = 100 * time.Millisecond
+
+// StopArrivals stops new connections to listeners that are to be closed for good, by all processes:
+// those in their queues can still be accepted, and new ones are refused by the system, or answered
+// by a successor. It removes the names of Unix sockets, since without the name no client can
+// connect, and while the name is there no successor can take it.
+func StopArrivals(list []Listener) {
+	RemoveNames(list)
+	for _, l := range list {
+		if l.Addr.Path == "" {
+			sysnet.StopArrivals(l.FD)
 		}
 	}
 }
 
-// Close lets go of what Open took, in the other order, but for the listeners.
+// RemoveNames removes the names of Unix sockets, where they are still those of the sockets: a
+// successor may have bound its own meanwhile.
+func RemoveNames(list []Listener) {
+	for _, l := range list {
+		if l.Addr.Path != "" {
+			l.Name.Remove(l.Addr.Path)
+		}
+	}
+}
+
+// Close closes what Open opened, in the reverse order, except the listeners.
 func (a *App) Close() {
+	if a.relays != nil {
+		a.relays.close()
+	}
+	if a.stopUpstreams != nil {
+		a.stopUpstreams()
+	}
 	if a.site != nil {
+		if a.Server != nil {
+			a.Publish() // or what has been counted since the last time is lost
+		}
 		a.site.Close()
 	}
-	if a.folder != nil {
-		a.folder.Close()
-	}
+	a.folder.close()
 	if a.access != nil {
 		a.access.Close()
 	}
@@ -92,44 +142,65 @@ func (a *App) Close() {
 	}
 }
 
-// fitConns lowers -max-conns to what the limit of open descriptors leaves: to each
-// process, where workers are processes.
-func (a *App) fitConns() {
+// mostFiles stands for a limit of open files that is "unlimited".
+const mostFiles = 1 << 30
+
+// reserve raises the limit of open descriptors, and decides how many of those that are free
+// are kept for other things than connections.
+func (a *App) reserve() {
 	limit, err := sysnet.RaiseFileLimit()
 	if err != nil {
 		a.Log.Warn("Limit of open files not raised", "error", err)
 	}
-	files := int(min(limit, 1<<30))
-	a.room = max(files-min(reservedFiles, files/4), 1)
-	all := a.room
+	a.files = int(min(limit, mostFiles))
+	free := a.files - sysnet.OpenDescriptors(a.files)
+	a.reserved = min(max(free/4, leastReserved), reservedFiles)
+}
+
+// reservedFor is a use's part of the reserve, where that is of the whole one when nothing is
+// short.
+func (a *App) reservedFor(part int) int { return a.reserved * part / reservedFiles }
+
+// fitConns lowers -max-conns to what the limit of open descriptors leaves: to each
+// process, where workers are processes. The server has opened by now what it keeps open.
+func (a *App) fitConns() error {
+	own := sysnet.OpenDescriptors(a.files)
+	a.room = (a.files - own - a.reserved) / a.descriptors()
+	if a.room < 1 {
+		return fmt.Errorf("%d open files are too few to serve anybody; allow %d or more (ulimit -n)", a.files, own+a.reserved+1)
+	}
+	all := a.room - a.forUpstreams(a.room)
 	if a.stage.Processes > 1 {
 		all *= a.Config.Workers
 	}
 	if a.Config.Limits.Conns > all {
-		if a.stage.Process == 0 {
-			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", a.Config.Limits.Conns, all, limit))
+		if a.stage.Process <= 1 { // one of them says so
+			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", a.Config.Limits.Conns, all, a.files))
 		}
 		a.Config.Limits.Conns = all
+		a.Server.MaxConns = int64(all)
 	}
-	a.descriptors = min(files, a.Config.Limits.Conns+reservedFiles)
+	return nil
 }
 
 func (a *App) openSite() (err error) {
 	cfg := a.Config
 	if a.root = cfg.Root; a.root == "" {
-		if a.root, err = site.Unpack(); err != nil {
+		if err = a.unpack(); err != nil {
 			return fmt.Errorf("cannot unpack the built-in site: %w; give a folder with -root", err)
 		}
 	}
-	if a.folder, err = sysnet.OpenRoot(a.root); err != nil {
+	if a.folder.Root, err = sysnet.OpenRoot(a.root); err != nil {
 		return fmt.Errorf("cannot serve %q: %w; give a readable folder with -root", a.root, err)
 	}
 	a.site, err = site.New(site.Config{
-		Root: a.folder,
+		Root: a.folder.Root,
 		Cache: filecache.Options{
 			Bytes: cfg.Limits.CacheSize,
 			Item:  cfg.Limits.CacheItem,
-			Open:  cachedFiles,
+			Open:  a.reservedFor(cachedFiles),
+
+			PassedOver: a.passedOver,
 		},
 		Types:        cfg.Types,
 		Chunked:      cfg.Chunked,
@@ -138,14 +209,73 @@ func (a *App) openSite() (err error) {
 		CORS:         cfg.CORS,
 		ErrorPages:   cfg.ErrorPages,
 		Monitor:      cfg.Monitor,
+		Probers:      cfg.Probers,
+		Ending:       func() bool { return a.Stats.Stopping() },
+		HTTPS:        a.redirects(),
 		Reports:      site.Reports{Health: a.health, Stats: a.stats, Metrics: a.metrics},
 		Trouble:      a.trouble,
+		Outside:      a.outside,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot set up the site: %w; mend or leave out -error-page", err)
 	}
+	return a.openUploads()
+}
+
+// unpack finds the built-in site where another process of the server has put it, or unpacks it.
+func (a *App) unpack() (err error) {
+	if a.unpacked.Folder == "" {
+		if a.unpacked, err = site.Unpack(); err != nil {
+			return err
+		}
+		if a.unpacked.Temporary {
+			a.Log.Warn(fmt.Sprintf("The built-in site is in a folder that is removed at the end, with what is uploaded: %s", a.unpacked.Why))
+		}
+	}
+	a.root = a.unpacked.Folder
+	return nil
+}
+
+// Unpacked is where the built-in site lies, if any process of the server has needed it. It is
+// for the other processes, and for who removes it.
+func (a *App) Unpacked() site.Unpacked { return a.unpacked }
+
+// RemoveSite removes the built-in site, where it was unpacked for this run alone. Nothing serves it
+// any more.
+func (a *App) RemoveSite(u site.Unpacked) {
+	if err := u.Remove(); err != nil {
+		a.Log.Warn("The folder of the built-in site was not removed", "error", err)
+	}
+}
+
+// openUploads has uploads taken, if there is a place for them.
+func (a *App) openUploads() error {
+	cfg := a.Config.Uploads
+	processes := max(a.stage.Processes, 1)
+	memory, err := a.memory(UploadsMemory, site.QuotaSize(processes))
+	if err != nil {
+		return err
+	}
+	u := site.Uploads{Off: cfg.Off, Folder: cfg.Folder, MaxBytes: cfg.MaxBytes, MaxFiles: cfg.MaxFiles, Memory: memory, Process: a.stage.Process}
+	if processes > 1 {
+		u.Alive = func(process int) bool { return a.Stats == nil || a.Stats.Process(process).State() != stats.Free }
+	}
+	if err := a.site.OpenUploads(u); err != nil {
+		return fmt.Errorf("cannot take uploads: %w; give another folder with -uploads, or -uploads off", err)
+	}
+	_, why := a.site.TakesUploads()
+	if errors.Is(why, unix.EMFILE) {
+		return why
+	}
+	if why != nil && a.stage.Process == 0 {
+		a.warnOfUploads(why)
+	}
 	a.removeStale()
 	return nil
+}
+
+func (a *App) warnOfUploads(why error) {
+	a.Log.Warn(fmt.Sprintf("Uploads are refused: the folder uploads of the root cannot be used; name a folder with -uploads, or say -uploads off: %v", why))
 }
 
 // removeStale removes what a crash has left in the folder of uploads.
@@ -165,14 +295,8 @@ func (a *App) listen() error {
 	if a.stage.Sockets != nil {
 		sockets = a.stage.Sockets(a.Config)
 	}
-	for _, want := range a.Config.Listen {
-		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
-		l := Listener{Want: addr, Addr: addr, Set: Everybody}
-		if a.inherit(&l) {
-			a.Listeners = append(a.Listeners, l)
-			continue
-		}
-		if sockets == 0 || addr.Path != "" {
+	for _, l := range a.wanted() {
+		if sockets == 0 || l.Addr.Path != "" {
 			if err := a.listenOn(&l); err != nil {
 				return err
 			}
@@ -187,13 +311,51 @@ func (a *App) listen() error {
 	return nil
 }
 
-// Resize makes the server one of so many workers, where each may have a socket of its own.
-// It returns the sockets that nobody wants any more, for the caller to close. Where it
-// fails nothing has changed.
+// wanted is the listeners of the configuration.
+func (a *App) wanted() (list []Listener) {
+	for _, want := range a.Config.Listen {
+		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
+		list = append(list, Listener{Want: addr, Addr: addr, Set: Everybody})
+	}
+	for _, want := range a.Config.TLS.Listen {
+		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
+		l := Listener{Want: addr, Addr: addr, Set: Everybody, TLS: true}
+		if a.secure != nil { // who only keeps sockets for others needs no more
+			l.Open, l.Waits = a.secure.Opener(), a.secure.Busy
+		}
+		list = append(list, l)
+	}
+	for i := range a.Config.Relays {
+		list = append(list, a.relayed(i))
+	}
+	for i := range list {
+		a.proxied(&list[i])
+	}
+	return list
+}
+
+// proxied has a listener's connections begin with a PROXY header, where that is asked for.
+func (a *App) proxied(l *Listener) {
+	l.Proxied = slices.ContainsFunc(a.Config.Proxied, func(want config.Address) bool {
+		return l.Want == sysnet.Addr{IP: want.AddrPort, Path: want.Path}
+	})
+	if !l.Proxied {
+		return
+	}
+	next := l.Open
+	if next == nil {
+		next = session.OpenPlain
+	}
+	l.Open = proxyproto.Opener(next)
+}
+
+// Resize makes the server one of so many workers, where each may have a socket of its own. It
+// returns the sockets that are not needed any more, for the caller to close. Where it fails nothing
+// has changed.
 func (a *App) Resize(workers int) (dropped []Listener, err error) {
 	before, cfg := a.Listeners, *a.Config
 	cfg.Workers = workers
-	next := &App{Config: &cfg, stage: a.stage}
+	next := &App{Config: &cfg, stage: a.stage, secure: a.secure, relays: a.relays}
 	next.stage.Listeners = before
 	if err := next.listen(); err != nil {
 		CloseAll(Without(next.Listeners, before))
@@ -213,6 +375,13 @@ func Without(list, others []Listener) (rest []Listener) {
 	return rest
 }
 
+// CloseForGood closes sockets that nobody is to serve any more, and removes those names in the
+// file system that were theirs.
+func CloseForGood(list []Listener) {
+	StopArrivals(list)
+	CloseAll(list)
+}
+
 // CloseAll closes listeners.
 func CloseAll(list []Listener) {
 	for _, l := range list {
@@ -225,11 +394,12 @@ func CloseAll(list []Listener) {
 func (a *App) listenOn(l *Listener) error {
 	if a.inherit(l) {
 		a.Listeners = append(a.Listeners, *l)
-		return nil
+		return shareFirst(l)
 	}
 	opt := a.stage.Listen
 	opt.SockBuf = a.Config.SockBuf
 	opt.ReusePort = l.Set > 0
+	opt.DeferAccept = opt.DeferAccept && l.Relay == nil // its client may wait for the target to speak first
 	fd, actual, err := sysnet.Listen(l.Addr, opt)
 	if errors.Is(err, sysnet.ErrInUse) {
 		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", l.Addr)
@@ -237,23 +407,33 @@ func (a *App) listenOn(l *Listener) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %v: %w; give another -listen", l.Addr, err)
 	}
-	if l.Set == 0 {
-		// Only now may others join it: had it let them from the beginning, it would itself
-		// have joined whatever listens there already.
-		if err := sysnet.ShareAddress(fd); err != nil {
-			return fmt.Errorf("SO_REUSEPORT: %w; choose -accept shared", err)
-		}
-	}
 	l.FD, l.Addr = fd, actual
+	if actual.Path != "" {
+		l.Name = sysnet.NameOf(actual.Path)
+	}
 	a.Listeners = append(a.Listeners, *l)
+	return shareFirst(l)
+}
+
+// shareFirst lets others join the first of several sockets of an address. Only now: had it
+// let them from the beginning, it would itself have joined whatever listens there already.
+func shareFirst(l *Listener) error {
+	if l.Set != 0 {
+		return nil
+	}
+	if err := sysnet.ShareAddress(l.FD); err != nil {
+		return fmt.Errorf("SO_REUSEPORT: %w; choose -accept shared", err)
+	}
 	return nil
 }
 
-// inherit finds a socket that is open already, each once.
+// inherit finds a socket that is open already, each once. The only one of an address can
+// become the first of several, and the first the only one: while it is open, no other may
+// begin there.
 func (a *App) inherit(l *Listener) bool {
 	for _, have := range Without(a.stage.Listeners, a.Listeners) {
-		if have.Want == l.Want && have.Set == l.Set {
-			l.FD, l.Addr = have.FD, have.Addr
+		if have.Want == l.Want && max(have.Set, 0) == max(l.Set, 0) {
+			l.FD, l.Addr, l.Name = have.FD, have.Addr, have.Name
 			return true
 		}
 	}
@@ -283,21 +463,22 @@ func (a *App) assemble() (err error) {
 		Stats:    a.Stats,
 		Process:  a.stage.Process,
 		Handler:  a.site,
+		Prober:   a.site,
 		Observer: observer{log: a.Log, access: a.access},
-		MaxConns: int64(l.Conns),
+		MaxConns: int64(l.Conns), // see fitConns
 		Trusted:  cfg.Clients.TrustedProxies,
 
-		TrustUnix: cfg.Clients.TrustUnix,
+		TrustUnix:  cfg.Clients.TrustUnix,
+		MaxRefused: int64(a.reservedFor(session.MaxRefused)),
 	}
-	a.Server.Limiter, err = a.openLimiter(cfg.Clients)
-	return err
+	if a.Server.Limiter, err = a.openLimiter(cfg.Clients); err != nil {
+		return err
+	}
+	if err = a.openSpill(); err != nil {
+		return err
+	}
+	return a.openProxy()
 }
-
-// Names of the regions that the processes of a server share.
-const (
-	StatsMemory   = "stats"
-	ClientsMemory = "clients"
-)
 
 // memory is a region that is shared, or this process's own.
 func (a *App) memory(name string, size int) ([]byte, error) {
@@ -328,6 +509,7 @@ func (a *App) openLimiter(c config.Clients) (*limiter.Table, error) {
 		MaxConns:   c.MaxConns,
 		Rate:       c.Rate,
 		Burst:      c.Burst,
+		LeastBurst: page,
 		BanAfter:   c.BanAfter,
 		Ban:        int64(c.Ban),
 		Exempt:     c.Exempt,

@@ -1,10 +1,18 @@
 package app
 
+// What a process tells the others about itself, once a second: its counts, put into the region that
+// all of them share.
+//
+// Any goroutine may call Publish; a lock covers what was published already. What must not be done:
+// a count that only grows must be added to and never stored, since the entry also holds what its
+// earlier processes counted. One process of a server records the 24-hour series.
+
 import (
 	"sync"
 	"time"
 
 	"fourways/shared/filecache"
+	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 )
 
@@ -16,11 +24,15 @@ func (a *App) beginStats() {
 	a.Stats.Begin(int64(sysnet.Now()), time.Now().Unix())
 }
 
-// Watch starts to put into the region, once a second, what other processes are to see of
-// this one's cache. With record it also moves the 24-hour series on, which one process of
-// a server does: the only one, or the master. The stop that it returns waits for the end.
+// Watch starts to put into the region, once a second, what other processes are to see of this one:
+// its cache, and what its logs have lost. With record it also moves the 24-hour series on, which
+// one process of a server does: the only one, or the master. The stop that it returns waits for the
+// end.
 func (a *App) Watch(record bool) (stop func()) {
 	quit := make(chan struct{})
+	if a.folder.Root != nil {
+		go a.watchRoot(quit) // not waited for: the folder's disk may hang
+	}
 	var done sync.WaitGroup
 	done.Go(func() {
 		ticker := time.NewTicker(watchEvery)
@@ -31,7 +43,8 @@ func (a *App) Watch(record bool) (stop func()) {
 			case <-quit:
 				return
 			}
-			a.publishCache()
+			a.Publish()
+			a.TendTLS()
 			if record {
 				a.Stats.Record(time.Now().Unix())
 			}
@@ -43,22 +56,39 @@ func (a *App) Watch(record bool) (stop func()) {
 	}
 }
 
-// published is what of the cache's counts stands in the region already.
+// published is what of this process's own counts stands in the region already.
 type published struct {
-	mu   sync.Mutex
-	last filecache.Stats
+	mu    sync.Mutex
+	cache filecache.Stats
+	logs  stats.Logs
 }
 
-// publishCache puts the cache's state into this process's entry. Hits and misses are
-// added to those of processes that had the entry before.
-func (a *App) publishCache() {
+// Publish puts what this process counts for itself into its entry. What only grows is added to
+// that of the processes which had the entry before.
+func (a *App) Publish() {
 	p := a.Stats.Process(a.Server.Process)
-	a.cache.mu.Lock()
-	defer a.cache.mu.Unlock()
-	now, last := a.site.Cache().Stats(), a.cache.last
-	p.CacheBytes.Store(now.Bytes)
-	p.CacheItems.Store(int64(now.Items))
-	p.CacheHits.Add(now.Hits - last.Hits)
-	p.CacheMisses.Add(now.Misses - last.Misses)
-	a.cache.last = now
+	a.published.mu.Lock()
+	defer a.published.mu.Unlock()
+	cache, before := a.site.Cache().Stats(), a.published.cache
+	p.CacheBytes.Store(cache.Bytes)
+	p.CacheItems.Store(int64(cache.Items))
+	p.CacheHits.Add(cache.Hits - before.Hits)
+	p.CacheMisses.Add(cache.Misses - before.Misses)
+	logs, told := a.logs(), a.published.logs
+	p.LogLines.Add(logs.Lines - told.Lines)
+	p.LogErrors.Add(logs.Errors - told.Errors)
+	p.AccessLines.Add(logs.AccessLines - told.AccessLines)
+	p.AccessErrors.Add(logs.AccessErrors - told.AccessErrors)
+	a.published.cache, a.published.logs = cache, logs
+}
+
+// logs is what this process's logs have lost.
+func (a *App) logs() (l stats.Logs) {
+	if a.lines != nil {
+		l.Lines, l.Errors = a.lines.Lost(), a.lines.Failed()
+	}
+	if a.access != nil {
+		l.AccessLines, l.AccessErrors = a.access.Dropped(), a.access.Failed()
+	}
+	return l
 }

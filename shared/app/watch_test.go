@@ -1,5 +1,8 @@
 package app
 
+// What an App does once a second: the series, and the counters of the cache. Two Apps share one
+// region here, as master and worker do.
+
 import (
 	"os"
 	"path/filepath"
@@ -69,14 +72,14 @@ func TestHitsOfACacheOutliveItsProcess(t *testing.T) {
 	for range 3 {
 		look(t, first)
 	}
-	first.publishCache()
-	first.publishCache()
+	first.Publish()
+	first.Publish()
 	first.Stats.Bury(0)
 	second := newWatched(t)
 	second.Stats = first.Stats
 	look(t, second)
 	look(t, second)
-	second.publishCache()
+	second.Publish()
 	got := second.Stats.Cache()
 	require.EqualValues(t, 3+1, got.Hits)
 	require.EqualValues(t, 1+1, got.Misses)

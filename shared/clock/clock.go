@@ -53,6 +53,6 @@ func (c *Clock) Unix() int64 { return c.unix }
 // UnixNano is the wall clock last stored, in nanoseconds since 1970.
 func (c *Clock) UnixNano() int64 { return c.unix*1e9 + c.nano }
 
-// Date is the wall clock as the Date field wants it (RFC 9110 section 5.6.7).
-// The bytes belong to the clock and change with the next [Clock.Set].
+// Date is the wall clock as the Date field wants it (RFC 9110 5.6.7). The bytes belong to the clock
+// and change with the next [Clock.Set].
 func (c *Clock) Date() []byte { return c.date[:] }

@@ -1,5 +1,8 @@
 package clock
 
+// Dates against the standard library's, and the clock's cached text. The fuzz test writes each date
+// that was read, and wants the same text back.
+
 import (
 	"testing"
 	"time"

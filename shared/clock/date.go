@@ -1,5 +1,11 @@
 package clock
 
+// Dates as HTTP has them (RFC 9110 5.6.7), to and from seconds since 1970.
+//
+// All of it is arithmetic on its arguments, for any thread: no clock, no time zone, no locale. What
+// must not be done: ParseDate must not guess. A date that is not exactly in one of the three forms
+// is none, and its field is ignored.
+
 import "strings"
 
 // DateLen is the length of an IMF-fixdate, "Sun, 06 Nov 1994 08:49:37 GMT".
@@ -10,8 +16,7 @@ const (
 	monthNames = "JanFebMarAprMayJunJulAugSepOctNovDec"
 )
 
-// AppendDate appends unix (seconds since 1970, years 0 to 9999) as an
-// IMF-fixdate (RFC 9110 section 5.6.7).
+// AppendDate appends unix (seconds since 1970, years 0 to 9999) as an IMF-fixdate (RFC 9110 5.6.7).
 func AppendDate(b []byte, unix int64) []byte {
 	days := floorDiv(unix, 86400)
 	sec := int(unix - days*86400)
@@ -49,10 +54,9 @@ func append2(b []byte, n int) []byte {
 	return append(b, byte('0'+n/10), byte('0'+n%10))
 }
 
-// ParseDate reads a date in any of the three forms a recipient must accept
-// (RFC 9110 section 5.6.7): IMF-fixdate, the obsolete RFC 850 form with its
-// two-digit year, and C's asctime. now (seconds since 1970) settles the
-// century: a two-digit year more than 50 years ahead is in the past. It
+// ParseDate reads a date in any of the three forms a recipient must accept (RFC 9110 5.6.7):
+// IMF-fixdate, the obsolete RFC 850 form with its two-digit year, and C's asctime. now (seconds
+// since 1970) settles the century: a two-digit year more than 50 years ahead is in the past. It
 // reports false for anything else; a recipient then ignores the field.
 func ParseDate(s []byte, now int64) (unix int64, ok bool) {
 	p := dateParser{s: string(s)}

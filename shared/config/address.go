@@ -1,7 +1,7 @@
 package config
 
-// Where to listen, as text and as a value. Only literals are taken: to ask a resolver at the start would let the server
-// listen somewhere else tomorrow.
+// Where to listen, as text and as a value. Only literals are taken: to ask a resolver at the start
+// would let the server listen somewhere else tomorrow.
 
 import (
 	"errors"
@@ -83,7 +83,8 @@ func join(host, number string) (Address, error) {
 
 var errZone = errors.New("an address with a zone cannot be listened on; leave out the part from % on")
 
-// parseHost takes an IP literal, brackets allowed, or localhost. An empty host is every address of the machine.
+// parseHost takes an IP literal, brackets allowed, or localhost. An empty host is every address of
+// the machine.
 func parseHost(host string) (netip.Addr, error) {
 	switch host {
 	case "":

@@ -1,28 +1,41 @@
 // Package config turns a command line, the environment and a file into one Config.
 //
-// Every setting is one row of the table in table.go; the flags, the environment variables, the lines of the file and the
-// text of -h are all made from that row, so they cannot disagree. A setting is looked for in this order and the first
-// place that has it wins whole, lists too: flag, environment (FOURWAYS_MAX_HEAD), file (max-head 8192), default.
+// Every setting is one row of the table in table.go; the flags, the environment variables, the
+// lines of the file and the text of -h are all made from that row, so they cannot disagree. A
+// setting is looked for in this order and the first place that has it wins whole, lists too: flag,
+// environment (FOURWAYS_MAX_HEAD), file (max-head 8192), default.
 //
-// What this package must not do: touch the network, look at the root folder, or print. It checks what can be known from
-// the text of a value alone; whether the folder can be read or the port is free is for whoever opens it to say.
+// What this package must not do: touch the network, look at the root folder, or print. It checks
+// what can be known from the text of a value alone; whether the folder can be read or the port is
+// free is found out when they are opened.
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
 )
 
-// Config is what the server was told. It is written by Parse and by nobody afterwards, so every worker may read it.
+// Config is what the server was told. Parse writes it and nothing does afterwards, so every worker
+// may read it.
 type Config struct {
 	Listen     []Address
+	Relays     []Relay
+	Proxied    []Address      // those of all listeners where each connection begins with a PROXY header
 	Workers    int            // threads, runners, loops or processes, as the stage has them
 	Root       string         // folder of the site; empty for the embedded one
 	Hosts      []string       // further Host names that are ours, in lower case; "*" for any
 	SockBuf    int            // bytes a socket's send and receive buffers ask for; 0 leaves them to the kernel
 	LockMemory bool           // mlockall(2)
-	Monitor    []netip.Prefix // who may look at the monitoring routes beside loopback
+	Monitor    []netip.Prefix // networks that may use the monitoring routes, in addition to loopback
+	Probers    []netip.Prefix // networks that may ask for /livez and /readyz, in addition to loopback and trusted proxies
+
+	TLS     TLS
+	Relay   Relaying
+	Spill   Spill
+	Uploads Uploads
+	Proxy   Proxy
 
 	Types        []string       // extensions that are served, in lower case, without the dot
 	Chunked      bool           // files leave in chunks of 8 KiB
@@ -40,13 +53,38 @@ type Config struct {
 	// that is to go by the same settings later must not read the file again.
 	FileText []byte
 
-	// Warnings are sentences about settings that are legal and probably not meant. The caller logs them once it has a log.
+	// Warnings are sentences about settings that are legal and probably not meant. The caller logs
+	// them once it has a log.
 	Warnings []string
+}
+
+// Relay is one place to listen on whose connections are passed on to a target.
+type Relay struct {
+	Listen Address
+	Host   string // the target's name or address; empty for a Unix socket
+	Port   uint16
+	Path   string // of the target's Unix socket
+}
+
+// Relaying is how relays do it.
+type Relaying struct {
+	Announce       bool          // a PROXY header tells the target who the client is
+	Rate           int64         // bytes a second of a connection, each way; 0 for no limit
+	ConnectTimeout time.Duration // until the target is connected
+	TunnelTimeout  time.Duration // that a connection may be silent, both ways
 }
 
 // Header is one checked response field that the user adds.
 type Header struct {
 	Name, Value string
+}
+
+// Uploads is what becomes of what clients send.
+type Uploads struct {
+	Off      bool   // none are taken
+	Folder   string // where they go; empty for the folder uploads of the root, if there is one
+	MaxBytes int64  // of all files there together; 0 for no limit
+	MaxFiles int64  // 0 for no limit
 }
 
 // Clients is the defence against single addresses.
@@ -61,17 +99,18 @@ type Clients struct {
 	Exempt         []netip.Prefix
 	Adaptive       Gauge          // what the rate follows while the machine is busy
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed
-	TrustUnix      bool           // the same of whoever comes by a Unix socket, who has no address
+	TrustUnix      bool           // the same for the peers of Unix sockets, which have no address
 }
 
-// Gauge is a reading of how busy the machine is.
+// Gauge is what tells that clients must make do with less.
 type Gauge string
 
-// The gauges that -adaptive names. The empty one, its default, is pressure where the system has it and load elsewhere.
+// The gauges that -adaptive names.
 const (
 	NoGauge       Gauge = "off"
-	LoadGauge     Gauge = "load"
-	PressureGauge Gauge = "pressure"
+	LatenessGauge Gauge = "lateness" // of the server's own work; the machine's state counts only together with it
+	LoadGauge     Gauge = "load"     // the machine's, by itself
+	PressureGauge Gauge = "pressure" // likewise
 )
 
 // Limits bounds what one request, one connection and the server may use.
@@ -85,9 +124,18 @@ type Limits struct {
 	HeadTimeout  time.Duration // first byte to end of head
 	IdleTimeout  time.Duration // between requests
 	MinRate      int64         // bytes a second of a body or response; 0 for no minimum
-	DrainTimeout time.Duration // at shutdown
+	DrainDelay   time.Duration // from the signal to stop until the listeners are closed
+	DrainTimeout time.Duration // at shutdown, from then on
 	CacheSize    int64         // bytes of file bodies in memory, per process
 	CacheItem    int64         // bytes of the largest body kept in memory
+}
+
+// Stopping says in words what happens between the signal to stop and the end.
+func (l *Limits) Stopping() string {
+	if l.DrainDelay == 0 {
+		return fmt.Sprintf("draining for up to %v", l.DrainTimeout)
+	}
+	return fmt.Sprintf("serving on for %v, then draining for up to %v", l.DrainDelay, l.DrainTimeout)
 }
 
 // Log says what is written down, and where.
@@ -110,15 +158,16 @@ type Stage struct {
 	Flags          []Flag // settings that only this stage has
 }
 
-// UsageError is a setting that cannot be used. Its text is one line that says what to do; the exit status is 2.
+// UsageError is a setting that cannot be used. Its text is one line that says what to do; the exit
+// status is 2.
 type UsageError struct {
 	text string
 }
 
 func (e *UsageError) Error() string { return e.text }
 
-// Notice is the answer to -h and -version: Text goes to standard output, and the exit status is 0. It is returned as an
-// error because there is no Config to go on with.
+// Notice is the answer to -h and -version: Text goes to standard output, and the exit status is 0.
+// It is returned as an error because there is no Config to go on with.
 type Notice struct {
 	Text string // ends in a newline
 }

@@ -1,13 +1,19 @@
 package config
 
+// Settings from flags, environment and file, their order, and their errors. The help is compared
+// with testdata/help.txt; -update writes that again.
+
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,12 +53,17 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 50, queue)
 	assert.Equal(t, &Config{
+		Relay:        Relaying{ConnectTimeout: 5 * time.Second, TunnelTimeout: time.Hour},
+		Spill:        Spill{Memory: 1 << 20, File: 256 << 20, Total: 4 << 30, Folder: "/var/tmp"},
 		Listen:       []Address{{Network: TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:8080")}},
 		Workers:      10,
 		Types:        []string{"html", "txt", "png", "jpg", "jpeg"},
 		CacheControl: "no-cache",
+		TLS:          TLS{MinVersion: tls.VersionTLS12, HandshakeTimeout: 10 * time.Second, Handshakes: 1024},
+		Uploads:      Uploads{MaxBytes: 1 << 30, MaxFiles: 10_000},
+		Proxy:        Proxy{Timeout: 30 * time.Second, Conns: 1024, Idle: 32},
 		Clients: Clients{
-			Entries: 65536, IPv6Prefix: 64, MaxConns: 100, Rate: 200, Burst: 400, BanAfter: 20, Ban: time.Minute,
+			Entries: 65536, IPv6Prefix: 64, MaxConns: 100, Rate: 200, Burst: 400, BanAfter: 20, Ban: time.Minute, Adaptive: LatenessGauge,
 			Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
 		Limits: Limits{
@@ -101,6 +112,13 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 	assert.Equal(t, "127.0.0.2:9000", c.Listen[0].String())
 }
 
+// fifo is a FIFO that nobody writes to.
+func fifo(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	return path
+}
+
 func TestTheHighestSourceWins(t *testing.T) {
 	conf := file(t, "# a comment\n\n  max-body \t 1\r\nmlock\nhost a.example\nhost b.example\nport 1111\nheader X-Note: a # b\n")
 	cases := []struct {
@@ -135,6 +153,13 @@ func TestTheHighestSourceWins(t *testing.T) {
 		{"the short form beats -listen in the environment", []string{"6"}, []string{"FOURWAYS_LISTEN=:5"}, func(t *testing.T, c *Config) {
 			assert.Equal(t, "127.0.0.1:6", c.Listen[0].String())
 			assert.Len(t, c.Listen, 1)
+		}},
+		{"a variable that is empty is as none", nil, []string{"FOURWAYS_MAX_BODY=", "FOURWAYS_MLOCK=", "FOURWAYS_HOST=", "FOURWAYS_PORT=", "FOURWAYS_CONFIG="}, func(t *testing.T, c *Config) {
+			assert.Equal(t, int64(1), c.Limits.Body)
+			assert.True(t, c.LockMemory)
+			assert.Equal(t, []string{"a.example", "b.example"}, c.Hosts)
+			assert.Equal(t, "127.0.0.1:1111", c.Listen[0].String())
+			assert.Empty(t, c.Warnings)
 		}},
 		{"of one flag given twice, the last counts", []string{"-max-body", "8", "-max-body", "9"}, nil, func(t *testing.T, c *Config) {
 			assert.Equal(t, int64(9), c.Limits.Body)
@@ -208,7 +233,12 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"-listen and -port", []string{"-listen", ":80", "-port", "81"}, "given twice"},
 		{"the workers twice", []string{"-workers", "2", "80", "::1", "2"}, "given twice"},
 		{"no number of workers", []string{"80", "::1", "two"}, "WORKERS: "},
-		{"a host with a port", []string{"-host", "example.org:80"}, "not a host name"},
+		{"a host with a port of letters", []string{"-host", "example.org:http"}, "not a host name"},
+		{"a host with an empty port", []string{"-host", "example.org:"}, "not a host name"},
+		{"a host with a port too large", []string{"-host", "example.org:65536"}, "not a host name"},
+		{"a host with a scheme", []string{"-host", "http://example.org"}, "not a host name"},
+		{"a port without a host", []string{"-host", ":80"}, "not a host name"},
+		{"IPv6 without brackets", []string{"-host", "::1"}, "not a host name"},
 		{"an empty host", []string{"-host", ""}, "not a host name"},
 		{"a type with a dot", []string{"-types", "html,.txt"}, `".txt" is not a file type`},
 		{"no type", []string{"-types", ""}, "not a file type"},
@@ -216,7 +246,7 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"a network too narrow", []string{"-monitor-from", "10.0.0.0/33"}, "not a network"},
 		{"unix is a word of one flag only", []string{"-monitor-from", "unix"}, "not a network"},
 		{"none is a word of one flag only", []string{"-trusted-proxy", "none"}, "not a network"},
-		{"a gauge that there is not", []string{"-adaptive", "auto"}, `-adaptive: "auto" is not known; give one of ["load" "pressure" "off"]`},
+		{"a gauge that there is not", []string{"-adaptive", "auto"}, `-adaptive: "auto" is not known; give one of ["lateness" "load" "pressure" "off"]`},
 		{"an origin with a path", []string{"-cors", "https://example.org/"}, "not an origin"},
 		{"an origin without a scheme", []string{"-cors", "example.org"}, "not an origin"},
 		{"an error page for a success", []string{"-error-page", "200=/x"}, "from 400 to 599"},
@@ -232,17 +262,31 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"headers too long together", []string{"-header", "A: " + strings.Repeat("x", 2100), "-header", "B: " + strings.Repeat("x", 2100)}, "stay under 4096"},
 		{"a Cache-Control with a line break", []string{"-cache-control", "a\nb"}, "printable ASCII"},
 		{"a config file that is not there", []string{"-config", "/nonexistent/x"}, "give a file that can be read"},
+		{"a config file that is a FIFO", []string{"-config", fifo(t)}, "no regular file"},
+		{"a config file that is a folder", []string{"-config", t.TempDir()}, "no regular file"},
 		{"a root with a NUL", []string{"-root", "a\x00b"}, "NUL"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Parse(sample(new(int)), tc.args, nil)
-			var bad *UsageError
-			require.ErrorAs(t, err, &bad)
-			assert.Contains(t, bad.Error(), tc.want)
-			assert.NotContains(t, bad.Error(), "\n")
+			usageError(t, tc.args, tc.want)
 		})
 	}
+}
+
+// usageError says that arguments are refused, in one line that has a text.
+func usageError(t *testing.T, args []string, want string) {
+	t.Helper()
+	_, err := Parse(sample(new(int)), args, nil)
+	var bad *UsageError
+	require.ErrorAs(t, err, &bad)
+	assert.Contains(t, bad.Error(), want)
+	assert.NotContains(t, bad.Error(), "\n")
+}
+
+func TestANullDeviceIsAFileWithoutSettings(t *testing.T) {
+	c := parse(t, "-config", os.DevNull)
+	assert.NotNil(t, c.FileText)
+	assert.Empty(t, c.FileText)
 }
 
 func TestWhatCannotBeUsedInAFileIsSaidWithItsLine(t *testing.T) {
@@ -373,4 +417,71 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatIsOutrankedIsNotJudged(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args, environ []string
+	}{
+		"the port of the environment, by -listen":    {[]string{"-listen", "127.0.0.1:1"}, []string{"FOURWAYS_PORT=nonsense"}},
+		"the port of the environment, by the short":  {[]string{"1"}, []string{"FOURWAYS_PORT=nonsense"}},
+		"the address of the environment, by -port":   {[]string{"-port", "1"}, []string{"FOURWAYS_LISTEN=nonsense"}},
+		"the address of the environment, by PORT":    {[]string{"1"}, []string{"FOURWAYS_LISTEN=nonsense"}},
+		"the workers of the environment, by WORKERS": {[]string{"1", "127.0.0.1", "2"}, []string{"FOURWAYS_WORKERS=nonsense"}},
+		"a limit of the environment, by its flag":    {[]string{"-listen", "127.0.0.1:1", "-max-body", "5"}, []string{"FOURWAYS_MAX_BODY=nonsense"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse(Stage{DefaultWorkers: 1}, tt.args, tt.environ)
+			require.NoError(t, err)
+			require.Equal(t, "127.0.0.1:1", c.Listen[0].String())
+		})
+	}
+	_, err := Parse(Stage{DefaultWorkers: 1}, nil, []string{"FOURWAYS_PORT=nonsense"})
+	require.Error(t, err, "what counts is judged")
+}
+
+// Kubernetes tells every program of a service named fourways by variables like these.
+func TestVariablesOfAnOrchestratorDoNotEndTheStart(t *testing.T) {
+	c, err := Parse(Stage{DefaultWorkers: 1}, nil, []string{
+		"FOURWAYS_SERVICE_HOST=10.0.0.1", "FOURWAYS_SERVICE_PORT=8080", "FOURWAYS_PORT=tcp://10.0.0.1:8080",
+		"FOURWAYS_PORT_8080_TCP=tcp://10.0.0.1:8080", "FOURWAYS_PORT_8080_TCP_PROTO=tcp", "FOURWAYS_PORT_8080_TCP_ADDR=10.0.0.1",
+	})
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:8080", c.Listen[0].String())
+	require.Len(t, c.Warnings, 6)
+}
+
+func TestAByteOrderMarkMeansNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings")
+	require.NoError(t, os.WriteFile(path, []byte("\xef\xbb\xbfmax-body 5\n"), 0o600))
+	c, err := Parse(Stage{DefaultWorkers: 1}, []string{"-config", path}, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, c.Limits.Body)
+}
+
+func TestAddressesForProxies(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string // the addresses, or a part of the error's text
+	}{
+		{"none", nil, "[]"},
+		{"the default", []string{"-proxy-protocol", "127.0.0.1:8080", "-trusted-proxy", "10.0.0.9"}, "[127.0.0.1:8080]"},
+		{"by another spelling", []string{"-listen", ":80", "-proxy-protocol", "[::]:80", "-trusted-proxy", "10.0.0.9"}, "[[::]:80]"},
+		{"of the short form", []string{"-proxy-protocol", "127.0.0.1:99", "-trusted-proxy", "10.0.0.9", "99"}, "[127.0.0.1:99]"},
+		{"of several", []string{"-listen", ":80", "-listen", "unix:/x", "-proxy-protocol", "unix:/x", "-trusted-proxy", "unix"}, "[unix:/x]"},
+		{"of TLS", []string{"-tls-listen", ":443", "-tls-self-signed", "-proxy-protocol", ":443", "-trusted-proxy", "10.0.0.9"}, "[[::]:443]"},
+		{"where nothing listens", []string{"-proxy-protocol", ":81", "-trusted-proxy", "10.0.0.9"}, "-proxy-protocol: nothing listens on [::]:81; give an address as it stands in -listen, -tls-listen or -relay"},
+		{"on another of the machine's addresses", []string{"-listen", ":80", "-proxy-protocol", "127.0.0.1:80", "-trusted-proxy", "10.0.0.9"}, "nothing listens on 127.0.0.1:80"},
+		{"of nobody", []string{"-proxy-protocol", "127.0.0.1:8080"}, "-proxy-protocol: nobody is trusted to send the header; name the proxy with -trusted-proxy"},
+		{"no address", []string{"-proxy-protocol", "8080", "-trusted-proxy", "10.0.0.9"}, "has no port"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if !strings.HasPrefix(tc.want, "[") {
+				usageError(t, tc.args, tc.want)
+				return
+			}
+			assert.Equal(t, tc.want, fmt.Sprint(parse(t, tc.args...).Proxied))
+		})
+	}
 }

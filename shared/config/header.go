@@ -1,7 +1,8 @@
 package config
 
-// Fields that the user adds to every response. They are checked here, once, so that the code that writes responses may
-// copy them as they are: a line break in one would be a response of the user's own making (response splitting).
+// Fields that the user adds to every response. They are checked here, once, so that the code that
+// writes responses may copy them as they are: a line break in one would be a response of the user's
+// own making (response splitting).
 
 import (
 	"fmt"
@@ -9,8 +10,8 @@ import (
 	"strings"
 )
 
-// owned are the fields that the server writes itself. A second one would contradict the first: a wrong Content-Length
-// makes two readers see two messages (RFC 9112 6.3).
+// owned are the fields that the server writes itself. A second one would contradict the first: a
+// wrong Content-Length makes two readers see two messages (RFC 9112 6.3).
 var owned = []string{
 	"accept-ranges", "allow", "cache-control", "connection", "content-disposition", "content-encoding", "content-length",
 	"content-range", "content-type", "date", "etag", "keep-alive", "last-modified", "location", "proxy-connection",

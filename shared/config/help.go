@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// help is the text of -h: the flags by group, each with its unit, its default and whether it repeats.
+// help is the text of -h: the flags by group, each with its unit, its default and whether it
+// repeats.
 func help(stage Stage, flags []Flag) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Four Ways to Wait, stage %d: %s\n\n", stage.Number, stage.Title)
@@ -24,7 +25,7 @@ func help(stage Stage, flags []Flag) string {
 		fmt.Fprintf(&b, "  %s\n        %s\n", strings.TrimSpace("-"+f.Name+" "+f.Unit), f.Help+f.remarks())
 	}
 	fmt.Fprintf(&b, "\nEvery flag may also stand in the file of -%s, without its dash, and in the environment: -max-head is\n", flagConfig)
-	fmt.Fprintf(&b, "%s. A flag beats the environment, which beats the file. Seconds may have a fraction, as 0.5.\n", envName("max-head"))
+	fmt.Fprintf(&b, "%s. A flag beats the environment, which beats the file. A variable that is empty\nis as none. Seconds may have a fraction, as 0.5.\n", envName("max-head"))
 	return b.String()
 }
 

@@ -1,11 +1,20 @@
 package config
 
+// From the command line, the environment and the file to a Config. The parser first writes down
+// what each source says, then picks the highest source for each setting, and only then judges the
+// value.
+//
+// A parser belongs to one call of Parse. What must not be done: no source may judge a value by
+// itself, or the same value would mean different things in different places. A value that is
+// outranked is not judged at all. Nothing is printed: mistakes and texts are returned.
+
 import (
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,8 +42,8 @@ type parser struct {
 	warnings []string
 }
 
-// Parse reads args, without the program's name, and environ, in the form of os.Environ. The error is a *UsageError or a
-// *Notice.
+// Parse reads args, without the program's name, and environ, in the form of os.Environ. The error
+// is a *UsageError or a *Notice.
 func Parse(stage Stage, args, environ []string) (*Config, error) {
 	c := &Config{}
 	p := &parser{stage: stage, flags: table(stage, c)}
@@ -54,10 +63,19 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	if err := p.file(); err != nil {
 		return nil, err
 	}
-	if err := p.apply(); err != nil {
+	if err := p.apply(positionals); err != nil {
 		return nil, err
 	}
 	if err := p.resolve(c, positionals); err != nil {
+		return nil, err
+	}
+	if err := checkTLS(c); err != nil {
+		return nil, err
+	}
+	if err := checkRelays(stage, c); err != nil {
+		return nil, err
+	}
+	if err := checkProxied(c); err != nil {
 		return nil, err
 	}
 	c.FileText = p.text
@@ -65,8 +83,8 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// recorder is one flag.Value. It only writes down what was said, so that the standard package does the splitting and
-// the values are judged in one place, whichever way they came.
+// recorder is one flag.Value. It only writes down what was said, so that the standard package does
+// the splitting and the values are judged in one place, whichever way they came.
 type recorder struct {
 	p    *parser
 	flag Flag
@@ -81,8 +99,8 @@ func (r recorder) Set(value string) error {
 
 func (p *parser) say(by rank, e entry) { p.said[by][e.name] = append(p.said[by][e.name], e) }
 
-// commandLine returns the arguments that are not flags. The standard package stops at the first of those; we go on behind
-// it, so that `8080 -chunked` means what it seems to.
+// commandLine returns the arguments that are not flags. The standard package stops at the first of
+// those; we go on after it, so that `8080 -chunked` means what it seems to.
 func (p *parser) commandLine(args []string) ([]string, error) {
 	set := flag.NewFlagSet("", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -110,22 +128,36 @@ func (p *parser) commandLine(args []string) ([]string, error) {
 	return positionals, nil
 }
 
-// environment takes FOURWAYS_MAX_HEAD for -max-head. A name that is not ours is a warning and no error: the other three
-// stages read the same environment and have flags that this one has not.
+// environment takes FOURWAYS_MAX_HEAD for -max-head. A name that is not ours is a warning and no
+// error: the other three stages read the same environment and have flags that this one has not. An
+// empty value is as none: whoever writes a file for containers cannot leave a variable out, only
+// leave it empty.
 func (p *parser) environment(environ []string) {
 	for _, pair := range environ {
 		variable, value, _ := strings.Cut(pair, "=")
 		upper, ours := strings.CutPrefix(variable, envPrefix)
-		if !ours {
+		if !ours || value == "" {
 			continue
 		}
 		name := strings.ReplaceAll(strings.ToLower(upper), "_", "-")
+		if orchestrated(value) {
+			p.warnings = append(p.warnings, fmt.Sprintf("the environment variable %q was ignored: %q is what an orchestrator tells of a service of that name", variable, value))
+			continue
+		}
 		if _, known := p.lookup(name); !known || name == flagVersion || envName(name) != variable {
 			p.warnings = append(p.warnings, fmt.Sprintf("the environment variable %q is no setting of this program and was ignored", variable))
 			continue
 		}
 		p.say(byEnv, entry{name: name, value: value, where: variable})
 	}
+}
+
+// orchestrated reports whether a value is an address in the form in which Kubernetes, and Docker's
+// links, tell every program of a service: for one named fourways,
+// FOURWAYS_PORT=tcp://10.0.0.1:8080. No setting has a value like that.
+func orchestrated(value string) bool {
+	scheme, _, found := strings.Cut(value, "://")
+	return found && slices.Contains([]string{"tcp", "udp", "sctp"}, scheme)
 }
 
 func envName(name string) string {
@@ -183,12 +215,16 @@ func (p *parser) best(name string) (rank, []entry) {
 	return byDefault, nil
 }
 
-// apply hands every setting its values, or its default. Of several values for a setting that holds one, the last stays,
-// but a mistake in an earlier one is still a mistake.
-func (p *parser) apply() error {
+// apply hands every setting its values, or its default. Of several values for a setting that holds
+// one, the last stays, but a mistake in an earlier one is still a mistake. What is outranked is not
+// judged: it may be meant for another program.
+func (p *parser) apply(positionals []string) error {
 	for _, f := range p.flags {
 		by, said := p.best(f.Name)
-		if by == byDefault && f.Default != "" {
+		if by < p.outrankedBy(f.Name, positionals) {
+			by, said = byDefault, nil
+		}
+		if by == byDefault && f.Default != "" && !p.needless(f.Name) {
 			said = []entry{{value: f.Default, where: "default of -" + f.Name}}
 		}
 		for _, e := range said {
@@ -200,8 +236,37 @@ func (p *parser) apply() error {
 	return nil
 }
 
-// resolve joins the short form and -port with -listen and -workers. Both say where to listen, so the higher source wins,
-// and within one source there may be only one of them.
+// needless reports whether a setting's default is left out: with an address for TLS and none for
+// plain HTTP, only TLS is wanted.
+func (p *parser) needless(name string) bool {
+	listen, _ := p.best(flagTLSListen)
+	redirect := false
+	if _, said := p.best(flagRedirect); len(said) > 0 {
+		redirect, _ = strconv.ParseBool(said[len(said)-1].value)
+	}
+	return name == flagListen && listen != byDefault && !redirect
+}
+
+// outrankedBy is the rank of what says the same as a setting by another name: -port, -listen and
+// the short form.
+func (p *parser) outrankedBy(name string, positionals []string) rank {
+	port, _ := p.best(flagPort)
+	listen, _ := p.best(flagListen)
+	switch {
+	case name == flagListen && len(positionals) > 0, name == flagWorkers && len(positionals) == maxPositionals:
+		return byFlag
+	case name == flagListen:
+		return port
+	case name == flagPort && len(positionals) > 0:
+		return byFlag
+	case name == flagPort:
+		return listen
+	}
+	return byDefault
+}
+
+// resolve joins the short form and -port with -listen and -workers. Both say where to listen, so
+// the higher source wins, and within one source there may be only one of them.
 func (p *parser) resolve(c *Config, positionals []string) error {
 	portBy, portSaid := p.best(flagPort)
 	listenBy, _ := p.best(flagListen)
@@ -244,6 +309,19 @@ func (p *parser) shortWorkers(c *Config, value string) error {
 	return nil
 }
 
+// checkProxied says what is missing for -proxy-protocol.
+func checkProxied(c *Config) error {
+	for _, a := range c.Proxied {
+		if !slices.Contains(c.Listen, a) && !slices.Contains(c.TLS.Listen, a) && !relays(c, a) {
+			return usage("-%s: nothing listens on %v; give an address as it stands in -listen, -tls-listen or -relay", flagProxied, a)
+		}
+	}
+	if len(c.Proxied) > 0 && len(c.Clients.TrustedProxies) == 0 && !c.Clients.TrustUnix {
+		return usage("-%s: nobody is trusted to send the header; name the proxy with -trusted-proxy", flagProxied)
+	}
+	return nil
+}
+
 // doubts names settings that are legal and do not do what they seem to.
 func doubts(c *Config) []string {
 	var doubts []string
@@ -254,7 +332,8 @@ func doubts(c *Config) []string {
 	if c.Limits.CacheItem > c.Limits.CacheSize {
 		doubts = append(doubts, "-cache-item is more than -cache-size: the largest files will not stay in memory")
 	}
-	return doubts
+	doubts = append(doubts, doubtsOfTLS(&c.TLS)...)
+	return append(doubts, doubtsOfProxy(&c.Proxy)...)
 }
 
 func usage(format string, args ...any) error {

@@ -1,7 +1,7 @@
 package config
 
-// The table of settings: one row each, in the order in which -h shows them. Nothing else in the package knows a
-// setting's name, but for the few that the short form PORT HOST WORKERS writes to.
+// The table of settings: one row each, in the order in which -h shows them. Nothing else in the
+// package knows a setting's name, except the few that the short form PORT HOST WORKERS writes to.
 
 import (
 	"strconv"
@@ -24,9 +24,14 @@ const (
 	maxWorkers     = 8192       // Go's runtime gives up at 10,000 threads (runtime/debug.SetMaxThreads)
 	maxSockBuf     = 1 << 30    // bytes
 	maxMinRate     = 1 << 40    // bytes a second
+	maxRelayRate   = 1 << 40    // bytes a second
 	maxCacheMiB    = 1 << 20    // MiB, 1 TiB
+	maxUploadsMiB  = 1 << 30    // MiB, 1 PiB
+	maxUploads     = 1 << 30    // files
 	maxCacheKiB    = 1 << 20    // KiB, 1 GiB
 	maxHeaderBytes = 4 << 10    // bytes of all added fields together
+	leastBuffer    = 64         // KiB of memory that a queue for a slow reader has at least
+	maxHandshakes  = 1_000_000  // handshakes under way at once
 
 	mib = 1 << 20 // bytes
 	kib = 1 << 10 // bytes
@@ -35,20 +40,31 @@ const (
 	longest  = 7 * 24 * time.Hour // of any time
 )
 
-// Names of the settings that the short form on the command line writes to as well.
+// Names of the settings that the parser knows: those that the short form on the command line writes
+// to as well, and those that change another's default.
 const (
-	flagListen  = "listen"
-	flagPort    = "port"
-	flagWorkers = "workers"
-	flagConfig  = "config"
-	flagVersion = "version"
+	flagListen    = "listen"
+	flagPort      = "port"
+	flagWorkers   = "workers"
+	flagTLSListen = "tls-listen"
+	flagRedirect  = "https-redirect"
+	flagProxied   = "proxy-protocol"
+	flagRelay     = "relay"
+	flagProxy     = "proxy"
+	flagConfig    = "config"
+	flagVersion   = "version"
 )
 
 // The groups of -h, in order. A stage's own flags come after them.
 const (
 	groupListen   = "Addresses and workers"
+	groupTLS      = "TLS"
+	groupRelays   = "Relays"
+	groupSpill    = "Slow readers"
 	groupFiles    = "Files"
+	groupUploads  = "Uploads"
 	groupAnswers  = "Answers"
+	groupProxy    = "Passing on"
 	groupClients  = "Defence per client address"
 	groupLimits   = "Limits"
 	groupLogs     = "Logs and monitoring"
@@ -64,13 +80,19 @@ type Flag struct {
 	Group   string // heading in -h; empty for the stage's own
 	Repeat  bool   // may be given several times
 	Hidden  bool   // not shown by -h: for experiments
-	// Set takes one value. Its error completes the sentence `-name: …` and says what to give instead.
+	// Set takes one value. Its error completes the sentence `-name: …` and says what to give
+	// instead.
 	Set func(value string) error
 }
 
-// table binds every setting to its place in c. The three parts follow the headings of -h.
+// table binds every setting to its place in c. The parts follow the headings of -h.
 func table(stage Stage, c *Config) []Flag {
-	rows := append(serverRows(stage, c), answerRows(c)...)
+	rows := append(listenRows(stage, c), tlsRows(&c.TLS)...)
+	rows = append(rows, relayRows(c)...)
+	rows = append(rows, spillRows(&c.Spill)...)
+	rows = append(rows, fileRows(c)...)
+	rows = append(rows, answerRows(c)...)
+	rows = append(rows, proxyRows(&c.Proxy)...)
 	rows = append(rows, clientRows(&c.Clients)...)
 	rows = append(rows, limitRows(&c.Limits)...)
 	rows = append(rows, logRows(c)...)
@@ -95,21 +117,27 @@ func (s Stage) maxWorkers() int {
 	return maxWorkers
 }
 
-func serverRows(stage Stage, c *Config) []Flag {
+func listenRows(stage Stage, c *Config) []Flag {
 	return []Flag{
 		{Group: groupListen, Name: flagListen, Unit: "ADDRESS", Default: defaultListen, Repeat: true,
 			Help: "where to listen: 127.0.0.1:8080, [::]:8080 for IPv6 and IPv4, unix:/run/x.sock; port 0 picks a free one", Set: addresses(&c.Listen)},
 		{Group: groupListen, Name: flagPort, Unit: "PORT",
 			Help: "another port on the default address", Set: checkPort},
+		{Group: groupListen, Name: flagProxied, Unit: "ADDRESS", Repeat: true,
+			Help: "one of the addresses listened on, where each connection begins with a PROXY header, version 1 or 2, of a -trusted-proxy", Set: addresses(&c.Proxied)},
 		{Group: groupListen, Name: flagWorkers, Unit: "N", Default: strconv.Itoa(stage.DefaultWorkers),
 			Help: "number of " + stage.WorkersHelp, Set: Int(&c.Workers, 1, stage.maxWorkers())},
 		{Group: groupListen, Name: "host", Unit: "NAME", Repeat: true,
-			Help: "a further Host name that is ours; * allows any", Set: hosts(&c.Hosts)},
+			Help: "a further Host name that is ours, on the ports listened on or, as name:port, on that one; * allows any", Set: hosts(&c.Hosts)},
 		{Group: groupListen, Name: "sock-buf", Unit: "BYTES", Default: "0",
 			Help: "buffers of each socket; 0 leaves them to the kernel's own tuning", Set: Int(&c.SockBuf, 0, maxSockBuf)},
 		{Group: groupListen, Name: "mlock",
 			Help: "lock the server's memory, so that it is never swapped out", Set: Switch(&c.LockMemory)},
+	}
+}
 
+func fileRows(c *Config) []Flag {
+	return []Flag{
 		{Group: groupFiles, Name: "root", Unit: "FOLDER",
 			Help: "the folder to serve; without it, the site inside the program", Set: text(&c.Root)},
 		{Group: groupFiles, Name: "types", Unit: "EXTENSIONS", Default: "html,txt,png,jpg,jpeg", Repeat: true,
@@ -129,6 +157,13 @@ func serverRows(stage Stage, c *Config) []Flag {
 
 func answerRows(c *Config) []Flag {
 	return []Flag{
+		{Group: groupUploads, Name: "uploads", Unit: "FOLDER",
+			Help: "where uploads go, or off; without it, the folder uploads of the root, if there is one", Set: uploads(&c.Uploads)},
+		{Group: groupUploads, Name: "uploads-max", Unit: "MIB", Default: "1024",
+			Help: "size of all files in that folder together; over it is 507; 0 for no limit", Set: scaled(&c.Uploads.MaxBytes, mib, 0, maxUploadsMiB)},
+		{Group: groupUploads, Name: "uploads-max-files", Unit: "N", Default: "10000",
+			Help: "number of files in that folder; over it is 507; 0 for no limit", Set: Int(&c.Uploads.MaxFiles, 0, maxUploads)},
+
 		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
 			Help: "a further field of every response", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,
@@ -156,11 +191,11 @@ func clientRows(c *Clients) []Flag {
 			Help: "how long a ban lasts", Set: Seconds(&c.Ban, shortest, longest)},
 		{Group: groupClients, Name: "rate-exempt", Unit: "CIDR", Default: "127.0.0.0/8,::1", Repeat: true,
 			Help: "clients that all of this is not for, with commas, or none", Set: prefixesOrNone(&c.Exempt)},
-		{Group: groupClients, Name: "adaptive", Unit: "GAUGE",
-			Help: "what lowers the rate while the machine is busy: load, pressure (of the processors, Linux only) or off; without it, pressure where the system tells it, else load",
-			Set:  word(&c.Adaptive, LoadGauge, PressureGauge, NoGauge)},
+		{Group: groupClients, Name: "adaptive", Unit: "GAUGE", Default: string(LatenessGauge),
+			Help: "what lowers the rate: lateness of the server's own work, load or pressure (of the processors, Linux only) of the machine whoever causes it, or off",
+			Set:  word(&c.Adaptive, LatenessGauge, LoadGauge, PressureGauge, NoGauge)},
 		{Group: groupClients, Name: "trusted-proxy", Unit: "CIDR", Repeat: true,
-			Help: "a proxy whose X-Forwarded-For names the client, or unix for whoever comes by a Unix socket", Set: proxies(&c.TrustedProxies, &c.TrustUnix)},
+			Help: "a proxy whose X-Forwarded-For, or else Forwarded, or whose PROXY header names the client, or unix for whoever comes by a Unix socket", Set: proxies(&c.TrustedProxies, &c.TrustUnix)},
 	}
 }
 
@@ -184,6 +219,8 @@ func limitRows(l *Limits) []Flag {
 			Help: "between two requests of a connection", Set: Seconds(&l.IdleTimeout, shortest, longest)},
 		{Group: groupLimits, Name: "min-rate", Unit: "BYTES", Default: "240",
 			Help: "bytes a second that a body or response must move, after 5 seconds of grace; 0 for no minimum", Set: Int(&l.MinRate, 0, maxMinRate)},
+		{Group: groupLimits, Name: "drain-delay", Unit: "SECONDS", Default: "0",
+			Help: "from the signal to stop until nobody is let in any more, so that a balancer can notice", Set: Seconds(&l.DrainDelay, 0, longest)},
 		{Group: groupLimits, Name: "drain-timeout", Unit: "SECONDS", Default: "10",
 			Help: "for requests under way when the server stops", Set: Seconds(&l.DrainTimeout, 0, longest)},
 	}
@@ -203,5 +240,7 @@ func logRows(c *Config) []Flag {
 			Help: "combined or json", Set: choice(&c.Log.AccessJSON, "combined", "json")},
 		{Group: groupLogs, Name: "monitor-from", Unit: "CIDR", Repeat: true,
 			Help: "who may see /health, /stats, /stats.html and /metrics beside this machine", Set: prefixes(&c.Monitor)},
+		{Group: groupLogs, Name: "probe-from", Unit: "CIDR", Repeat: true,
+			Help: "who may ask for /livez and /readyz beside this machine and trusted proxies", Set: prefixes(&c.Probers)},
 	}
 }

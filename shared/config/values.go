@@ -1,7 +1,8 @@
 package config
 
-// How the text of one value becomes the value. Each function here returns a Flag's Set; lists append, so a Set is called
-// for the values of one source only. An error names the value and says what to give instead.
+// How the text of one value becomes the value. Each function here returns a Flag's Set; lists
+// append, so a Set is called for the values of one source only. An error names the value and says
+// what to give instead.
 
 import (
 	"errors"
@@ -114,6 +115,16 @@ func text(dst *string) func(string) error {
 	}
 }
 
+// uploads takes the folder that uploads go to, or a word for none.
+func uploads(dst *Uploads) func(string) error {
+	return func(value string) error {
+		if dst.Off = value == "off"; dst.Off {
+			return nil
+		}
+		return text(&dst.Folder)(value)
+	}
+}
+
 func logFile(dst *string) func(string) error {
 	return func(value string) error {
 		if value == "-" {
@@ -143,16 +154,30 @@ func extensions(dst *[]string) func(string) error {
 	})
 }
 
-// hosts takes Host names without their port (RFC 9110 7.2): the port is checked against the one we listen on.
+// hosts takes Host names (RFC 9110 7.2). One without a port goes with the ports that we listen on;
+// one with a port, with that alone: it is for a port that something before us maps to ours.
 func hosts(dst *[]string) func(string) error {
 	return each(func(value string) error {
 		name := strings.ToLower(value)
-		if name != "*" && !hostName(name) && !bracketed(name) {
-			return fmt.Errorf("%q is not a host name; give one without scheme and port, as example.org, or *", value)
+		if name != "*" && !host(name) {
+			return fmt.Errorf("%q is not a host name; give one without scheme, as example.org or example.org:443, or *", value)
 		}
 		*dst = append(*dst, name)
 		return nil
 	})
+}
+
+// host reports whether s is a name or an address, with a port or without.
+func host(s string) bool {
+	colon := strings.LastIndexByte(s, ':')
+	if colon > strings.LastIndexByte(s, ']') {
+		var port int
+		if Int(&port, 1, 65535)(s[colon+1:]) != nil {
+			return false
+		}
+		s = s[:colon]
+	}
+	return hostName(s) || bracketed(s)
 }
 
 func hostName(s string) bool {
@@ -189,7 +214,7 @@ func prefixesOrNone(dst *[]netip.Prefix) func(string) error {
 	}
 }
 
-// proxies is prefixes, with a word for those who come by a Unix socket.
+// proxies is prefixes, with a word for the peers of Unix sockets.
 func proxies(dst *[]netip.Prefix, unix *bool) func(string) error {
 	return each(func(value string) error {
 		if value == Unix {
@@ -202,8 +227,8 @@ func proxies(dst *[]netip.Prefix, unix *bool) func(string) error {
 
 var errNoPrefix = errors.New("not a network")
 
-// prefix parses a network. One inside ::ffff:0:0/96 is written as the IPv4 network that it means (RFC 4291 2.5.5.2),
-// because that is how addresses are compared with it.
+// prefix parses a network. One inside ::ffff:0:0/96 is written as the IPv4 network that it means
+// (RFC 4291 2.5.5.2), because that is how addresses are compared with it.
 func prefix(value string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(value)
 	if err != nil {

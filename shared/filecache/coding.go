@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,14 +12,13 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// A file's other forms, each in a content coding (RFC 9110 section 8.4.1). There are
-// two kinds: a neighbour, which somebody compressed beforehand and put beside the file
-// under its name and a suffix, and what is made here by gzip, in memory.
+// A file's other forms, each in a content coding (RFC 9110 8.4.1). There are two kinds: a
+// neighbour, which was compressed beforehand and lies next to the file under its name and a suffix,
+// and what is made here by gzip, in memory.
 //
-// A variant is an [Entry] of its own, with its own contents and tag. It hangs on the
-// entry of its file: it belongs to that very state, leaves the cache with it, and is
-// never newer or older. So only the file has to be looked at again, and with it what
-// lies beside it.
+// A variant is an [Entry] of its own, with its own contents and tag. It hangs on the entry of its
+// file: it belongs to that very state, leaves the cache with it, and is never newer or older. So
+// only the file has to be looked at again, together with its neighbours.
 
 // Coding is a content coding.
 type Coding uint8
@@ -40,6 +38,7 @@ func (c Coding) String() string { return [codings]string{"identity", "gzip", "zs
 var suffix = [codings]string{Gzip: ".gz", Zstd: ".zst", Brotli: ".br"}
 
 var (
+	errOlder   = errors.New("it is older than the file it was made of")
 	errNoGain  = errors.New("compressed, the file is no smaller")
 	errCrowded = errors.New("too many files are waiting to be compressed")
 	errChanged = errors.New("the neighbour has changed since it was looked at")
@@ -53,7 +52,7 @@ func (e *Entry) withdraw(c Coding) { e.offers.And(^bit(c)) }
 
 func bit(c Coding) uint32 { return 1 << c }
 
-// survey notes what lies beside a file that was just read, and what there is to offer.
+// survey notes which neighbours a file has that was just read, and which forms there are to offer.
 // What was changed just now makes the entry young like a change of the file itself.
 func (c *Cache) survey(e *Entry) {
 	now := time.Now()
@@ -61,6 +60,10 @@ func (c *Cache) survey(e *Entry) {
 		st := c.lookBeside([]byte(e.path), coding)
 		e.beside[coding] = st
 		e.young = e.young || unsettled(st, now)
+		e.remote = e.remote || st.Ino != 0 && st.Dev != e.stat.Dev // a link to another file system
+		if st.Size > 0 && !st.Folder && !e.hasNeighbour(coding) {
+			c.passOver(e.path+suffix[coding], errOlder)
+		}
 		if e.hasNeighbour(coding) || coding == Gzip && c.gzips(e) {
 			e.offers.Or(bit(coding))
 			e.Varies = true
@@ -89,26 +92,38 @@ func (c *Cache) besideUnchanged(path []byte, e *Entry) bool {
 }
 
 // hasNeighbour reports whether there is a neighbour that holds what the file holds. An
-// empty one was never finished. One that is older than the file was made of an earlier
-// state of it, and does not count: rather no compression than old contents. Some tools give
-// the compressed file the time of its original and drop the fraction; a time of whole
-// seconds therefore stands for all of its second.
+// empty one was never finished. One that is clearly older than the file was made of an earlier
+// state of it, and does not count: rather no compression than old contents. A little older is
+// as good as new: some tools drop the fraction of the time, archives keep every second one only,
+// and builders that work in parallel finish in any order.
 func (e *Entry) hasNeighbour(c Coding) bool {
 	st := e.beside[c]
 	if st.Size == 0 || st.Folder {
 		return false
 	}
-	made := st.ModTime
-	if made%int64(time.Second) == 0 {
-		made += int64(time.Second) - 1
-	}
-	return made >= e.stat.ModTime
+	return e.stat.ModTime-st.ModTime < int64(sameMoment)
 }
 
 // gzips reports whether a file is worth compressing, and could be kept in both forms.
 // What cannot be kept would be compressed for each request.
 func (c *Cache) gzips(e *Entry) bool {
 	return e.Body != nil && e.Size >= minGzip && 2*e.cost() <= c.opt.Bytes && c.opt.Compress != nil && c.opt.Compress(e.path)
+}
+
+// passOver tells, once for each, that a neighbour is there and not sent.
+func (c *Cache) passOver(name string, why error) {
+	if c.opt.PassedOver == nil {
+		return
+	}
+	c.mu.Lock()
+	_, said := c.passed[name]
+	if said = said || len(c.passed) >= maxPassed; !said {
+		c.passed[name] = struct{}{}
+	}
+	c.mu.Unlock()
+	if !said {
+		c.opt.PassedOver(name, why)
+	}
 }
 
 // LookupVariant returns the file in another coding, if that is kept. The caller's
@@ -119,6 +134,10 @@ func (c *Cache) LookupVariant(e *Entry, coding Coding) (*Entry, bool) {
 	}
 	c.mu.Lock()
 	v := e.variants[coding]
+	if v != nil && !v.untouched() {
+		c.remove(v)
+		v = nil
+	}
 	if v == nil {
 		c.mu.Unlock()
 		return nil, false
@@ -139,7 +158,7 @@ func (c *Cache) LoadVariant(e *Entry, coding Coding) *Entry {
 	if coding == Identity {
 		return e
 	}
-	e.making.Lock() // who comes second waits and finds it made
+	e.making.Lock() // a second caller waits and finds it made
 	defer e.making.Unlock()
 	if v, ok := c.LookupVariant(e, coding); ok {
 		return v
@@ -151,6 +170,9 @@ func (c *Cache) LoadVariant(e *Entry, coding Coding) *Entry {
 	if err != nil {
 		if !sysnet.IsBusy(err) && err != errCrowded {
 			e.withdraw(coding) // until the file is read again, which a change leads to
+		}
+		if e.hasNeighbour(coding) && err != errChanged {
+			c.passOver(e.path+suffix[coding], err)
 		}
 		return e
 	}
@@ -176,19 +198,23 @@ func (c *Cache) variant(e *Entry, coding Coding) (v *Entry, steady bool, err err
 		v.Release()
 		return nil, false, errChanged
 	}
-	// Neighbours in two codings may agree in size and time, but must not in their tags (RFC
-	// 9110 section 8.8.3.3).
-	v.ETag = appendETag(nil, v.stat, suffix[coding])
+	// Neighbours in two codings may agree in contents, or in size and time, but must not in their
+	// tags (RFC 9110 8.8.3.3).
+	if v.Body != nil {
+		v.ETag = bodyTag(v.Body, suffix[coding])
+	} else {
+		v.ETag = statTag(v.stat, suffix[coding], time.Now())
+	}
 	return v, steady, nil
 }
 
-// press compresses, one file at a time. Unlike other slow work this waits for no disk but
+// compressor compresses, one file at a time. Unlike other slow work this waits for no disk but
 // uses a processor, and several at once would leave none to the threads that serve. One
 // alone makes them wait too, where they are on its processor: a turn lasts milliseconds,
-// and who wakes up in the middle of it waits for its end. So the press gives its turn away
+// and who wakes up in the middle of it waits for its end. So the compressor gives its turn away
 // after each piece of a file. A file is compressed once, so how many can be in a second
 // matters less. The compressor's memory, most of a megabyte, is used again.
-type press struct {
+type compressor struct {
 	inside atomic.Int32 // that compress or wait for it
 	mu     sync.Mutex
 	writer *gzip.Writer // nil before its first use
@@ -196,13 +222,11 @@ type press struct {
 }
 
 // gzip makes the compressed form of a file in memory. It holds neither name nor time, so
-// that the same contents always become the same bytes, as a strong tag promises (RFC 9110
-// section 8.8.1). Another release of the compressor may make others: the tag has their
-// number.
+// that the same contents always become the same bytes, and the same tag.
 //
-// Where too many wait already it gives errCrowded: whoever waits keeps a thread of the pool
-// from reading files for others, and a file can go as it is.
-func (p *press) gzip(e *Entry) (*Entry, error) {
+// Where too many wait already it fails with errCrowded: a waiting caller keeps a thread of the pool
+// from reading files for others, and the file can be sent as it is.
+func (p *compressor) gzip(e *Entry) (*Entry, error) {
 	defer p.inside.Add(-1)
 	if p.inside.Add(1) > pressRoom {
 		return nil, errCrowded
@@ -228,7 +252,7 @@ func (p *press) gzip(e *Entry) (*Entry, error) {
 	}
 	v := &Entry{
 		Body: bytes.Clone(p.made.Bytes()), Size: int64(p.made.Len()),
-		ETag:     appendETag(nil, e.stat, "-"+strconv.Itoa(p.made.Len())+suffix[Gzip]),
+		ETag:     bodyTag(p.made.Bytes(), suffix[Gzip]),
 		Modified: e.Modified, LastModified: e.LastModified,
 		stat: e.stat, fd: -1,
 	}

@@ -1,5 +1,8 @@
 package filecache
 
+// A file's other forms: neighbours, compression, and how changes are noticed. Each test has a
+// folder and a cache of its own, and moves the time by hand.
+
 import (
 	"bytes"
 	"compress/gzip"
@@ -58,17 +61,17 @@ func TestWhichNeighboursCount(t *testing.T) {
 		{"none", func(*testing.T, string) {}, false},
 		{"one of the file's time", func(t *testing.T, file string) { put(t, file, "z"); require.NoError(t, os.Chtimes(file, at, at)) }, true},
 		{"a later one", func(t *testing.T, file string) { put(t, file, "z") }, true},
-		{"one a nanosecond older", func(t *testing.T, file string) {
+		{"one of nearly the same moment", func(t *testing.T, file string) {
 			put(t, file, "z")
-			require.NoError(t, os.Chtimes(file, at, at.Add(-time.Nanosecond)))
-		}, false},
+			require.NoError(t, os.Chtimes(file, at, at.Add(-2*time.Second+time.Nanosecond)))
+		}, true},
 		{"one of the file's time without its fraction", func(t *testing.T, file string) {
 			put(t, file, "z")
 			require.NoError(t, os.Chtimes(file, at, at.Truncate(time.Second)))
 		}, true},
-		{"one of the second before", func(t *testing.T, file string) {
+		{"an older one", func(t *testing.T, file string) {
 			put(t, file, "z")
-			require.NoError(t, os.Chtimes(file, at, at.Truncate(time.Second).Add(-time.Second)))
+			require.NoError(t, os.Chtimes(file, at, at.Add(-2*time.Second)))
 		}, false},
 		{"an empty one", func(t *testing.T, file string) { put(t, file, "") }, false},
 		{"a folder", func(t *testing.T, file string) { require.NoError(t, os.Mkdir(file, 0o755)) }, false},
@@ -91,6 +94,43 @@ func TestWhichNeighboursCount(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What is not sent though it is there is told, once however often it is met.
+func TestANeighbourThatIsPassedOverIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(t *testing.T, file string)
+		why  error
+	}{
+		{"an older one", func(t *testing.T, file string) { put(t, file, "z"); shift(t, file, -time.Minute) }, errOlder},
+		{"one that leads out of the root", func(t *testing.T, file string) {
+			require.NoError(t, os.Symlink("/etc/passwd", file))
+			put(t, filepath.Join(filepath.Dir(file), "a.txt"), "a")
+			shift(t, filepath.Join(filepath.Dir(file), "a.txt"), -100*365*24*time.Hour)
+		}, sysnet.ErrOutside},
+		{"a good one", func(t *testing.T, file string) { put(t, file, "z") }, nil},
+		{"an empty one", func(t *testing.T, file string) { put(t, file, ""); shift(t, file, -time.Minute) }, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, root := folder(t, map[string]string{"a.txt": "a"})
+			tt.make(t, filepath.Join(dir, "a.txt.br"))
+			var told []error
+			c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4, PassedOver: func(name string, why error) {
+				require.Equal(t, "a.txt.br", name)
+				told = append(told, why)
+			}})
+			for range 3 {
+				c.LoadVariant(load(t, c, "a.txt", 0), Brotli).Release()
+			}
+			if tt.why == nil {
+				require.Empty(t, told)
+				return
+			}
+			require.Len(t, told, 1)
+			require.ErrorIs(t, told[0], tt.why)
+		})
 	}
 }
 
@@ -293,7 +333,7 @@ func TestNeighboursThatChangeAreNoticedAfterASecond(t *testing.T) {
 	}{
 		{"one appears", nil, func(t *testing.T, file string) { put(t, file+".br", "new") }, []string{"br"}},
 		{"one disappears", map[string]string{"a.txt.br": "old"}, func(t *testing.T, file string) { require.NoError(t, os.Remove(file+".br")) }, nil},
-		{"one is written anew", map[string]string{"a.txt.br": "old"}, func(t *testing.T, file string) { put(t, file+".br", "longer") }, []string{"br"}},
+		{"one is written again", map[string]string{"a.txt.br": "old"}, func(t *testing.T, file string) { put(t, file+".br", "longer") }, []string{"br"}},
 		{"one falls behind its file", map[string]string{"a.txt.br": "old"}, func(t *testing.T, file string) {
 			shift(t, file+".br", -time.Minute)
 		}, nil},
@@ -345,7 +385,7 @@ func TestNeighboursThatChangeAreNoticedAfterASecond(t *testing.T) {
 }
 
 func TestANeighbourThatWasJustChangedIsReadAgain(t *testing.T) {
-	_, root := folder(t, map[string]string{"a.txt": "a"})
+	dir, root := folder(t, map[string]string{"a.txt": "a"})
 	c := codingCache(root)
 	now := time.Now()
 	e := &Entry{path: "a.txt"}
@@ -355,7 +395,7 @@ func TestANeighbourThatWasJustChangedIsReadAgain(t *testing.T) {
 	require.False(t, unsettled(sysnet.Stat{ChangeTime: now.Add(-settled).UnixNano()}, now))
 	require.False(t, unsettled(sysnet.Stat{}, now), "what is not there is not young")
 
-	require.NoError(t, os.WriteFile(filepath.Join(root.Folder().Name(), "a.txt.gz"), []byte("z"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.txt.gz"), []byte("z"), 0o644))
 	c.survey(e)
 	require.True(t, e.young)
 }

@@ -2,25 +2,28 @@
 // ones in memory, large ones as open descriptors, and with each what an answer says
 // of it.
 //
-// What is kept is looked at again at most once a second, so a file that was changed,
-// replaced or deleted is noticed within a second. A body is read whole, and kept only
-// if the file did not change meanwhile: no answer mixes two states of a small file. A
-// large one that is replaced by renaming another over it is still sent whole from its
-// descriptor, as whoever asked for it began to receive it. That there is no such file
-// is not remembered: a file that appears is there at once.
+// What is kept is looked at again at most once a second, so a file that was changed, replaced or
+// deleted is noticed within a second. A body is read whole, and kept only if the file did not
+// change meanwhile: no answer mixes two states of a small file. A large one is looked at by its
+// descriptor for each answer, and again while it is sent ([Entry.StillTheSame]). One that is
+// replaced by renaming another over it is still sent whole from its descriptor, as its client began
+// to receive it; one that is overwritten where it is breaks the answer off. That there is no such
+// file is not remembered: a file that appears is there at once. A descriptor that is kept for
+// nothing is closed soon ([Cache.Sweep]).
 //
 // A file may be there in content codings as well: compressed beforehand, in a neighbour
 // file, or here, once. See coding.go.
 //
-// Who owns what: a [Cache] is safe for concurrent use. The [Entry] that Lookup or
-// Load returns carries a reference that its receiver must [Entry.Release], or pass
-// on; the Entry lives until the last one is given back, whether or not the cache has
-// let go of it meanwhile. But for its count, and for codings it offers no more, it never
-// changes after it was made.
+// Who owns what: a [Cache] is safe for concurrent use. The [Entry] that Lookup or Load returns
+// carries a reference that its receiver must [Entry.Release], or pass on; the Entry lives until the
+// last one is given back, whether or not the cache has let go of it meanwhile. Except for its
+// count, and for codings it offers no more, it never changes after it was made.
 //
 // What must not be done: Load and LoadVariant read from the disk, or compress, and must
-// not run on an event loop. Lookup may, as its few calls of stat(2) a second ask for a
-// file that was just in use and for its neighbours.
+// not run on an event loop. Lookup may: its few calls of stat(2) a second ask for a
+// file that was just in use and for its neighbours, which this system knows without its disk. Where
+// another system has to be asked, since the file is on a network, or the file system is a program,
+// Lookup leaves that to Load.
 package filecache
 
 import (
@@ -33,12 +36,23 @@ import (
 
 const (
 	checkEvery = clock.Second // between two looks at a kept file
-	readTries  = 3            // at a file that changes while it is being read
+	// askAgain is how long nobody else looks at a file of a folder that does not answer.
+	askAgain  = 60 * clock.Second
+	readTries = 3 // at a file that changes while it is being read
 	// settled is the age at which a file's times tell its states apart: before it, a
 	// further change can fall into the same tick of the file system's clock, which is
 	// two seconds at the coarsest (FAT).
 	settled = 2 * time.Second
-	// entryCost is what an Entry takes beside its body, in bytes: itself, its texts, its
+	// sameMoment is by how much a neighbour may be older than its file and still be made of it: the
+	// times in a zip archive are two seconds apart.
+	sameMoment = 2 * time.Second
+	// noTimeBefore is the end of what is no time of a change: 0, 1 and the beginning of 1980 are
+	// what archives and builders write who know of none, in nanoseconds since 1970.
+	noTimeBefore = int64(11*365*24) * int64(time.Hour)
+	lastNoTime   = 1    // the last second since 1970 that not even Last-Modified says
+	tagBytes     = 15   // of a hash that are in a tag: 20 characters
+	maxPassed    = 1000 // neighbours that are not sent of which the names are kept
+	// entryCost is what an Entry takes in addition to its body, in bytes: itself, its texts, its
 	// place in the table.
 	entryCost  = 5 << 8
 	minGzip    = 1 << 10 // bytes of the smallest file that is compressed: a smaller one is a packet either way
@@ -60,13 +74,17 @@ type Options struct {
 	// Describe fills in Type, Fields, Validators and Whole of an Entry that was just loaded, be
 	// it a file or a variant. May be nil.
 	Describe func(e *Entry)
+	// PassedOver is told, once for each, of a neighbour that is there and not sent, and why. It
+	// is called on any thread. May be nil.
+	PassedOver func(name string, why error)
 }
 
 // Cache keeps files of one root.
 type Cache struct {
 	root  *sysnet.Root
 	opt   Options
-	press press
+	press compressor
+	asks  func() // called before a look that may have to wait; for tests
 
 	mu           sync.Mutex
 	entries      map[string]*Entry
@@ -74,11 +92,12 @@ type Cache struct {
 	files        ring  // entries with a descriptor, likewise
 	bytes        int64 // that bodies take
 	hits, misses uint64
+	passed       map[string]struct{} // neighbours that PassedOver was told of
 }
 
 // New makes an empty cache of the root's files.
 func New(root *sysnet.Root, opt Options) *Cache {
-	c := &Cache{root: root, opt: opt, entries: make(map[string]*Entry)}
+	c := &Cache{root: root, opt: opt, asks: func() {}, entries: make(map[string]*Entry), passed: make(map[string]struct{})}
 	c.bodies.init()
 	c.files.init()
 	return c
@@ -109,7 +128,8 @@ func (c *Cache) Stats() Stats {
 }
 
 // Lookup returns the file if it is kept and still the same. path is relative to the
-// root. A hit allocates nothing.
+// root. A hit allocates nothing. While somebody looks whether it is the same, or nobody answers who
+// could say so, others get it as it was.
 func (c *Cache) Lookup(path []byte, now clock.Time) (*Entry, bool) {
 	c.mu.Lock()
 	e := c.entries[string(path)]
@@ -119,25 +139,53 @@ func (c *Cache) Lookup(path []byte, now clock.Time) (*Entry, bool) {
 		return nil, false
 	}
 	e.Retain()
-	look := now-e.checked >= checkEvery
+	look := e.due(now)
 	if look {
-		e.checked = now // whoever else asks meanwhile need not look as well
-	} else {
+		e.checked = now // other threads that ask meanwhile need not look as well
+		e.asked = e.remote
+	}
+	if !look && e.untouched() {
 		c.use(e)
+		c.mu.Unlock()
+		return e, true
 	}
 	c.mu.Unlock()
-	if !look {
-		return e, true
+	if look && e.remote {
+		e.Release()
+		return nil, false // Load looks
 	}
 	return c.recheck(e, path)
 }
 
-// recheck looks whether the file is still as it was loaded, and what lies beside it.
+// due reports whether an entry is to be looked at again.
+func (e *Entry) due(now clock.Time) bool {
+	if e.asked {
+		return now-e.checked >= askAgain
+	}
+	return now-e.checked >= checkEvery
+}
+
+// lookAgain makes the look that Lookup has left to Load.
+func (c *Cache) lookAgain(path string) (*Entry, bool) {
+	c.mu.Lock()
+	e := c.entries[path]
+	if e == nil || !e.asked {
+		c.mu.Unlock()
+		return nil, false
+	}
+	e.Retain()
+	c.mu.Unlock()
+	c.asks()
+	return c.recheck(e, []byte(path))
+}
+
+// recheck looks whether the file is still as it was loaded, and at its neighbours.
 func (c *Cache) recheck(e *Entry, path []byte) (*Entry, bool) {
 	var st sysnet.Stat
-	same := !e.young && c.root.Look(path, &st) == nil && st == e.stat && c.besideUnchanged(path, e)
+	same := !e.young && e.untouched() && c.root.Look(path, &st) == nil && st == e.stat && c.besideUnchanged(path, e)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	e.asked = false
 	if same {
 		c.use(e)
 		return e, true
@@ -155,9 +203,12 @@ func (c *Cache) use(e *Entry) {
 	c.ring(e).toFront(e)
 }
 
-// Load reads the file and keeps it. A path that names a folder gives [ErrFolder];
-// other errors are those of [sysnet.Root.Open], or of reading.
+// Load reads the file and keeps it, unless it only has to be looked at. A path that names a folder
+// gives [ErrFolder]; other errors are those of [sysnet.Root.Open], or of reading.
 func (c *Cache) Load(path string, now clock.Time) (*Entry, error) {
+	if e, ok := c.lookAgain(path); ok {
+		return e, nil
+	}
 	e, steady, err := c.read(path)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,8 @@
 package guard
 
+// Which Host fields are ours, and that the check does not allocate. The requests go through the
+// server's own parser, so that what is checked is what arrives.
+
 import (
 	"net/netip"
 	"testing"
@@ -7,19 +10,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/bufpool"
+	"fourways/shared/chain"
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/http1"
+	"fourways/shared/syntax"
 )
 
 // parsed runs a head through the parser, so that what is checked is what arrives.
-func parsed(t testing.TB, head string) *http1.Request {
+func parsed(t testing.TB, head string) Addressee {
 	t.Helper()
 	cfg := &http1.Config{Limits: http1.Limits{RequestLine: 8192, Head: 8192, Fields: 100, Body: 1 << 20}}
-	conn := http1.NewConn(cfg, new(clock.Clock), bufpool.New(http1.ChunkSize, 1))
+	conn := http1.NewConn(cfg, new(clock.Clock), bufpool.New(chain.ChunkSize, 1))
 	conn.Open(0)
 	conn.Received(copy(conn.Recv(), head))
 	require.Equal(t, http1.HasRequest, conn.Next(), "the head is to be well formed: %q", head)
-	return conn.Request()
+	r := conn.Request()
+	to := Addressee{Absolute: r.Form == http1.AbsoluteForm, Authority: r.Authority, Minor: r.Minor}
+	for value := range r.All(http1.Host) {
+		to.Host = value
+		to.Hosts++
+	}
+	return to
 }
 
 func TestHosts(t *testing.T) {
@@ -27,19 +39,19 @@ func TestHosts(t *testing.T) {
 		netip.MustParseAddrPort("192.0.2.7:8080"),
 		netip.MustParseAddrPort("[2001:db8::7]:8443"),
 	}
-	hosts := NewHosts([]string{"example.com", "Shop.Example.org:443"}, local)
+	hosts := NewHosts([]string{"example.com", "Shop.Example.org:443", "dotted.example."}, local)
 	var (
-		ok       = http1.Fault{}
-		missing  = http1.Fault{Status: 400, Reason: http1.MissingHost}
-		repeated = http1.Fault{Status: 400, Reason: http1.RepeatedHost}
-		bad      = http1.Fault{Status: 400, Reason: http1.BadHost}
-		foreign  = http1.Fault{Status: 403, Reason: http1.ForeignHost}
+		ok       = fault.Fault{}
+		missing  = fault.Of(fault.MissingHost)
+		repeated = fault.Of(fault.RepeatedHost)
+		bad      = fault.Of(fault.BadHost)
+		foreign  = fault.Of(fault.ForeignHost)
 	)
 	const get = "GET / HTTP/1.1\r\n"
 	tests := []struct {
 		name string
 		head string
-		want http1.Fault
+		want fault.Fault
 	}{
 		{"localhost is ours", get + "Host: localhost\r\n", ok},
 		{"localhost with a listening port is ours", get + "Host: localhost:8080\r\n", ok},
@@ -56,6 +68,11 @@ func TestHosts(t *testing.T) {
 		{"a further name with its own port wants that port", get + "Host: shop.example.org:8080\r\n", foreign},
 		{"a colon without a port is as no port", get + "Host: localhost:\r\n", ok},
 		{"a port may have leading zeros", get + "Host: localhost:08080\r\n", ok},
+		{"a dot at a name's end changes nothing", get + "Host: localhost.\r\n", ok},
+		{"nor does it before a port", get + "Host: Example.com.:8080\r\n", ok},
+		{"a name that was given with a dot is known without", get + "Host: dotted.example\r\n", ok},
+		{"two dots are another name", get + "Host: localhost..\r\n", foreign},
+		{"a dot alone is no name of ours", get + "Host: .\r\n", foreign},
 		{"another port is not ours", get + "Host: localhost:81\r\n", foreign},
 		{"another name is not ours", get + "Host: evil.example\r\n", foreign},
 		{"a longer name is not ours", get + "Host: example.com.evil.example\r\n", foreign},
@@ -90,7 +107,7 @@ func TestHosts(t *testing.T) {
 		{"IPv4 in brackets is malformed", get + "Host: [127.0.0.1]\r\n", bad},
 		{"a name in brackets is malformed", get + "Host: [localhost]\r\n", bad},
 		{"a zone is malformed", get + "Host: [fe80::1%25eth0]\r\n", bad},
-		{"text behind the brackets is malformed", get + "Host: [::1]x\r\n", bad},
+		{"text after the brackets is malformed", get + "Host: [::1]x\r\n", bad},
 
 		{"an absolute target's authority is checked", "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n", foreign},
 		{"an absolute target's authority overrides Host", "GET http://localhost:8080/ HTTP/1.1\r\nHost: evil.example\r\n", ok},
@@ -101,6 +118,36 @@ func TestHosts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			require.Equal(t, tt.want, hosts.Check(parsed(t, tt.head+"\r\n")))
+		})
+	}
+}
+
+func TestTheAddressThatAConnectionCameInOnIsOurs(t *testing.T) {
+	hosts := NewHosts(nil, []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")})
+	for _, tt := range []struct {
+		name, head, local string
+		want              bool
+	}{
+		{"without a port", "GET / HTTP/1.1\r\nHost: 192.0.2.8\r\n", "192.0.2.8:8080", true},
+		{"with its port", "GET / HTTP/1.1\r\nHost: 192.0.2.8:8080\r\n", "192.0.2.8:8080", true},
+		{"with another port", "GET / HTTP/1.1\r\nHost: 192.0.2.8:81\r\n", "192.0.2.8:8080", false},
+		{"another address", "GET / HTTP/1.1\r\nHost: 192.0.2.9\r\n", "192.0.2.8:8080", false},
+		{"a name", "GET / HTTP/1.1\r\nHost: evil.example\r\n", "192.0.2.8:8080", false},
+		{"IPv6", "GET / HTTP/1.1\r\nHost: [2001:db8:0::8]:8080\r\n", "[2001:db8::8]:8080", true},
+		{"IPv6 of a link", "GET / HTTP/1.1\r\nHost: [fe80::1]\r\n", "[fe80::1%eth0]:8080", true},
+		{"IPv4 on a socket for both", "GET / HTTP/1.1\r\nHost: 192.0.2.8\r\n", "[::ffff:192.0.2.8]:8080", true},
+		{"an absolute target", "GET http://192.0.2.8/ HTTP/1.1\r\nHost: evil.example\r\n", "192.0.2.8:8080", true},
+		{"an absolute target elsewhere", "GET http://evil.example/ HTTP/1.1\r\nHost: 192.0.2.8\r\n", "192.0.2.8:8080", false},
+		{"a Unix socket", "GET / HTTP/1.1\r\nHost: 192.0.2.8\r\n", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var local netip.AddrPort
+			if tt.local != "" {
+				local = netip.MustParseAddrPort(tt.local)
+			}
+			r := parsed(t, tt.head+"\r\n")
+			require.Equal(t, fault.Of(fault.ForeignHost), hosts.Check(r))
+			require.Equal(t, tt.want, hosts.Reached(r, local))
 		})
 	}
 }
@@ -136,12 +183,12 @@ func FuzzSplitHost(f *testing.F) {
 		f.Add([]byte(host))
 	}
 	f.Fuzz(func(t *testing.T, host []byte) {
-		name, port, ok := http1.SplitHost(host)
+		name, port, ok := syntax.SplitHost(host)
 		if !ok {
 			return
 		}
 		canonical := appendHost(nil, name, port)
-		name, again, ok := http1.SplitHost(canonical)
+		name, again, ok := syntax.SplitHost(canonical)
 		require.True(t, ok, "%q is not well formed any more as %q", host, canonical)
 		require.Equal(t, port, again)
 		require.Equal(t, canonical, appendHost(nil, name, port), "one host has one spelling")

@@ -1,43 +1,48 @@
 package guard
 
+// A target's path, decoded once and found harmless as text.
+//
+// Path keeps nothing: the result lies in the memory that its caller lends. What must not be done: a
+// path must not be decoded again after this, here or by a caller, or %252e would become a dot, and
+// a way out.
+
 import (
 	"unicode"
 	"unicode/utf8"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 )
 
 // Path decodes a target's path into dst, which it returns grown, and refuses what
 // could be read as a way out of the root by anything that touches the path later.
 // raw begins with a slash; so does the result, and a slash at its end is kept.
 //
-// It is decoded once (RFC 3986 section 2.4), and what is then looked at is what the
-// file system will be asked for. 400 is for bytes that mean nothing: a broken
-// percent-encoding, text that is not UTF-8. 403 is for what means something that no
-// honest client asks for: a segment that is empty or dots only, a backslash, a
-// control character, an encoded slash. 400 wins where both apply.
-func Path(dst, raw []byte) ([]byte, http1.Fault) {
+// It is decoded once (RFC 3986 2.4), and then checked in the form in which the file system gets it.
+// 400 is for bytes without a meaning: a broken percent-encoding, text that is not UTF-8. 403 is for
+// what no honest client asks for: a segment that is empty or dots only, a backslash, a control
+// character, an encoded slash. 400 wins where both apply.
+func Path(dst, raw []byte) ([]byte, fault.Fault) {
 	if len(raw) == 0 || raw[0] != '/' {
-		return dst, http1.Fault{Status: 400, Reason: http1.BadTarget}
+		return dst, fault.Of(fault.BadTarget)
 	}
 	if plain(raw) {
-		return append(dst, raw...), http1.Fault{}
+		return append(dst, raw...), fault.Fault{}
 	}
 	from := len(dst)
 	dst, slash, ok := decode(dst, raw)
 	path := dst[from:]
 	if !ok || !utf8.Valid(path) {
-		return dst[:from], http1.Fault{Status: 400, Reason: http1.BadPathEncoding}
+		return dst[:from], fault.Of(fault.BadPathEncoding)
 	}
 	if slash || !harmlessText(path) || !harmlessSegments(path) {
-		return dst[:from], http1.Fault{Status: 403, Reason: http1.PathTraversal}
+		return dst[:from], fault.Of(fault.PathTraversal)
 	}
-	return dst, http1.Fault{}
+	return dst, fault.Fault{}
 }
 
-// plain reports whether a path is what nearly all are: letters, digits and - _ . in
-// segments that are neither empty nor begin with a dot. It needs no decoding, and has
-// nothing to refuse; one pass finds that out.
+// plain reports whether a path is like nearly all: letters, digits and - _ . in segments that are
+// neither empty nor begin with a dot. Such a path needs no decoding, and nothing in it is refused.
+// One pass finds that out.
 func plain(raw []byte) bool {
 	before := byte(0)
 	for _, c := range raw {
@@ -57,9 +62,8 @@ var plainByte = func() (plain [256]bool) {
 	return plain
 }()
 
-// decode appends raw to dst with its percent-encoding undone. slash reports
-// whether a slash was among what had been encoded; ok, whether all of it was two
-// hexadecimal digits behind each percent sign.
+// decode appends raw to dst, percent-decoded. slash reports whether one of the encoded characters
+// was a slash; ok, whether two hexadecimal digits follow each percent sign.
 func decode(dst, raw []byte) (_ []byte, slash, ok bool) {
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
@@ -92,9 +96,8 @@ func unhex(c byte) int {
 	return -1
 }
 
-// harmlessText reports whether the text, which is UTF-8, has neither a backslash,
-// which some systems take for a slash, nor a control character, those behind ASCII
-// included.
+// harmlessText reports whether the text, which is UTF-8, has neither a backslash, which some
+// systems take for a slash, nor a control character, those after ASCII included.
 func harmlessText(path []byte) bool {
 	for i := 0; i < len(path); {
 		c := path[i]

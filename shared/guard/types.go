@@ -1,9 +1,16 @@
 package guard
 
+// Which files are served, by their names: those with an extension that is on the list, and no
+// hidden ones. The list is made once and does not change; all threads use it.
+//
+// What must not be done: Check must not be given a path that Path has not accepted. It says nothing
+// about where a symbolic link leads.
+
 import (
 	"bytes"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
+	"fourways/shared/syntax"
 )
 
 // Types is the list of the file types that are served, by extension.
@@ -19,22 +26,20 @@ func NewTypes(extensions []string) *Types {
 	return &Types{allowed: append([]string(nil), extensions...)}
 }
 
-// Check refuses a path that [Path] accepted for what its names say: 415 for an
-// extension that is not on the list, whether or not there is such a file, then 403
-// for a hidden name anywhere in it. A folder, with its slash at the end, and a name
-// without an extension have no type to check.
-func (t *Types) Check(path []byte) http1.Fault {
+// Check refuses a path that [Path] accepted because of its names: 415 for an extension that is not
+// on the list, whether or not there is such a file, then 403 for a hidden name anywhere in it. A
+// folder, with its slash at the end, and a name without an extension have no type to check.
+func (t *Types) Check(path []byte) fault.Fault {
 	if ext := Extension(path); len(ext) > 0 && !t.allows(ext) {
-		return http1.Fault{Status: 415, Reason: http1.RefusedType}
+		return fault.Of(fault.RefusedType)
 	}
-	if hidden(path) {
-		return http1.Fault{Status: 403, Reason: http1.HiddenFile}
+	if Hidden(path) {
+		return fault.Of(fault.HiddenFile)
 	}
-	return http1.Fault{}
+	return fault.Fault{}
 }
 
-// Extension is what stands behind the last dot of the path's last segment, or
-// empty.
+// Extension is what follows the last dot of the path's last segment, or empty.
 func Extension(path []byte) []byte {
 	for i := len(path) - 1; i >= 0 && path[i] != '/'; i-- {
 		if path[i] != '.' {
@@ -50,15 +55,22 @@ func Extension(path []byte) []byte {
 
 func (t *Types) allows(ext []byte) bool {
 	for _, allowed := range t.allowed {
-		if http1.EqualFold(ext, allowed) {
+		if syntax.EqualFold(ext, allowed) {
 			return true
 		}
 	}
 	return false
 }
 
-// hidden reports whether a segment's name begins with a dot.
-func hidden(path []byte) bool {
+// WellKnown reports whether a path is of a file without an extension in the public hidden folder.
+// What is there by that name is text: a certificate authority's token (RFC 8555 8.3).
+func WellKnown(path []byte) bool {
+	rest, in := bytes.CutPrefix(bytes.TrimPrefix(path, []byte("/")), []byte(wellKnown+"/"))
+	return in && len(rest) > 0 && len(Extension(rest)) == 0
+}
+
+// Hidden reports whether a segment's name begins with a dot, except for the public one.
+func Hidden(path []byte) bool {
 	for {
 		i := bytes.Index(path, []byte("/."))
 		if i < 0 {

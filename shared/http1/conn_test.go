@@ -1,5 +1,8 @@
 package http1
 
+// Conversations: what is sent, cut in every way, and the events that come of it. Each row is played
+// whole, byte by byte and in random cuts, and must give the same each time.
+
 import (
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/bufpool"
+	"fourways/shared/chain"
 	"fourways/shared/clock"
 )
 
@@ -17,10 +21,12 @@ var testConfig = Config{
 	KeepAlive: 30,
 }
 
-func newTestConn(cfg *Config) *Conn {
+func newTestConn(cfg *Config) *Conn { return newConnOn(cfg, bufpool.New(chain.ChunkSize, 8)) }
+
+func newConnOn(cfg *Config, pool *bufpool.Pool) *Conn {
 	var clk clock.Clock
 	clk.Set(0, 784111777e9)
-	c := NewConn(cfg, &clk, bufpool.New(ChunkSize, 8))
+	c := NewConn(cfg, &clk, pool)
 	c.Open(0)
 	return c
 }
@@ -105,7 +111,7 @@ func line(n int) string {
 var conversations = []struct {
 	name, in, want string
 }{
-	// Request line, RFC 9112 section 3.
+	// Request line, RFC 9112 3.
 	{"the smallest request", "GET / HTTP/1.1\r\n\r\n", "GET / \"\"\nmore\n"},
 	{"empty lines before it are skipped", "\r\n\r\nGET / HTTP/1.1\r\n\r\n", "GET / \"\"\nmore\n"},
 	{"an endless run of them is not", strings.Repeat("\r\n", 5), "400 bad-request-line\n"},
@@ -121,17 +127,20 @@ var conversations = []struct {
 	{"no target", "GET HTTP/1.1\r\n\r\n", "400 bad-request-line\n"},
 	{"a method that is no token", "G(T / HTTP/1.1\r\n\r\n", "400 bad-request-line\n"},
 	{"an unknown method is well formed", "BREW / HTTP/1.1\r\n\r\n", "BREW / \"\"\nmore\n"},
-	{"a TLS hello", "\x16\x03\x01\x02\x00", "400 bad-request-line\n"},
+	{"a TLS hello", "\x16\x03\x01\x02\x00", "400 tls-on-plain-port\n"},
+	{"a TLS hello behind a request", "GET / HTTP/1.1\r\n\r\n\x16\x03\x01\x02\x00", "GET / \"\"\n400 bad-request-line\n"},
+	{"a TLS hello behind an empty line", "\r\n\x16\x03\x01\x02\x00", "400 bad-request-line\n"},
+	{"a TLS hello behind a malformed line", "00\r\n\x16", "400 bad-request-line\n"},
 	{"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505 unsupported-version\n"},
 
-	// Version, RFC 9112 section 2.3.
+	// Version, RFC 9112 2.3.
 	{"lower case", "GET / http/1.1\r\n\r\n", "400 bad-version\n"},
 	{"two digits", "GET / HTTP/1.10\r\n\r\n", "400 bad-version\n"},
 	{"no minor", "GET / HTTP/1\r\n\r\n", "400 bad-version\n"},
 	{"a later minor version is 1.1", "GET / HTTP/1.2\r\n\r\n", "GET / \"\"\nmore\n"},
 	{"another major version", "GET / HTTP/2.0\r\n\r\n", "505 unsupported-version\n"},
 
-	// Target, RFC 9112 section 3.2.
+	// Target, RFC 9112 3.2.
 	{"absolute form", "GET http://h/p?q HTTP/1.1\r\n\r\n", "GET http://h/p?q \"\"\nmore\n"},
 	{"absolute form, empty authority", "GET http:///p HTTP/1.1\r\n\r\n", "400 bad-target\n"},
 	{"absolute form, user information", "GET http://me@h/p HTTP/1.1\r\n\r\n", "400 bad-target\n"},
@@ -156,7 +165,7 @@ var conversations = []struct {
 	{"fields of the limit", "GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 16) + "\r\n", "GET / \"\"\nmore\n"},
 	{"and one more", "GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 17) + "\r\n", "431 too-many-fields\n"},
 
-	// Fields, RFC 9112 section 5.
+	// Fields, RFC 9112 5.
 	{"white space around a value", "GET / HTTP/1.1\r\nA:\t b \t\r\n\r\n", "GET / \"\"\nmore\n"},
 	{"an empty value", "GET / HTTP/1.1\r\nA:\r\n\r\n", "GET / \"\"\nmore\n"},
 	{"bytes above ASCII in a value", "GET / HTTP/1.1\r\nA: \xe4\r\n\r\n", "GET / \"\"\nmore\n"},
@@ -167,12 +176,12 @@ var conversations = []struct {
 	{"no name", "GET / HTTP/1.1\r\n: b\r\n\r\n", "400 bad-field\n"},
 	{"NUL in a value", "GET / HTTP/1.1\r\nA: b\x00c\r\n\r\n", "400 bad-field\n"},
 	{"a bare CR in a value", "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", "400 bad-field\n"},
-	{"a bare LF behind a field", "GET / HTTP/1.1\r\nA: b\n\r\n", "400 bad-line-ending\n"},
+	{"a bare LF after a field", "GET / HTTP/1.1\r\nA: b\n\r\n", "400 bad-line-ending\n"},
 
-	// Content-Length, RFC 9110 section 8.6.
+	// Content-Length, RFC 9110 8.6.
 	{"a body", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "POST / \"hello\"\nmore\n"},
 	{"leading zeros are digits", "POST / HTTP/1.1\r\nContent-Length: 005\r\n\r\nhello", "POST / \"hello\"\nmore\n"},
-	{"a body that is pipelined behind", "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\n\r\n", "POST / \"hi\"\nGET / \"\"\nmore\n"},
+	{"a request that is pipelined after a body", "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\n\r\n", "POST / \"hi\"\nGET / \"\"\nmore\n"},
 	{"a sign", "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\nhello", "400 bad-content-length\n"},
 	{"a minus", "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\nhello", "400 bad-content-length\n"},
 	{"hexadecimal", "POST / HTTP/1.1\r\nContent-Length: 0x5\r\n\r\nhello", "400 bad-content-length\n"},
@@ -187,7 +196,7 @@ var conversations = []struct {
 	{"a list", "POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\nhello", "400 bad-content-length\n"},
 	{"the limit", "POST / HTTP/1.1\r\nContent-Length: 65537\r\n\r\n", "413 body-too-large\n"},
 
-	// Transfer-Encoding, RFC 9112 section 6.1.
+	// Transfer-Encoding, RFC 9112 6.1.
 	{"both framings", "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400 ambiguous-framing\n"},
 	{"in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400 bad-transfer-encoding\n"},
 	{"any case", "POST / HTTP/1.1\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", "POST / \"\"\nmore\n"},
@@ -198,13 +207,38 @@ var conversations = []struct {
 	{"an unknown one alone", "POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", "400 bad-transfer-encoding\n"},
 	{"identity", "POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", "400 bad-transfer-encoding\n"},
 	{"empty", "POST / HTTP/1.1\r\nTransfer-Encoding:\r\n\r\n", "400 bad-transfer-encoding\n"},
+	{"an empty element before it", "POST / HTTP/1.1\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n", "400 bad-transfer-encoding\n"},
+	{"an empty element after it", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked,\r\n\r\n0\r\n\r\n", "400 bad-transfer-encoding\n"},
+	{"an empty element of white space", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, \t, chunked\r\n\r\n0\r\n\r\n", "400 bad-transfer-encoding\n"},
+	{"an empty line before it", "POST / HTTP/1.1\r\nTransfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400 bad-transfer-encoding\n"},
 
-	// Chunks, RFC 9112 section 7.1.
+	// Chunks, RFC 9112 7.1.
 	{"chunks", chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"), "POST / \"hello world\"\nmore\n"},
 	{"hexadecimal sizes in any case", chunked("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), "POST / \"01234567890123456789\"\nmore\n"},
 	{"extensions are ignored", chunked("5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n"), "POST / \"hello\"\nmore\n"},
 	{"white space before an extension", chunked("5 ;a\r\nhello\r\n0\r\n\r\n"), "POST / \"hello\"\nmore\n"},
-	{"white space behind a size", chunked("5 \r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"white space wherever it may be", chunked("5 \t; a = b ;c\t=\t\"d\" ; e\r\nhello\r\n0\r\n\r\n"), "POST / \"hello\"\nmore\n"},
+	{"all of an extension in quotes", chunked("5;a=\";\\\"\t\\\\=\xe4\"\r\nhello\r\n0;b=\"\"\r\n\r\n"), "POST / \"hello\"\nmore\n"},
+	{"an extension without a name", chunked("5;\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension of white space", chunked("5; \r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"a second one without a name", chunked("5;a;;b\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"a value without a name", chunked("5;=b\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension's name that is no token", chunked("5;a(b\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension's name in quotes", chunked("5;\"a\"\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension's name above ASCII", chunked("5;\xe4\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension without its value", chunked("5;a=\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension's value that is no token", chunked("5;a=b/c\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"two values", chunked("5;a=b c\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"white space after an extension", chunked("5;a=b \r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"text after a quoted value", chunked("5;a=\"b\"c\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an open quote", chunked("5;a=\"b\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an open quote that a later line closes", chunked("5;a=\"b\r\nhello\r\n0;c=\"\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an escaped closing quote", chunked("5;a=\"b\\\"\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an escape of nothing", chunked("5;a=\"b\\\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"a control character in quotes", chunked("5;a=\"b\x01\"\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"a control character escaped in quotes", chunked("5;a=\"b\\\x7f\"\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an open quote after the last chunk's size", chunked("5\r\nhello\r\n0;a=\"\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"white space after a size", chunked("5 \r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"trailers are dropped", chunked("0\r\nContent-Length: 5\r\nHost: evil\r\n\r\n"), "POST / \"\"\nmore\n"},
 	{"a trailer that is no field", chunked("0\r\nnothing\r\n\r\n"), "POST /400 bad-trailer\n"},
 	{"too many trailers", chunked("0\r\n" + strings.Repeat("A: b\r\n", 17) + "\r\n"), "POST /431 head-too-large\n"},
@@ -215,14 +249,14 @@ var conversations = []struct {
 	{"no size", chunked("\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"more data than said", chunked("4\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"less data than said", chunked("6\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
-	{"a bare LF behind a size", chunked("5\nhello\r\n0\r\n\r\n"), "POST /400 bad-line-ending\n"},
-	{"a bare LF behind data", chunked("5\r\nhello\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"a bare LF after a size", chunked("5\nhello\r\n0\r\n\r\n"), "POST /400 bad-line-ending\n"},
+	{"a bare LF after data", chunked("5\r\nhello\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"a bare CR in an extension", chunked("5;a\rb\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"a size line too long", chunked("5;" + strings.Repeat("a", 300) + "\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"too much in extensions together", chunked(strings.Repeat("1;"+strings.Repeat("a", 200)+"\r\nx\r\n", 21)), "POST /400 bad-chunk\n"},
 	{"over the limit together", chunked(strings.Repeat("4000\r\n"+strings.Repeat("x", 0x4000)+"\r\n", 4) + "1\r\nx\r\n"), "POST /413 body-too-large\n"},
 
-	// Persistence, RFC 9112 section 9.3.
+	// Persistence, RFC 9112 9.3.
 	{"pipelined", "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", "GET /1 \"\"\nGET /2 \"\"\nmore\n"},
 	{"a good one before a bad one", "GET /1 HTTP/1.1\r\n\r\nGET /2\r\n\r\n", "GET /1 \"\"\n400 bad-request-line\n"},
 	{"close ends it", "GET /1 HTTP/1.1\r\nConnection: Close\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", "GET /1 \"\"\nclosed\n"},
@@ -251,7 +285,7 @@ func TestTheEndOfTheStream(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"before anything", "", "closed\n"},
 		{"between two requests", "GET / HTTP/1.1\r\n\r\n", "GET / \"\"\nclosed\n"},
-		{"behind an empty line", "\r\n", "closed\n"},
+		{"after an empty line", "\r\n", "closed\n"},
 		{"in a head", "GET / HTTP/1.1\r\n", "400 cut-short\n"},
 		{"in a body", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel", "POST /400 cut-short\n"},
 		{"in a chunk", chunked("5\r\nhel"), "POST /400 cut-short\n"},
@@ -302,21 +336,21 @@ func TestARequestHasItsParts(t *testing.T) {
 	require.Len(t, r.Fields, 5)
 }
 
-func TestNextBeforeTheAnswerIsComplete(t *testing.T) {
+// The answer may come whenever it likes, from somebody else for example. Until it is complete
+// nothing of the next request is looked at.
+func TestTheNextRequestWaitsForTheAnswer(t *testing.T) {
 	c := newTestConn(&testConfig)
-	c.Received(copy(c.Recv(), "GET / HTTP/1.1\r\n\r\n"))
+	c.Received(copy(c.Recv(), "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n"))
 	require.Equal(t, HasRequest, c.Next())
 	require.Equal(t, End, c.Next())
-	require.Panics(t, func() { c.Next() })
-}
-
-func TestEveryReasonHasItsOwnName(t *testing.T) {
-	seen := map[string]bool{}
-	for r := range NumReasons {
-		require.NotEmpty(t, r.String())
-		require.False(t, seen[r.String()], r.String())
-		seen[r.String()] = true
-	}
+	require.Equal(t, Unanswered, c.Next())
+	c.Begin(200, UnknownLength).End()
+	require.Equal(t, Unanswered, c.Next(), "a head is no answer yet")
+	c.Write([]byte("later"))
+	require.Equal(t, Unanswered, c.Next())
+	c.Finish()
+	require.Equal(t, HasRequest, c.Next())
+	require.Equal(t, "/2", string(c.Request().Path))
 }
 
 func BenchmarkRequest(b *testing.B) {

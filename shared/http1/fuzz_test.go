@@ -1,5 +1,9 @@
 package http1
 
+// The parser on arbitrary bytes, in both roles: no panic, the same result for every cut, and
+// agreement with net/http. The seeds are the tables of conn_test.go and client_test.go, and the
+// known attacks of http1test.
+
 import (
 	"bufio"
 	"bytes"
@@ -7,13 +11,21 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"fourways/shared/bufpool"
+	"fourways/shared/chain"
+	"fourways/shared/http1/http1test"
 )
 
 func addSeeds(f *testing.F) {
 	for _, tt := range conversations {
 		f.Add([]byte(tt.in))
+	}
+	for _, tt := range http1test.Requests {
+		f.Add([]byte(tt.In))
 	}
 }
 
@@ -21,7 +33,8 @@ func addSeeds(f *testing.F) {
 func FuzzNoPanic(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		c := newTestConn(&testConfig)
+		pool := bufpool.New(chain.ChunkSize, 8)
+		c := newConnOn(&testConfig, pool)
 		for _, cut := range allCuts(uint64(len(in))) {
 			c.Open(0)
 			converse(c, in, cut.next, true)
@@ -29,7 +42,7 @@ func FuzzNoPanic(f *testing.F) {
 				t.Fatal("memory grew")
 			}
 			c.Shut()
-			if out := c.out.pool.Out(); out != 0 {
+			if out := pool.Out(); out != 0 {
 				t.Fatalf("%d chunks leaked", out)
 			}
 		}
@@ -79,9 +92,135 @@ func FuzzDifferential(f *testing.F) {
 	})
 }
 
-// spacedExtension is the one point at which net/http refuses what RFC 9112 section 7.1.1
-// wants accepted: white space between a chunk's size and its extension.
+// spacedExtension is the one point at which net/http refuses what RFC 9112 7.1.1 wants accepted:
+// white space between a chunk's size and its extension.
 var spacedExtension = regexp.MustCompile(`(?i)[0-9a-f][ \t]+;`)
+
+// addAnswers are the seeds of the client's side: the method of a request, and what answers it.
+func addAnswers(f *testing.F) {
+	for _, tt := range answers {
+		f.Add(tt.method, []byte(tt.in))
+	}
+	for _, tt := range http1test.Answers {
+		f.Add(tt.Method, []byte(tt.In))
+	}
+}
+
+// No answer makes a client panic, or hold more memory than it began with.
+func FuzzClientNoPanic(f *testing.F) {
+	addAnswers(f)
+	f.Fuzz(func(t *testing.T, method string, in []byte) {
+		pool := bufpool.New(chain.ChunkSize, 8)
+		c := NewClient(&testLimits, pool)
+		for _, cut := range allCuts(uint64(len(in))) {
+			for _, eof := range []bool{true, false} {
+				c.Open()
+				request(c, method)
+				listen(c, in, cut.next, eof)
+				if cap(c.buf) != testLimits.BufferSize() || cap(c.resp.Fields) > 2*testLimits.Fields {
+					t.Fatal("memory grew")
+				}
+				c.Shut()
+				if out := pool.Out(); out != 0 {
+					t.Fatalf("%d chunks leaked", out)
+				}
+			}
+		}
+	})
+}
+
+// However an answer is cut, the same is understood.
+func FuzzClientSplitInvariance(f *testing.F) {
+	addAnswers(f)
+	f.Fuzz(func(t *testing.T, method string, in []byte) {
+		for _, eof := range []bool{true, false} {
+			var first string
+			for i, cut := range allCuts(uint64(len(in))) {
+				c := newTestClient(&testLimits)
+				request(c, method)
+				got := listen(c, in, cut.next, eof)
+				if i == 0 {
+					first = got
+				} else if got != first {
+					t.Fatalf("%s: %q\nwhole: %q", cut.name, got, first)
+				}
+			}
+		}
+	})
+}
+
+// Whatever answer we understand, net/http understands in the same way: the interim ones, the
+// status, the body, and where it ends. We may refuse what it accepts.
+func FuzzClientDifferential(f *testing.F) {
+	addAnswers(f)
+	f.Fuzz(func(t *testing.T, method string, in []byte) {
+		if method == "CONNECT" {
+			return // to ReadResponse it is a method like others
+		}
+		c := newTestClient(&testLimits)
+		request(c, method)
+		log := listen(c, in, func(left int) int { return left }, true)
+		r := bufio.NewReader(bytes.NewReader(in))
+		for want := range strings.Lines(log) {
+			final := strings.HasSuffix(want, "\"\n")
+			if _, err := strconv.Atoi(strings.TrimSpace(want)); err != nil && !final {
+				return // how it ended
+			}
+			resp, err := http.ReadResponse(r, &http.Request{Method: method})
+			if err != nil {
+				t.Fatalf("%q understood by us: %v", want, err)
+			}
+			got := fmt.Sprintln(resp.StatusCode)
+			if final {
+				body, err := io.ReadAll(resp.Body)
+				if err != nil && spacedExtension.Match(in) {
+					return
+				}
+				if err != nil {
+					t.Fatalf("%q understood by us: body: %v", want, err)
+				}
+				got = fmt.Sprintf("%d %q\n", resp.StatusCode, body)
+			}
+			if got != want {
+				t.Fatalf("net/http reads %q, we read %q", got, want)
+			}
+			if final && r.Buffered() > 0 != strings.HasSuffix(log, "unasked-answer\n") && !c.resp.switches() {
+				t.Fatalf("%q: net/http finds %d bytes behind it", log, r.Buffered())
+			}
+		}
+	})
+}
+
+// grammar is that of chunk extensions, as RFC 9112 7.1.1 and RFC 9110 5.6 write it.
+var grammar = func() *regexp.Regexp {
+	const (
+		bws    = `[ \t]*`
+		token  = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+		data   = `[\t \x21\x23-\x5b\x5d-\x7e\x{80}-\x{ff}]` // each byte is written as a character of Latin-1
+		pair   = `\\[\t \x21-\x7e\x{80}-\x{ff}]`
+		quoted = `"(?:` + data + `|` + pair + `)*"`
+	)
+	return regexp.MustCompile(`^(?:` + bws + `;` + bws + token + `(?:` + bws + `=` + bws + `(?:` + token + `|` + quoted + `))?)*$`)
+}()
+
+// A chunk extension is taken if the grammar has it, and only then.
+func FuzzExtensions(f *testing.F) {
+	for _, tt := range conversations {
+		if _, line, ok := strings.Cut(tt.in, "\r\n\r\n5"); ok {
+			line, _, _ = strings.Cut(line, "\r\n")
+			f.Add([]byte(line))
+		}
+	}
+	f.Fuzz(func(t *testing.T, ext []byte) {
+		var latin1 strings.Builder
+		for _, b := range ext {
+			latin1.WriteRune(rune(b))
+		}
+		if got, want := validExtensions(ext), grammar.MatchString(latin1.String()); got != want {
+			t.Fatalf("%q: taken %v, by the grammar %v", ext, got, want)
+		}
+	})
+}
 
 // accepted is the complete requests that we find.
 func accepted(in []byte) (list []string) {
@@ -96,7 +235,7 @@ func accepted(in []byte) (list []string) {
 	return list
 }
 
-// skipEmptyLines does what RFC 9112 section 2.2 asks of servers and ReadRequest leaves
+// skipEmptyLines does what RFC 9112 2.2 asks of servers and ReadRequest leaves
 // to its caller.
 func skipEmptyLines(r *bufio.Reader) {
 	for {

@@ -1,11 +1,25 @@
 package http1
 
-import "strconv"
+// The heads of answers. Begin and its variants write what frames a message and what becomes of the
+// connection; a handler adds only the other fields.
+//
+// A connection has one Head. From Begin to End it belongs to the code that called Begin. What must
+// not be done: nothing else goes into the chain in between, since the head is written into memory
+// that the chain has reserved. Names and values must be free of CR and LF: they are not looked at
+// here.
 
-// UnknownLength is the length of a body that is not known when its head is
-// written. It is chunked for HTTP/1.1 and ended by the close for HTTP/1.0 (RFC
-// 9112 section 6.3).
-const UnknownLength int64 = -1
+import (
+	"strconv"
+)
+
+// Lengths of a body that are no number of bytes.
+const (
+	// UnknownLength: it is not known when the head is written. The body is chunked for HTTP/1.1 and
+	// ended by the close for HTTP/1.0 (RFC 9112 6.3).
+	UnknownLength int64 = -1
+	// NoBody: a request has no body and does not say so, as most have (RFC 9110 8.6).
+	NoBody int64 = -2
+)
 
 var (
 	goOn      = []byte("HTTP/1.1 100 Continue\r\n\r\n")
@@ -16,27 +30,15 @@ var (
 // usualHead is the room reserved for a head, in bytes. A longer one is moved.
 const usualHead = 1 << 10
 
-// Head is the head of an answer while it is being written. It is the Conn's own:
+// Head is the head of a message while it is being written. It is the connection's own:
 // write the fields and call End before anything else.
 type Head struct {
-	c *Conn
+	s *sender
 	b []byte
 }
 
-// SetClosing makes the next answer the connection's last, and say so.
-func (c *Conn) SetClosing() { c.closing = true }
-
-// Closing reports whether no further request will be answered.
-func (c *Conn) Closing() bool { return c.closing }
-
-// Status is the status of the current exchange's final answer, 0 before it.
-func (c *Conn) Status() int { return c.status }
-
-// Written is the number of bytes of the current answer's body.
-func (c *Conn) Written() int64 { return c.written }
-
-// Continue tells a waiting client to send its body (RFC 9110 section 10.1.1). It
-// does nothing where the client did not ask or has begun already.
+// Continue tells a waiting client to send its body (RFC 9110 10.1.1). It does nothing where the
+// client did not ask or has begun already.
 func (c *Conn) Continue() {
 	if c.AwaitsContinue() && c.tx == txIdle {
 		c.out.Copy(goOn)
@@ -47,7 +49,7 @@ func (c *Conn) Continue() {
 // AwaitsContinue reports whether the client may be holding its body back until
 // it is told to send it.
 func (c *Conn) AwaitsContinue() bool {
-	return c.req.Expects == Continue100 && !c.continued && c.InBody() && c.bodyBytes == 0 && c.r == c.w
+	return c.req.Expects == Continue100 && !c.continued && c.InBody() && c.bodyBytes == 0 && c.at == c.have
 }
 
 // Begin starts the final answer: status line, Server, Date, and the fields that
@@ -55,29 +57,37 @@ func (c *Conn) AwaitsContinue() bool {
 // UnknownLength. For HEAD the fields are those of GET, and what is then written as
 // the body is dropped.
 func (c *Conn) Begin(status int, length int64) *Head {
-	b := c.begin(status, length)
-	switch {
-	case status == 204 || status == 304: // RFC 9110 section 8.6
-	case c.chunked:
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case c.sized:
-		b = appendLength(b, length)
-	}
-	c.head.b = b
+	c.head.b = c.appendFraming(c.begin(status, length), status, length)
 	return &c.head
 }
 
-// Prepared is what answers with the same content have in common of their heads:
-// status, framing, and all fields but those that [Conn.Begin] writes by itself. It does
-// not change.
+// appendFraming appends the field that says where the body ends.
+func (c *Conn) appendFraming(b []byte, status int, length int64) []byte {
+	if status == 204 || status == 304 { // RFC 9110 8.6
+		return b
+	}
+	return c.announce(b, length)
+}
+
+// Answered reports whether the current exchange's answer is complete.
+func (c *Conn) Answered() bool { return c.Sent() }
+
+// Status is the status of the current exchange's final answer, 0 before it.
+func (c *Conn) Status() int { return c.status }
+
+// NoBody reports whether the answer has a head only, so that its body need not be prepared.
+func (c *Conn) NoBody() bool { return c.noBody }
+
+// Prepared is the part of a head that all answers with the same content share: status, framing, and
+// all fields but those that [Conn.Begin] writes by itself. It does not change.
 type Prepared struct {
 	status int
 	length int64  // of the body, in bytes
 	lines  []byte // field lines, and the empty line that ends the head
 }
 
-// Prepare puts a head together for [Conn.BeginWith]. length is the body's, in bytes; lines
-// are whole field lines, each with its CR LF. It is not for 204 and 304, which have no
+// Prepare puts a head together for [Conn.BeginWith]. length is the body's, in bytes; lines are
+// whole field lines, each with its CR LF. Do not use it for 204 and 304, which have no
 // Content-Length.
 func Prepare(status int, length int64, lines ...[]byte) Prepared {
 	b := appendLength(nil, length)
@@ -87,22 +97,74 @@ func Prepare(status int, length int64, lines ...[]byte) Prepared {
 	return Prepared{status: status, length: length, lines: append(b, crlf...)}
 }
 
-// BeginWith writes the whole head of the final answer: what changes from one answer to
-// the next, and behind it, in one copy, what was prepared. It stands for Begin, the
-// fields, and End. The body, if the answer has one, is written next.
+// BeginWith writes the whole head of the final answer: first what changes from one answer to the
+// next, then, in one copy, what was prepared. It replaces Begin, the fields, and End. The body, if
+// the answer has one, is written next.
 func (c *Conn) BeginWith(p *Prepared) {
 	b := c.begin(p.status, p.length)
 	c.out.Commit(append(b, p.lines...))
-	c.tx = txBody
+	c.send(txBody)
 }
 
-// begin settles how the answer is framed and whether it is the last, and begins its head
-// with what any head has.
-func (c *Conn) begin(status int, length int64) []byte {
-	if c.tx != txIdle {
-		panic("http1: a second final answer to one request")
+// Interim writes an interim answer (RFC 9110 15.2); lines are whole field lines, each with its
+// CR LF. An HTTP/1.0 client gets none. It may come any number of times before the final answer.
+func (c *Conn) Interim(status int, lines []byte) {
+	c.send(txIdle)
+	if c.req.Minor == 0 {
+		return
 	}
-	c.tx, c.status = txHead, status
+	b := appendStatus(c.out.Reserve(usualHead), status)
+	b = append(append(append(b, "\r\n"...), lines...), "\r\n"...)
+	c.out.Commit(b)
+}
+
+// Switch writes the answer with which the connection stops being HTTP (101, RFC 9110 15.2.2); lines
+// are whole field lines, each with its CR LF. What is then written as its body has no framing and
+// no end but the connection's.
+func (c *Conn) Switch(lines []byte) {
+	c.send(txHead)
+	c.status, c.closing = 101, true
+	b := appendStatus(c.out.Reserve(usualHead), 101)
+	b = append(append(append(b, "\r\n"...), lines...), "\r\n"...)
+	c.out.Commit(b)
+	c.send(txBody)
+}
+
+// Rest is what has arrived behind the current request. It is valid until the next call.
+func (c *Conn) Rest() []byte { return c.buf[c.at:c.have] }
+
+// BeginRelayed is Begin for an answer from another server. Framing and connection fields are ours;
+// Server and Date are that server's, among the fields that follow.
+func (c *Conn) BeginRelayed(status int, length int64) *Head {
+	c.frame(status, length)
+	b := appendStatus(c.out.Reserve(usualHead), status)
+	b = c.appendConnection(b)
+	c.head.b = c.appendFraming(b, status, length)
+	return &c.head
+}
+
+// appendStatus appends a status line without its CR LF. A status that we do not know has no reason
+// phrase (RFC 9112 4 allows that), only the space before it.
+func appendStatus(b []byte, status int) []byte {
+	b = append(b, "HTTP/1.1 "...)
+	b = append(strconv.AppendInt(b, int64(status), 10), ' ')
+	return append(b, StatusText(status)...)
+}
+
+// begin writes what the heads of all our own answers begin with.
+func (c *Conn) begin(status int, length int64) []byte {
+	c.frame(status, length)
+	b := c.out.Reserve(usualHead)
+	b = append(b, statusLine[status]...)
+	b = append(b, c.clk.Date()...)
+	b = c.appendConnection(b)
+	return append(b, c.cfg.Extra...)
+}
+
+// frame settles how the answer is framed and whether it is the last.
+func (c *Conn) frame(status int, length int64) {
+	c.send(txHead)
+	c.status = status
 	if c.rx == rxFailed || c.req.WantsClose() || c.cfg.Requests > 0 && c.served >= c.cfg.Requests {
 		c.closing = true
 	}
@@ -113,12 +175,6 @@ func (c *Conn) begin(status int, length int64) []byte {
 		c.closing = true
 	}
 	c.owed = max(length, 0)
-
-	b := c.out.Reserve(usualHead)
-	b = append(b, statusLine[status]...)
-	b = append(b, c.clk.Date()...)
-	b = c.appendConnection(b)
-	return append(b, c.cfg.Extra...)
 }
 
 // appendConnection ends the line of the Date, and says whether the connection stays open.
@@ -160,95 +216,10 @@ func (h *Head) Close(b []byte) { h.b = append(b, "\r\n"...) }
 // Raw adds whole field lines, each with its CR LF.
 func (h *Head) Raw(lines []byte) { h.b = append(h.b, lines...) }
 
-// End completes the head. The body, if the answer has one, is written next.
+// End completes the head. The body, if the message has one, is written next.
 func (h *Head) End() {
-	c := h.c
-	if c.tx != txHead {
-		panic("http1: no head is being written")
-	}
-	c.out.Commit(append(h.b, "\r\n"...))
+	s := h.s
+	s.out.Commit(append(h.b, "\r\n"...))
 	h.b = nil
-	c.tx = txBody
-}
-
-// Write appends a copy of p to the answer's body. Small bodies belong here: they
-// leave in the same write as their head.
-func (c *Conn) Write(p []byte) {
-	if len(p) == 0 || !c.willSend(int64(len(p))) {
-		return
-	}
-	c.beginChunk(int64(len(p)))
-	c.out.Copy(p)
-	c.endChunk()
-}
-
-// WriteRef appends p itself to the answer's body. One reference of ref passes to
-// the chain.
-func (c *Conn) WriteRef(p []byte, ref Ref) {
-	if len(p) == 0 || !c.willSend(int64(len(p))) {
-		release(ref)
-		return
-	}
-	c.beginChunk(int64(len(p)))
-	c.out.AppendBytes(p, ref)
-	c.endChunk()
-}
-
-// WriteFile appends n bytes of the file from off on to the answer's body. One
-// reference of the file passes to the chain.
-func (c *Conn) WriteFile(f File, off, n int64) {
-	if n <= 0 || !c.willSend(n) {
-		f.Release()
-		return
-	}
-	c.beginChunk(n)
-	c.out.AppendFile(f, off, n)
-	c.endChunk()
-}
-
-// Finish completes the answer.
-func (c *Conn) Finish() {
-	if c.tx != txBody {
-		panic("http1: no answer to finish")
-	}
-	if c.chunked && !c.noBody {
-		c.out.Copy(lastChunk)
-	}
-	if c.sized && c.owed > 0 && !c.noBody {
-		panic("http1: the body is shorter than its Content-Length")
-	}
-	c.tx = txDone
-}
-
-// NoBody reports whether the answer has a head only, so that preparing a body for
-// it would be in vain.
-func (c *Conn) NoBody() bool { return c.noBody }
-
-// willSend counts n bytes of the body, and reports whether they are sent at all.
-func (c *Conn) willSend(n int64) bool {
-	if c.tx != txBody {
-		panic("http1: a body before its head")
-	}
-	if c.noBody {
-		return false
-	}
-	if c.owed -= n; c.owed < 0 && c.sized {
-		panic("http1: the body is longer than its Content-Length")
-	}
-	c.written += n
-	return true
-}
-
-// beginChunk and endChunk stand around what is written of a chunked body.
-func (c *Conn) beginChunk(n int64) {
-	if c.chunked {
-		b := strconv.AppendInt(c.out.Reserve(len("7fffffffffffffff\r\n")), n, 16)
-		c.out.Commit(append(b, "\r\n"...))
-	}
-}
-
-func (c *Conn) endChunk() {
-	if c.chunked {
-		c.out.Copy(crlf)
-	}
+	s.send(txBody)
 }

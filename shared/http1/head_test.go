@@ -1,5 +1,8 @@
 package http1
 
+// Heads and bodies of answers, as bytes: framing, what a connection is told, and what may not be
+// called in which order. What is compared is the whole text that would be sent.
+
 import (
 	"bufio"
 	"bytes"
@@ -9,13 +12,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"fourways/shared/chain"
+	"fourways/shared/chain/chaintest"
 )
 
 // sentAll is what the chain holds, as bytes.
-func sentAll(c *Conn) string {
+func sentAll(c interface{ Out() *chain.Chain }) string {
 	var out []byte
 	for !c.Out().Empty() {
-		out = append(out, drain(c.Out(), 1<<20)...)
+		out = append(out, chaintest.Drain(c.Out(), 1<<20)...)
 	}
 	return string(out)
 }
@@ -141,7 +147,7 @@ func TestContinueIsSentOnceAndOnlyToThoseWhoWait(t *testing.T) {
 func TestAFileIsChunkedLikeBytes(t *testing.T) {
 	c := newTestConn(&testConfig)
 	ask(t, c, "GET / HTTP/1.1\r\n\r\n")
-	f := &counted{refs: 2}
+	f := &chaintest.Counted{Refs: 2}
 	c.Begin(200, UnknownLength).End()
 	c.WriteFile(f, 3, 300)
 	c.WriteRef([]byte("ref"), f)
@@ -151,19 +157,19 @@ func TestAFileIsChunkedLikeBytes(t *testing.T) {
 	require.NoError(t, err)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(append(content(3, 300), "ref"...), body))
-	require.Zero(t, f.refs)
+	require.True(t, bytes.Equal(append(chaintest.Content(3, 300), "ref"...), body))
+	require.Zero(t, f.Refs)
 }
 
 func TestWhatHEADDropsIsReleased(t *testing.T) {
 	c := newTestConn(&testConfig)
 	ask(t, c, "HEAD / HTTP/1.1\r\n\r\n")
-	f := &counted{refs: 2}
+	f := &chaintest.Counted{Refs: 2}
 	c.Begin(200, 10).End()
 	c.WriteFile(f, 0, 5)
 	c.WriteRef([]byte("fives"), f)
 	c.Finish()
-	require.Zero(t, f.refs)
+	require.Zero(t, f.Refs)
 	require.Zero(t, c.Written())
 }
 
@@ -210,4 +216,99 @@ func TestALongHeadIsNotCut(t *testing.T) {
 	resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(sentAll(c))), nil)
 	require.NoError(t, err)
 	require.Len(t, resp.Header["X-Long"], 300)
+}
+
+// Each row is what a sender is told to do; the last step is out of order.
+func TestTheSenderAssertsItsOrder(t *testing.T) {
+	begin := func(c *Conn) { c.Begin(200, 3) }
+	end := func(c *Conn) { c.head.End() }
+	body := func(c *Conn) { c.Write([]byte("abc")) }
+	finish := func(c *Conn) { c.Finish() }
+	broken := func(c *Conn) { c.Break() }
+	interim := func(c *Conn) { c.Interim(103, nil) }
+	for _, tt := range []struct {
+		name  string
+		steps []func(*Conn)
+	}{
+		{"an end without a head", []func(*Conn){end}},
+		{"a body before its head", []func(*Conn){body}},
+		{"a body before its head is complete", []func(*Conn){begin, body}},
+		{"a second final answer", []func(*Conn){begin, end, body, finish, begin}},
+		{"a second head", []func(*Conn){begin, begin}},
+		{"an end without a beginning", []func(*Conn){finish}},
+		{"a body that is too short", []func(*Conn){begin, end, finish}},
+		{"a body that is too long", []func(*Conn){begin, end, body, body}},
+		{"a second end", []func(*Conn){begin, end, body, finish, finish}},
+		{"something after breaking off", []func(*Conn){begin, end, broken, finish}},
+		{"breaking off what is complete", []func(*Conn){begin, end, body, finish, broken}},
+		{"an interim answer after the final one", []func(*Conn){begin, end, interim}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newTestConn(&testConfig)
+			c.Received(copy(c.Recv(), "GET / HTTP/1.1\r\n\r\n"))
+			require.Equal(t, HasRequest, c.Next())
+			last := len(tt.steps) - 1
+			for _, step := range tt.steps[:last] {
+				require.NotPanics(t, func() { step(c) })
+			}
+			require.Panics(t, func() { tt.steps[last](c) })
+		})
+	}
+}
+
+// An answer that breaks off is what its client has so far, and never looks whole: no last
+// chunk follows, and the connection serves nothing more.
+func TestAnAnswerThatBreaksOffNeverLooksWhole(t *testing.T) {
+	c := newTestConn(&testConfig)
+	c.Received(copy(c.Recv(), "GET / HTTP/1.1\r\n\r\n"))
+	require.Equal(t, HasRequest, c.Next())
+	c.Begin(200, UnknownLength).End()
+	c.Write([]byte("abc"))
+	c.Break()
+	got := chaintest.Drain(c.Out(), 1<<20)
+	require.True(t, bytes.HasSuffix(got, []byte("\r\n\r\n3\r\nabc\r\n")), "%q", got)
+	require.True(t, c.Closing())
+	require.Equal(t, End, c.Next())
+	require.Equal(t, Unanswered, c.Next(), "nothing else is served")
+}
+
+func TestInterimAnswersComeBeforeTheFinalOne(t *testing.T) {
+	for version, want := range map[string]string{
+		"1.1": "HTTP/1.1 103 \r\nLink: </a>\r\n\r\nHTTP/1.1 103 \r\n\r\nHTTP/1.1 200 OK\r\n",
+		"1.0": "HTTP/1.1 200 OK\r\n", // RFC 9110 15.2: none for it
+	} {
+		c := newTestConn(&testConfig)
+		c.Received(copy(c.Recv(), "GET / HTTP/"+version+"\r\n\r\n"))
+		require.Equal(t, HasRequest, c.Next())
+		c.Interim(103, []byte("Link: </a>\r\n"))
+		c.Interim(103, nil)
+		c.Begin(200, 0).End()
+		c.Finish()
+		require.True(t, bytes.HasPrefix(chaintest.Drain(c.Out(), 1<<20), []byte(want)), version)
+	}
+}
+
+// Of somebody else's answer the framing and the connection are ours, and nothing else is.
+func TestARelayedHeadSaysNothingOfOurs(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status int
+		length int64
+		want   string
+	}{
+		{"a known length", 203, 0, "HTTP/1.1 203 \r\nConnection: keep-alive\r\nKeep-Alive: timeout=30, max=99\r\nContent-Length: 0\r\nServer: theirs\r\n\r\n"},
+		{"none", 200, UnknownLength, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=30, max=99\r\nTransfer-Encoding: chunked\r\nServer: theirs\r\n\r\n0\r\n\r\n"},
+		{"no body at all", 304, 0, "HTTP/1.1 304 Not Modified\r\nConnection: keep-alive\r\nKeep-Alive: timeout=30, max=99\r\nServer: theirs\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newTestConn(&testConfig)
+			c.Received(copy(c.Recv(), "GET / HTTP/1.1\r\n\r\n"))
+			require.Equal(t, HasRequest, c.Next())
+			h := c.BeginRelayed(tt.status, tt.length)
+			h.Field("Server", "theirs")
+			h.End()
+			c.Finish()
+			require.Equal(t, tt.want, string(chaintest.Drain(c.Out(), 1<<20)))
+		})
+	}
 }

@@ -1,8 +1,20 @@
 package http1
 
-import "iter"
+// The head of a request: its first line, its target, and what it expects.
+//
+// A Request belongs to its Conn. Its slices point into the receive buffer and are valid until the
+// exchange is over; nothing is copied or decoded. What must not be done: no leniency. A line that
+// two servers could split in two ways is refused, because request smuggling makes use of
+// differences between a proxy and this server.
 
-// Method is a request's method. Methods are case-sensitive (RFC 9110 section 9.1).
+import (
+	"bytes"
+
+	"fourways/shared/fault"
+	"fourways/shared/syntax"
+)
+
+// Method is a request's method. Methods are case-sensitive (RFC 9110 9.1).
 type Method uint8
 
 const (
@@ -18,7 +30,7 @@ const (
 	CONNECT
 )
 
-// Target forms (RFC 9112 section 3.2).
+// Form is the form of a target (RFC 9112 3.2).
 type Form uint8
 
 const (
@@ -28,46 +40,11 @@ const (
 	AsteriskForm              // *, OPTIONS only
 )
 
-// Field names that this server looks at. Others are kept under their name only.
-type FieldID uint8
-
-const (
-	OtherField FieldID = iota
-	Host
-	Connection
-	ContentLength
-	ContentType
-	TransferEncoding
-	Expect
-	Range
-	IfRange
-	IfMatch
-	IfNoneMatch
-	IfModifiedSince
-	IfUnmodifiedSince
-	Accept
-	AcceptEncoding
-	UserAgent
-	Referer
-	Origin
-	XForwardedFor
-	XRequestID
-	numFieldIDs
-)
-
-// Field is one field line. Both slices point into the receive buffer.
-type Field struct {
-	Name  []byte
-	Value []byte // without the white space around it
-	ID    FieldID
-}
-
-// Request is a complete, well-formed head.
+// Request is a complete, well-formed head of a request.
 type Request struct {
+	Message
 	Method     Method
 	Form       Form
-	Minor      uint8 // of the HTTP version: 0, or 1 for all later ones
-	Chunked    bool  // the body is chunked
 	Expects    Expectation
 	MethodName []byte
 	Target     []byte // as sent
@@ -75,14 +52,9 @@ type Request struct {
 	Path       []byte // still percent-encoded; "*" in asterisk-form
 	Query      []byte // without the question mark
 	Line       []byte // the whole request line, without CR LF, as far as it came
-	Length     int64  // of the body in bytes; 0 where there is none or it is chunked
-	Fields     []Field
-
-	keepAlive bool                // what version and Connection fields ask for
-	first     [numFieldIDs]uint16 // index into Fields plus one
 }
 
-// Expectation is what the Expect field asks for (RFC 9110 section 10.1.1).
+// Expectation is what the Expect field asks for (RFC 9110 10.1.1).
 type Expectation uint8
 
 const (
@@ -91,100 +63,144 @@ const (
 	OtherExpectation
 )
 
-// Get is the value of the first field line of that name, or nil.
-func (r *Request) Get(id FieldID) []byte {
-	if i := r.first[id]; i != 0 {
-		return r.Fields[i-1].Value
-	}
-	return nil
+// The receiver's role: the parts of a message that only requests have.
+
+// startLine is the receiver's first line.
+func (r *Request) startLine(line []byte) fault.Fault {
+	r.Line = line
+	return r.parseLine(line)
 }
 
-// Has reports whether there is a field line of that name, be it empty.
-func (r *Request) Has(id FieldID) bool { return r.first[id] != 0 }
-
-// All yields the values of every field line of that name, in order.
-func (r *Request) All(id FieldID) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		if r.first[id] == 0 {
-			return
-		}
-		for i := int(r.first[id]) - 1; i < len(r.Fields); i++ {
-			if r.Fields[i].ID == id && !yield(r.Fields[i].Value) {
-				return
-			}
-		}
+// partOfLine keeps what has arrived of a request line that will not be completed. The log shows it,
+// and an answer to HEAD has no body even then.
+func (r *Request) partOfLine(line []byte) {
+	if r.Line != nil {
+		return
+	}
+	r.Line = line
+	if sp := bytes.IndexByte(line, ' '); sp > 0 {
+		r.MethodName, r.Method = line[:sp], methodOf(line[:sp])
 	}
 }
 
-// HasBody reports whether a body was announced, be it empty by chunked coding.
-func (r *Request) HasBody() bool { return r.Chunked || r.Length > 0 }
+// complete reads the fields that only requests have. A request ends where its fields say.
+func (r *Request) complete() rxState {
+	r.expectation()
+	return r.announced()
+}
 
-// WantsClose reports whether the client will not send another request on this
-// connection (RFC 9112 section 9.3).
-func (r *Request) WantsClose() bool { return !r.keepAlive }
+// BodyLength is the length of the body as [Client.Begin] takes it: NoBody where none was announced.
+func (r *Request) BodyLength() int64 {
+	if !r.Chunked && !r.Has(ContentLength) {
+		return NoBody
+	}
+	return r.length()
+}
 
 func (r *Request) reset() {
 	fields := r.Fields[:0]
-	*r = Request{}
+	*r = Request{} // cleared in place: copying another one over it costs more
 	r.Fields = fields
 }
 
-// ListContains reports whether a comma-separated list has the token, in any
-// case (RFC 9110 section 5.6.1). token is in lower case.
-func ListContains(list []byte, token string) bool {
-	for item := range ListItems(list) {
-		if EqualFold(item, token) {
-			return true
-		}
+// parseLine splits "method SP target SP version": single spaces, and nothing around them.
+func (r *Request) parseLine(line []byte) fault.Fault {
+	sp := bytes.IndexByte(line, ' ')
+	if sp <= 0 || !syntax.IsAll(line[:sp], syntax.TokenChar) {
+		return fault.Of(fault.BadRequestLine)
 	}
-	return false
+	r.MethodName, r.Method = line[:sp], methodOf(line[:sp])
+	rest := line[sp+1:]
+	sp = bytes.IndexByte(rest, ' ')
+	if sp <= 0 {
+		return fault.Of(fault.BadRequestLine)
+	}
+	if f := r.parseVersion(rest[sp+1:]); !f.OK() {
+		return f
+	}
+	r.Target = rest[:sp]
+	if !syntax.IsAll(r.Target, syntax.TargetChar) || !r.parseTarget() {
+		return fault.Of(fault.BadTarget)
+	}
+	return fault.Fault{}
 }
 
-// ListItems yields the items of a comma-separated list without the white space
-// around them, skipping empty ones. Commas inside quoted strings separate too:
-// it is for lists of tokens.
-func ListItems(list []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(list) > 0 {
-			end := 0
-			for end < len(list) && list[end] != ',' {
-				end++
-			}
-			if item := TrimOWS(list[:end]); len(item) > 0 && !yield(item) {
-				return
-			}
-			list = list[min(end+1, len(list)):]
-		}
+// parseTarget tells the four forms of a target apart (RFC 9112 3.2) and splits it.
+func (r *Request) parseTarget() bool {
+	t := r.Target
+	switch {
+	case r.Method == CONNECT:
+		r.Form, r.Authority = AuthorityForm, t
+		_, port, ok := syntax.SplitHost(t)
+		return ok && port != syntax.NoPort
+	case t[0] == '/':
+		r.Form = OriginForm
+		return r.splitPath(t)
+	case string(t) == "*":
+		r.Form, r.Path = AsteriskForm, t
+		return r.Method == OPTIONS
 	}
-}
-
-// TrimOWS cuts optional white space, spaces and tabs, from both ends (RFC 9110
-// section 5.6.3).
-func TrimOWS(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-// EqualFold reports whether b is s but for the case of ASCII letters. s is in
-// lower case.
-func EqualFold(b []byte, s string) bool {
-	if len(b) != len(s) {
+	r.Form = AbsoluteForm
+	rest, ok := cutScheme(t)
+	if !ok {
 		return false
 	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	r.Authority = rest[:end]
+	if _, _, ok := syntax.SplitHost(r.Authority); !ok || !r.splitPath(rest[end:]) {
+		return false
+	}
+	if len(r.Path) == 0 {
+		r.Path = rootPath
+		if r.Method == OPTIONS && len(r.Query) == 0 { // RFC 9112 3.2.4
+			r.Path = asterisk
 		}
-		if c != s[i] {
+	}
+	return true
+}
+
+var rootPath, asterisk = []byte("/"), []byte("*")
+
+// splitPath cuts the query off, and wants two hexadecimal digits after each percent sign of the
+// path (RFC 3986 2.1).
+func (r *Request) splitPath(t []byte) bool {
+	r.Path = t
+	if q := bytes.IndexByte(t, '?'); q >= 0 {
+		r.Path, r.Query = t[:q], t[q+1:]
+	}
+	for i, c := range r.Path {
+		if c == '%' && (len(r.Path)-i < 3 || !syntax.IsAll(r.Path[i+1:i+3], syntax.HexDigit)) {
 			return false
 		}
 	}
 	return true
+}
+
+func cutScheme(t []byte) ([]byte, bool) {
+	if len(t) > 7 && syntax.EqualFold(t[:7], "http://") {
+		return t[7:], true
+	}
+	if len(t) > 8 && syntax.EqualFold(t[:8], "https://") {
+		return t[8:], true
+	}
+	return nil, false
+}
+
+// expectation reads the Expect field (RFC 9110 10.1.1).
+func (r *Request) expectation() {
+	if r.Minor == 0 {
+		return // HTTP/1.0 has no Expect
+	}
+	for value := range r.All(Expect) {
+		if syntax.EqualFold(value, "100-continue") && r.Expects != OtherExpectation {
+			r.Expects = Continue100
+		} else {
+			r.Expects = OtherExpectation
+		}
+	}
 }
 
 func methodOf(b []byte) Method {
@@ -209,49 +225,4 @@ func methodOf(b []byte) Method {
 		return CONNECT
 	}
 	return Unknown
-}
-
-var fieldNames = [numFieldIDs]string{
-	Host:              "host",
-	Connection:        "connection",
-	ContentLength:     "content-length",
-	ContentType:       "content-type",
-	TransferEncoding:  "transfer-encoding",
-	Expect:            "expect",
-	Range:             "range",
-	IfRange:           "if-range",
-	IfMatch:           "if-match",
-	IfNoneMatch:       "if-none-match",
-	IfModifiedSince:   "if-modified-since",
-	IfUnmodifiedSince: "if-unmodified-since",
-	Accept:            "accept",
-	AcceptEncoding:    "accept-encoding",
-	UserAgent:         "user-agent",
-	Referer:           "referer",
-	Origin:            "origin",
-	XForwardedFor:     "x-forwarded-for",
-	XRequestID:        "x-request-id",
-}
-
-// byLength has, for each length of a name, the names of that length: hardly
-// ever more than two, so a lookup is one or two comparisons.
-var byLength [20][]FieldID
-
-func init() {
-	for id := Host; id < numFieldIDs; id++ {
-		n := len(fieldNames[id])
-		byLength[n] = append(byLength[n], id)
-	}
-}
-
-func fieldIDOf(name []byte) FieldID {
-	if len(name) >= len(byLength) {
-		return OtherField
-	}
-	for _, id := range byLength[len(name)] {
-		if EqualFold(name, fieldNames[id]) {
-			return id
-		}
-	}
-	return OtherField
 }

@@ -5,6 +5,7 @@ package http1
 var statusLine [600]string
 
 var statusText = map[int]string{
+	101: "Switching Protocols",
 	200: "OK",
 	201: "Created",
 	204: "No Content",
@@ -33,6 +34,7 @@ var statusText = map[int]string{
 	504: "Gateway Timeout",
 	505: "HTTP Version Not Supported",
 	507: "Insufficient Storage",
+	508: "Loop Detected",
 }
 
 func init() {

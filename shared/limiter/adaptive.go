@@ -1,22 +1,24 @@
 package limiter
 
-// The adaptive factor: how much of the rate holds while the machine is busy. Here is only the decision; who reads the
-// machine, and hands the factor to Table.SetFactor, is the caller.
+// The adaptive factor: how much of the rate holds while the machine is busy. Here is only the
+// decision; the caller reads the machine's load, and gives the factor to Table.SetFactor.
 //
-// What is decided feeds back into what is read. A lower rate turns a flood away, the machine becomes calm, and a rate
-// that followed at once would let the flood in again: the two would swing against one another for as long as it lasts.
-// Hence the way down is quick and the way back slow. The factor falls as soon as one reading is over a mark. It rises one
-// step at a time, and only when every reading of calmTime was under the mark by a quarter.
+// What is decided feeds back into what is read. A lower rate turns a flood away, the machine
+// becomes calm, and a rate that followed at once would let the flood in again: the two would swing
+// against one another for as long as it lasts. Hence the way down is quick and the way back slow.
+// The factor falls as soon as one reading is over a mark. It rises one step at a time, and only
+// when every reading of calmTime was under the mark by a quarter.
 
 // Marks are the readings above which the factor is 3/4, 1/2 and 1/4.
 type Marks [len(factors) - 1]float64
 
 var factors = [...]float64{1, 3.0 / 4, 1.0 / 2, 1.0 / 4}
 
-// Marks for the two readings that there are.
+// Marks for the readings that there are.
 var (
-	LoadMarks     = Marks{2, 5, 10}   // the load average of one minute, in runnable threads (getloadavg(3))
-	PressureMarks = Marks{20, 40, 60} // of the last ten seconds, percent in which some thread waited for a processor
+	LatenessMarks = Marks{50, 100, 200} // milliseconds that ready work waits; from a tenth of a second on people notice
+	LoadMarks     = Marks{2, 5, 10}     // the load average of one minute, in runnable threads (getloadavg(3))
+	PressureMarks = Marks{20, 40, 60}   // of the last ten seconds, percent in which some thread waited for a processor
 )
 
 const (
@@ -35,8 +37,8 @@ type Adaptive struct {
 // NewAdaptive begins with the factor 1.
 func NewAdaptive(marks Marks) *Adaptive { return &Adaptive{marks: marks, calm: notCalm} }
 
-// Look takes a reading, made at now in nanoseconds of any clock that does not go back, and returns the factor that holds
-// from then on.
+// Look takes a reading, made at now in nanoseconds of any clock that does not go back, and returns
+// the factor that holds from then on.
 func (a *Adaptive) Look(reading float64, now int64) float64 {
 	for a.level < len(a.marks) && reading > a.marks[a.level] {
 		a.level, a.calm = a.level+1, notCalm

@@ -1,5 +1,8 @@
 package limiter
 
+// How the factor of the rate falls and rises with the readings of load and lateness. The time is
+// given by hand, so a rise over half a minute takes no time.
+
 import (
 	"math"
 	"testing"

@@ -2,15 +2,17 @@ package limiter
 
 // One client's entry, and the set of eight in which it may stand.
 //
-// Whose entry it is, how many connections it has, and whether it is banned are one word, so that they change in one
-// compare-and-swap: a connection can never be counted for a client whose entry has just passed to another.
+// Whose entry it is, how many connections it has, and whether it is banned are one word, so that
+// they change in one compare-and-swap: a connection can never be counted for a client whose entry
+// has just passed to another.
 //
 //	 63          29   28   27       16 15         0
 //	+--------------+------+-----------+------------+
 //	| identity     |banned| strikes   | connections|
 //	+--------------+------+-----------+------------+
 //
-// The identity is the upper part of the address's hash; the lower bits chose the set. Zero is an empty entry.
+// The identity is the upper part of the address's hash; the lower bits chose the set. Zero is an
+// empty entry.
 
 import "sync/atomic"
 
@@ -53,14 +55,15 @@ func (e entry) forgiven() entry  { return e.calm() &^ banMark }
 type set struct {
 	entries [ways]atomic.Uint64
 	due     [ways]atomic.Int64 // nanoseconds: when the next request is due; in the past if the client is quiet
-	until   [ways]atomic.Int64 // nanoseconds: end of the ban, if the entry is banned
+	until   [ways]atomic.Int64 // nanoseconds: end of the ban, if the entry is banned; else see Table.floods
 }
 
 func (s *set) swap(way int, from, to entry) bool {
 	return s.entries[way].CompareAndSwap(uint64(from), uint64(to))
 }
 
-// claim returns the client's entry, its own or one that it takes over, or -1 where every entry is needed.
+// claim returns the client's entry, its own or one that it takes over, or -1 where every entry is
+// needed.
 func (s *set) claim(id identity, now int64) int {
 	for {
 		victim, quietest, old := -1, int64(0), entry(0)
@@ -71,7 +74,7 @@ func (s *set) claim(id identity, now int64) int {
 			}
 			due := s.due[way].Load()
 			if e == 0 {
-				due = -1 // before any entry that somebody has
+				due = -1 // before any entry in use
 			}
 			if s.idle(way, e, now) && (victim < 0 || due < quietest) {
 				victim, quietest, old = way, due, e
@@ -82,6 +85,7 @@ func (s *set) claim(id identity, now int64) int {
 		}
 		if s.swap(victim, old, fresh(id)) {
 			s.due[victim].Store(0)
+			s.until[victim].Store(0)
 			return victim
 		}
 	}

@@ -13,6 +13,7 @@ package limiter
 import (
 	"net/netip"
 	"sync/atomic"
+	"unsafe"
 )
 
 // AcceptNoted is Accept for a process that may be killed: note holds the Ticket from
@@ -51,4 +52,19 @@ func (t *Table) Reclaim(ledger []atomic.Uint64) (n int) {
 		}
 	}
 	return n
+}
+
+// wordSize is the size of a ledger's word, in bytes.
+const wordSize = 8
+
+// LedgersSize is the size of a region with a ledger for each of so many processes, in which so many
+// connections have room.
+func LedgersSize(processes, conns int) int { return processes * conns * wordSize }
+
+// LedgerOf is the ledger of the i-th of so many processes in a region of LedgersSize, which is
+// aligned to 8 bytes.
+func LedgerOf(region []byte, processes, i int) []atomic.Uint64 {
+	all := unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(region))), len(region)/wordSize)
+	each := len(all) / processes
+	return all[i*each : (i+1)*each]
 }

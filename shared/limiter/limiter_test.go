@@ -1,5 +1,8 @@
 package limiter
 
+// The table of clients: connections, rates, bans, and what happens when it is full. The time is
+// given by hand, and addresses are numbered, so that every run is the same.
+
 import (
 	"encoding/binary"
 	"fmt"
@@ -53,6 +56,40 @@ func TestConnectionsAreCounted(t *testing.T) {
 	assert.Equal(t, Allowed, table.Accept(a, 0).Kind)
 }
 
+// The end of a ban stands where a flood's due time does. If it stayed there without a ban, its
+// client would be taken for a flood.
+func TestABanThatIsNotGivenLeavesNothing(t *testing.T) {
+	const now, due = 5000 * ms, 5100 * ms
+	for _, row := range []struct {
+		name    string
+		becomes func(e entry, other identity) entry // what the entry is meanwhile
+		until   int64                               // what stands there before
+		want    int64
+	}{
+		{"another connection was opened", func(e entry, _ identity) entry { return e + oneConn }, due, due},
+		{"a good request ended the row of refusals", func(e entry, _ identity) entry { return e.calm() }, due, due},
+		{"it is another client's", func(_ entry, other identity) entry { return fresh(other) }, 0, 0},
+		{"another one has written the end of a ban too, and will take it back", func(e entry, _ identity) entry { return e.calm() }, now + 999*ms, now + 300*ms},
+		{"another one has given the ban", func(e entry, _ identity) entry { return e.condemned() }, now + 999*ms, now + 1000*ms},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			table := newTable(t, 8, small())
+			id, ok := table.identify(ip("192.0.2.1"))
+			require.True(t, ok)
+			other, ok := table.identify(ip("192.0.2.2"))
+			require.True(t, ok)
+			s := table.set(id)
+			way := s.claim(id, now)
+			seen := fresh(id) + oneStrike
+			s.until[way].Store(row.until)
+			s.entries[way].Store(uint64(row.becomes(seen, other)))
+			require.False(t, table.ban(s, way, seen, now))
+			require.Equal(t, row.want, s.until[way].Load())
+			require.Zero(t, table.Mitigations())
+		})
+	}
+}
+
 func TestRateBurstAndBan(t *testing.T) {
 	steps := []struct {
 		name string
@@ -77,6 +114,42 @@ func TestRateBurstAndBan(t *testing.T) {
 		require.Equal(t, s.want, table.Request(a, s.at), s.name)
 	}
 	assert.Equal(t, uint64(1), table.Mitigations())
+}
+
+// What costs as much as several requests takes as many out of the allowance, and no more than all
+// of it.
+func TestWhatCostsMoreCountsForMore(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		burst, cost int
+		factor      float64
+		left        int // requests, after it
+	}{
+		{"five of eight", 8, 5, 1, 3},
+		{"one of eight", 8, 1, 1, 7},
+		{"all of them", 5, 5, 1, 0},
+		{"more than a burst is a burst", 3, 5, 1, 0},
+		{"at half the rate", 8, 3, 0.5, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := small()
+			cfg.Burst, cfg.BanAfter = tc.burst, 0
+			table, a := newTable(t, 8, cfg), ip("192.0.2.1")
+			table.SetFactor(tc.factor)
+			require.Equal(t, Allowed, table.Charge(a, 0, tc.cost).Kind)
+			for range tc.left {
+				require.Equal(t, Allowed, table.Request(a, 0).Kind)
+			}
+			require.Equal(t, Limited, table.Request(a, 0).Kind)
+		})
+	}
+	t.Run("what is refused is a step to a ban, and what is allowed does not end the row", func(t *testing.T) {
+		table, a := newTable(t, 8, small()), ip("192.0.2.1")
+		require.Equal(t, Allowed, table.Charge(a, 0, 3).Kind)
+		require.Equal(t, Limited, table.Charge(a, 0, 3).Kind)
+		require.Equal(t, Allowed, table.Charge(a, 300*ms, 3).Kind)
+		require.Equal(t, Banned, table.Charge(a, 300*ms, 3).Kind)
+	})
 }
 
 func TestABannedClientCannotConnect(t *testing.T) {
@@ -190,8 +263,8 @@ func TestTheFactorScalesTheRate(t *testing.T) {
 	assert.Equal(t, minFactor, table.Factor())
 }
 
-// A client that keeps to its rate, with its burst spent, must not be refused because the rate is raised, and must not
-// get another burst because it is lowered.
+// A client that keeps to its rate, with its burst spent, must not be refused because the rate is
+// raised, and must not get another burst because it is lowered.
 func TestAChangeOfTheFactorTakesNothingAndGivesNothing(t *testing.T) {
 	cfg := small()
 	cfg.Burst = 40
@@ -205,6 +278,84 @@ func TestAChangeOfTheFactorTakesNothingAndGivesNothing(t *testing.T) {
 			require.Equal(t, Allowed, table.Request(a, now).Kind, "request %d at the factor %v", i, factor)
 			require.Equal(t, Limited, table.Request(a, now).Kind, "a second one at once at the factor %v", factor)
 		}
+	}
+}
+
+// A page has a hundred pictures, and a rate that is lowered is not to break pages. Who has a burst
+// of fewer by the configuration keeps it whole.
+func TestABurstIsNeverLessThanAPage(t *testing.T) {
+	for _, tt := range []struct {
+		burst int
+		want  map[float64]int // by factor
+	}{
+		{1000, map[float64]int{1: 1000, 0.75: 750, 0.5: 500, 0.25: 250}},
+		{400, map[float64]int{1: 400, 0.75: 300, 0.5: 200, 0.25: 100}},
+		{200, map[float64]int{1: 200, 0.75: 150, 0.5: 100, 0.25: 100}},
+		{100, map[float64]int{1: 100, 0.25: 100}},
+		{40, map[float64]int{1: 40, 0.25: 40}},
+	} {
+		for factor, want := range tt.want {
+			cfg := small()
+			cfg.Burst, cfg.LeastBurst, cfg.BanAfter = tt.burst, 100, 1
+			table, passed := newTable(t, 8, cfg), 0
+			table.SetFactor(factor)
+			for table.Request(ip("192.0.2.1"), 0).Kind == Allowed {
+				passed++
+			}
+			assert.Equal(t, want, passed, "of a burst of %d at the factor %v", tt.burst, factor)
+		}
+	}
+}
+
+// Whoever keeps to the full rate is refused now and then while a part of it holds, and is never
+// banned for it; a flood is, whatever the factor.
+func TestOnlyWhatTheFullRateRefusesIsAStepToABan(t *testing.T) {
+	cfg := small()
+	cfg.Burst, cfg.BanAfter = 40, 3
+	for _, factor := range []float64{0.75, 0.5, 0.25} {
+		table, a, limited := newTable(t, 8, cfg), ip("192.0.2.1"), 0
+		table.SetFactor(factor)
+		for now := range int64(1000) {
+			switch table.Request(a, now*100*ms).Kind { // ten a second, which is the full rate
+			case Limited:
+				limited++
+			case Banned:
+				t.Fatalf("banned at the factor %v after %d refusals", factor, limited)
+			}
+		}
+		assert.Greater(t, limited, 100, "at the factor %v", factor)
+
+		flood, kind := ip("192.0.2.2"), Allowed
+		for now := int64(0); now < 1000 && kind != Banned; now++ {
+			kind = table.Request(flood, now*10*ms).Kind // ten times as much
+		}
+		assert.Equal(t, Banned, kind, "at the factor %v", factor)
+	}
+}
+
+// Where a burst is so small that it is kept whole, a client may be far ahead of a lowered rate.
+// When that rises again it is brought back, at the price of one refusal, and nobody is banned for
+// having kept to what held.
+func TestARateThatRisesCostsOneRefusalAndNoBan(t *testing.T) {
+	cfg := small()
+	cfg.Burst, cfg.LeastBurst, cfg.BanAfter = 40, 100, 2
+	table, a, now := newTable(t, 8, cfg), ip("192.0.2.1"), int64(0)
+	table.SetFactor(0.25)
+	for table.Request(a, now).Kind == Allowed { // spends the burst
+	}
+	for _, factor := range []float64{0.25, 0.5, 0.75, 1} {
+		table.SetFactor(factor)
+		refused := 0
+		for range 30 {
+			now += int64(float64(100*ms)/factor) + 1
+			switch table.Request(a, now).Kind {
+			case Limited:
+				refused++
+			case Banned:
+				t.Fatalf("banned at the factor %v", factor)
+			}
+		}
+		assert.LessOrEqual(t, refused, 1, "at the factor %v", factor)
 	}
 }
 
@@ -331,7 +482,8 @@ func TestSizeHoldsAtLeastSoMany(t *testing.T) {
 	}
 }
 
-// TestSipHash compares with the vectors of the reference implementation (key 00..0f, message 00..0f).
+// TestSipHash compares with the vectors of the reference implementation (key 00..0f, message
+// 00..0f).
 func TestSipHash(t *testing.T) {
 	var msg [16]byte
 	for i := range msg {
@@ -357,8 +509,8 @@ func TestNothingIsAllocated(t *testing.T) {
 	}))
 }
 
-// model is the limiter with a map, without a bound and without sharing: what the table must do while no set is full. It
-// knows its clients by a number, and what an address is only by spell.
+// model is the limiter with a map, without a bound and without sharing: what the table must do
+// while no set is full. It knows its clients by a number, and what an address is only by spell.
 type model struct {
 	cfg     Config
 	factor  float64
@@ -366,12 +518,14 @@ type model struct {
 }
 
 type modelClient struct {
+	full           int64 // when the next request would be due at the full rate, while a part of it holds
 	conns, refused int
 	passed         []passed // every request that was let through, ever
 	until          int64    // end of the ban; 0 for none
 }
 
-// passed is one request that was let through, and the time that it was to take at the rate of that moment.
+// passed is one request that was let through, and the time that it was to take at the rate of that
+// moment.
 type passed struct{ at, takes int64 } // nanoseconds
 
 func (m *model) client(n int) *modelClient {
@@ -396,9 +550,9 @@ func (m *model) accept(n int, now int64) Verdict {
 	return Verdict{}
 }
 
-// request looks at every span of time that ends now and begins with a request that was let through. In none of them may
-// more requests pass than the rate gives for its length, and a burst beyond that: as many as fit into the time that the burst
-// takes at the full rate, but always one.
+// request looks at every span of time that ends now and begins with a request that was let through.
+// In none of them may more requests pass than the rate gives for its length, and a burst beyond
+// that: as many as fit into the time that the burst takes at the full rate, but always one.
 func (m *model) request(n int, now int64) Verdict {
 	if n == exempt {
 		return Verdict{}
@@ -409,6 +563,7 @@ func (m *model) request(n int, now int64) Verdict {
 	}
 	interval := int64(1e9 / (float64(m.cfg.Rate) * m.factor))
 	burst := int64(1e9/float64(m.cfg.Rate)) * int64(m.cfg.Burst)
+	flood := m.flood(c, burst, now)
 	takes, over := interval, int64(0)
 	for _, p := range slices.Backward(c.passed) {
 		takes += p.takes
@@ -419,19 +574,42 @@ func (m *model) request(n int, now int64) Verdict {
 		c.refused = 0
 		return Verdict{}
 	}
+	if over > interval { // a lower rate had let it come so early
+		c.passed[len(c.passed)-1].takes -= over - interval
+		return Verdict{Kind: Limited, RetryAfter: interval}
+	}
+	if !flood {
+		return Verdict{Kind: Limited, RetryAfter: over}
+	}
 	c.refused++
 	if c.refused < m.cfg.BanAfter {
 		return Verdict{Kind: Limited, RetryAfter: over}
 	}
 	c.refused = 0
 	c.until = now + m.cfg.Ban
+	c.full = c.until
 	return Verdict{Kind: Banned, NewBan: true, RetryAfter: m.cfg.Ban}
+}
+
+// flood reports whether a refusal would be the client's own fault: whether the full rate would
+// refuse it too, if it had let through all that came while the rate was lower.
+func (m *model) flood(c *modelClient, burst, now int64) bool {
+	if m.factor == 1 {
+		return true
+	}
+	interval := int64(1e9 / float64(m.cfg.Rate))
+	next := max(c.full, now) + interval
+	if next-now > max(interval, burst) {
+		return true
+	}
+	c.full = next
+	return false
 }
 
 const exempt = ways // the number of the client that nothing is for
 
-// spell draws one of the ways in which the n-th client can turn up: an IPv4 address, or the same inside IPv6, or any
-// address of an IPv6 network of 64 bits, each with a zone or without.
+// spell draws one of the ways in which the n-th client can turn up: an IPv4 address, or the same
+// inside IPv6, or any address of an IPv6 network of 64 bits, each with a zone or without.
 func spell(t *rapid.T, n int) netip.Addr {
 	b := [16]byte{0x20, 0x01, 0x0d, 0xb8, 7: byte(n)}
 	if n == exempt {
@@ -555,7 +733,8 @@ func TestWhateverHappensBansAndConnectionsStay(t *testing.T) {
 	})
 }
 
-// TestConcurrentClients races few addresses over few entries, so that entries change hands all the time.
+// TestConcurrentClients races few addresses over few entries, so that entries change hands all the
+// time.
 func TestConcurrentClients(t *testing.T) {
 	const workers, rounds = 4, 20_000
 	cfg := small()
@@ -590,7 +769,8 @@ func TestConcurrentClients(t *testing.T) {
 	}
 }
 
-// TestConcurrentRequestsPassAsOne checks that a burst is not wider because many workers ask at once.
+// TestConcurrentRequestsPassAsOne checks that a burst is not wider because many workers ask at
+// once.
 func TestConcurrentRequestsPassAsOne(t *testing.T) {
 	cfg := small()
 	cfg.Burst, cfg.BanAfter = 1000, 0
@@ -624,4 +804,49 @@ func BenchmarkRequest(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestRequestsThatCannotBeReadAreStepsToABan(t *testing.T) {
+	const bad, spoilt, begun, good = Malformed, Spoilt, Begun, Complete
+	for _, tt := range []struct {
+		name   string
+		states []State
+		banned bool
+	}{
+		{"three in a row", []State{bad, bad, bad}, true},
+		{"two", []State{bad, bad}, false},
+		{"a good one ends the row", []State{bad, bad, good, bad, bad}, false},
+		{"bodies that cannot be read", []State{begun, spoilt, begun, spoilt, begun, spoilt}, true},
+		{"of each kind", []State{bad, begun, spoilt, bad}, true},
+		{"a body that is only begun ends no row", []State{bad, bad, begun, bad}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			table := newTable(t, 64, Config{Key: [2]uint64{1, 2}, IPv6Prefix: 64, Rate: 100, Burst: 100, BanAfter: 3, Ban: 1000 * ms})
+			a := ip("192.0.2.1")
+			var last Verdict
+			for _, state := range tt.states {
+				last = table.Judge(a, 0, state)
+			}
+			require.Equal(t, tt.banned, last.NewBan)
+			if tt.banned {
+				require.Equal(t, Banned, table.Accept(a, 0).Kind)
+			}
+		})
+	}
+	t.Run("a body that has come ends the row", func(t *testing.T) {
+		table := newTable(t, 64, Config{Key: [2]uint64{1, 2}, IPv6Prefix: 64, Rate: 100, Burst: 100, BanAfter: 2, Ban: 1000 * ms})
+		a := ip("192.0.2.1")
+		require.Equal(t, Verdict{}, table.Judge(a, 0, bad))
+		require.Equal(t, Verdict{}, table.Judge(a, 0, begun))
+		table.Completed(a)
+		require.Equal(t, Verdict{}, table.Judge(a, 0, bad))
+	})
+	t.Run("they count for the rate", func(t *testing.T) {
+		table := newTable(t, 64, Config{Key: [2]uint64{1, 2}, IPv6Prefix: 64, Rate: 1, Burst: 2, BanAfter: 100, Ban: 1000 * ms})
+		a := ip("192.0.2.1")
+		require.Equal(t, Verdict{}, table.Judge(a, 0, bad))
+		require.Equal(t, Verdict{}, table.Judge(a, 0, bad))
+		require.Equal(t, Limited, table.Judge(a, 0, bad).Kind)
+		require.Equal(t, Limited, table.Request(a, 0).Kind)
+	})
 }

@@ -1,7 +1,7 @@
 package limiter
 
-// Real processes on one region. What they do at once must come out exactly: a count that is one off after a million
-// connections locks a client out, or lets one in, for as long as the server runs.
+// Several processes on one table, some of which are killed in the middle of a call. The processes
+// are this test's own program, started again.
 
 import (
 	"encoding/json"
@@ -17,8 +17,8 @@ import (
 	"fourways/shared/shm"
 )
 
-// childKey makes this test binary play a worker, which inherits the region as its first extra descriptor and obeys orders
-// on its standard input.
+// childKey makes this test binary play a worker, which inherits the region as its first extra
+// descriptor and obeys orders on its standard input.
 const (
 	childKey = "LIMITER_TEST_CHILD"
 	childFD  = 3
@@ -31,7 +31,8 @@ func shared() Config {
 	return cfg
 }
 
-// order is what a child is told to do: so many calls, and then to release what they got, if it says so.
+// order is what a child is told to do: so many calls, and then to release what they got, if it says
+// so.
 type order struct {
 	Addr              netip.Addr
 	Accepts, Requests int

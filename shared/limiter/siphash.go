@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-// siphash is SipHash-2-4 (Aumasson and Bernstein, 2012) of an address: short, and of no use to choose collisions with
-// for anybody who has not the key. hash/maphash would be faster, but its seed cannot leave the process, and the processes
-// that share a region must agree.
+// siphash is SipHash-2-4 (Aumasson and Bernstein, 2012) of an address: short, and of no use to
+// choose collisions with for anybody who has not the key. hash/maphash would be faster, but its
+// seed cannot leave the process, and the processes that share a region must agree.
 func siphash(key [2]uint64, msg [16]byte) uint64 {
 	const (
 		compress = 2 // rounds for each word

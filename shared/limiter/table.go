@@ -1,7 +1,7 @@
 package limiter
 
-// The region: a header, then sets. Everything in it is an integer of eight bytes, read and written atomically, and
-// nothing is a pointer, so it may be mapped at another place in each process.
+// The region: a header, then sets. Everything in it is an integer of eight bytes, read and written
+// atomically, and nothing is a pointer, so it may be mapped at another place in each process.
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ type header struct {
 	factor      atomic.Uint64 // bits of a float64; 0 stands for 1
 	mitigations atomic.Uint64
 	unrecorded  atomic.Uint64
-	_           uint64
+	cause       atomic.Uint64 // a Cause
 }
 
 // Table is one view of a region. It is safe for concurrent use and allocates nothing after New.
@@ -54,9 +54,9 @@ func Size(clients int) int {
 	return headSize + setSize<<bits.Len(uint(sets-1))
 }
 
-// New makes a view of region. A region of zeros is set up; one that is set up is joined with all that is in it, if it has
-// the same size. The first New must have returned before another process calls its own. The region stays the caller's
-// and must outlive the Table.
+// New makes a view of region. A region of zeros is set up; one that is set up is joined with all
+// that is in it, if it has the same size. The first New must have returned before another process
+// calls its own. The region stays the caller's and must outlive the Table.
 func New(region []byte, cfg Config) (*Table, error) {
 	sets := (len(region) - headSize) / setSize
 	if sets < 1 || uintptr(unsafe.Pointer(unsafe.SliceData(region)))%uintptr(alignment) != 0 {
@@ -102,8 +102,9 @@ func (c *Config) burst() int64 {
 	return int64(second/float64(c.Rate)) * int64(c.Burst)
 }
 
-// identify names the client that addr belongs to, or says that there is nothing to limit: it is exempt, or there is no
-// address because it came by a Unix socket. IPv4 written as IPv6 (RFC 4291 2.5.5.2) is IPv4; a zone does not count.
+// identify names the client that addr belongs to, or says that there is nothing to limit: it is
+// exempt, or there is no address because it came by a Unix socket. IPv4 written as IPv6 (RFC 4291
+// 2.5.5.2) is IPv4; a zone does not count.
 func (t *Table) identify(addr netip.Addr) (identity, bool) {
 	addr = addr.Unmap().WithZone("")
 	if t.Exempt(addr) {
@@ -120,7 +121,8 @@ func (t *Table) identify(addr netip.Addr) (identity, bool) {
 	return id, true
 }
 
-// Exempt reports whether nothing here is for that client. It does not change, so a caller may ask once for many requests.
+// Exempt reports whether nothing here is for that client. It does not change, so a caller may ask
+// once for many requests.
 func (t *Table) Exempt(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
@@ -141,7 +143,8 @@ func (t *Table) interval() int64 {
 	return int64(second / (float64(t.cfg.Rate) * t.Factor()))
 }
 
-// SetFactor makes every view use f times its Rate from now on; f is brought into the range 1/1024 to 1.
+// SetFactor makes every view use f times its Rate from now on; f is brought into the range 1/1024
+// to 1.
 func (t *Table) SetFactor(f float64) {
 	if !(f > minFactor) { // so written, NaN is small too
 		f = minFactor
@@ -160,5 +163,30 @@ func (t *Table) Factor() float64 {
 // Mitigations is the number of bans since the region was set up.
 func (t *Table) Mitigations() uint64 { return t.header.mitigations.Load() }
 
-// Unrecorded is how often a client was let in without an entry because its set was full, since the region was set up.
+// Unrecorded is how often a client was let in without an entry because its set was full, since the
+// region was set up.
 func (t *Table) Unrecorded() uint64 { return t.header.unrecorded.Load() }
+
+// Cause is why the factor is below 1.
+type Cause uint64
+
+const (
+	NoCause  Cause = iota // it is 1
+	Lateness              // the server is late with its own work
+	Pressure              // the machine's threads wait for its processors
+	Load                  // too many are runnable
+	numCauses
+)
+
+// Causes are all that there are.
+var Causes = []Cause{Lateness, Pressure, Load}
+
+func (c Cause) String() string {
+	return [...]string{"none", "lateness", "pressure", "load"}[c%numCauses]
+}
+
+// SetCause says to all views why the factor is what it is.
+func (t *Table) SetCause(c Cause) { t.header.cause.Store(uint64(c)) }
+
+// Cause is what SetCause said.
+func (t *Table) Cause() Cause { return Cause(t.header.cause.Load()) }

@@ -1,90 +1,168 @@
 package logging
 
+// The file that a log's lines go to, and how it is opened again.
+//
+// Three locks: mu is held for a word, opening for one Reopen, writing for one Write. Only Write
+// waits without a bound. What must not be done: Reopen and Close must not take writing, since they
+// are what ends a Write that hangs, and mu must not be held over a system call.
+
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
+
+	"fourways/shared/timeout"
 )
 
-const fileMode = 0o640 // the group may read: that is how log shippers get at it
+const (
+	fileMode = 0o640 // the group may read: that is how log shippers get at it
+	// openTime is how long a log's folder may take to open or close a file. A healthy one
+	// takes microseconds, a network folder whose server is gone has no end.
+	openTime = 2 * time.Second
+)
 
-// File is where lines go: a file that can be opened anew under the same name (logrotate(8) renames it, then sends HUP),
-// or standard error. It is safe for concurrent use.
+// File is where lines go: a file that can be opened again under the same name (logrotate(8) renames
+// it, then sends HUP), or standard error. It is safe for concurrent use.
 //
-// It is opened with O_APPEND, so several processes may write to one file: each write(2) lands whole behind the last one
-// (open(2)), as long as a line, or a batch of lines, is one Write.
+// It is opened with O_APPEND, so several processes may write to one file: each write(2) lands whole
+// after the last one (open(2)), as long as a line, or a batch of lines, is one Write.
+//
+// Only Write waits: for a full pipe, or a disk. Opening, reopening and closing fail if they take
+// too long, and Reopen and Close break off a write that hangs where the system can do that.
 type File struct {
 	path string // empty for standard error
 
-	mu   sync.Mutex // held over each Write, so that Reopen never comes between the parts of one
+	mu   sync.Mutex // for a word, never over a system call
 	file *os.File   // under mu
-	torn bool       // under mu: the file ends in half a line
+
+	opening sync.Mutex // held while a Reopen is under way, however long its folder takes
+	writing sync.Mutex // held over each Write
+	torn    *os.File   // under writing: the file that ends in half a line
 }
 
 // Open opens path for appending and makes it where it is missing. An empty path is standard error.
+// It fails where a FIFO has no reader, and with timeout.ErrSlow where the folder does not answer.
 func Open(path string) (*File, error) {
+	f := &File{path: path, file: os.Stderr}
 	if path == "" {
-		return &File{file: os.Stderr}, nil
+		return f, nil
 	}
-	f, err := open(path)
+	err := timeout.Within(openTime, f.open)
 	if err != nil {
-		return nil, err
+		return nil, named(path, err)
 	}
-	return &File{path: path, file: f}, nil
+	return f, nil
 }
 
-func open(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
-}
-
-// Write appends p, which is whole lines. A disk that is full may take half a line; the next Write that succeeds ends it
-// first, so that it spoils no other.
-func (f *File) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.torn {
-		if _, err := f.file.Write([]byte{'\n'}); err != nil {
-			return 0, err
-		}
-		f.torn = false
+// open opens the path, and makes that the file in use. To open a FIFO for writing waits for a
+// reader unless O_NONBLOCK is given (fifo(7)); then it fails with ENXIO. Later writes to it wait in
+// Go's own poller, where a close ends them.
+func (f *File) open() error {
+	next, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+	if errors.Is(err, syscall.ENXIO) {
+		return fmt.Errorf("%w: a FIFO that nobody reads", err)
 	}
-	n, err := f.file.Write(p)
-	f.torn = err != nil && n > 0 && p[n-1] != '\n'
-	return n, err
-}
-
-// Reopen opens the path anew and lets go of the old file. Where that fails, the old file stays in use: a log in the wrong
-// place is better than none. Standard error stays what it is.
-func (f *File) Reopen() error {
-	if f.path == "" {
-		return nil
-	}
-	next, err := open(f.path)
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
-	old := f.file
-	f.file, f.torn = next, false
+	f.file = next
 	f.mu.Unlock()
-	return old.Close()
+	return nil
 }
 
-// Close closes the file; standard error stays open.
+// named says which file an error is about, where it does not say so itself.
+func named(path string, err error) error {
+	if errors.Is(err, timeout.ErrSlow) {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	return err
+}
+
+func (f *File) current() *os.File {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file
+}
+
+// Write appends p, which is whole lines. A disk that is full may take half a line; the next Write
+// that succeeds ends it first, so that it spoils no other. Where Reopen breaks a write off, the
+// lines that the old file did not get whole go to the new one.
+func (f *File) Write(p []byte) (n int, err error) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	for {
+		file := f.current()
+		some, err := f.writeTo(file, p[n:])
+		if !errors.Is(err, os.ErrClosed) || file == f.current() {
+			return n + some, err
+		}
+		n += bytes.LastIndexByte(p[n:n+some], '\n') + 1
+	}
+}
+
+func (f *File) writeTo(file *os.File, p []byte) (int, error) {
+	if f.torn == file {
+		if _, err := file.Write([]byte{'\n'}); err != nil {
+			return 0, err
+		}
+	}
+	f.torn = nil
+	n, err := file.Write(p)
+	if err != nil && n > 0 && p[n-1] != '\n' {
+		f.torn = file
+	}
+	return n, err
+}
+
+// Reopen opens the path again and lets go of the old file. Where that fails, the old file stays in
+// use: a log in the wrong place is better than none. A folder that answers too late fails too, with
+// timeout.ErrSlow; its file comes into use when it is there. Standard error stays what it is.
+func (f *File) Reopen() error {
+	if f.path == "" {
+		return nil
+	}
+	if !f.opening.TryLock() {
+		return named(f.path, timeout.ErrSlow) // the last one still waits
+	}
+	return named(f.path, timeout.Within(openTime, func() error {
+		defer f.opening.Unlock()
+		old := f.current()
+		if err := f.open(); err != nil {
+			return err
+		}
+		return old.Close()
+	}))
+}
+
+// CatchStacks has the stacks that Go's runtime writes when the process ends by a fault (SIGQUIT, a
+// panic that nobody catches) go to the file that is in use now, as well as to standard error.
+func (f *File) CatchStacks() error {
+	if f.path == "" {
+		return nil
+	}
+	return debug.SetCrashOutput(f.current(), debug.CrashOptions{})
+}
+
+// Close closes the file; standard error stays open. A write that waits for a pipe's reader ends.
 func (f *File) Close() error {
 	if f.path == "" {
 		return nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.file.Close()
+	return named(f.path, timeout.Within(openTime, f.current().Close))
 }
 
-// SurviveClosedPipe keeps the process alive when the reader of its standard output or standard error is gone, as after
-// `server 2>&1 | head`. Go ends a process on EPIPE from descriptors 1 and 2 unless somebody asked to be notified of
-// SIGPIPE (os/signal, "SIGPIPE"); then the write just fails, and the line is lost. Sockets are not concerned. The handler
-// is not inherited over exec, so each process calls this once, at its start.
+// SurviveClosedPipe keeps the process alive when the reader of its standard output or standard
+// error is gone, as after `server 2>&1 | head`. Go ends a process on EPIPE from descriptors 1 and 2
+// unless somebody asked to be notified of SIGPIPE (os/signal, "SIGPIPE"); then the write just
+// fails, and the line is lost. Sockets are not concerned. The handler is not inherited over exec,
+// so each process calls this once, at its start.
 func SurviveClosedPipe() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }

@@ -1,8 +1,8 @@
 package logging
 
 // The JSON form. slog escapes what JSON demands, and leaves the rest of Unicode as it is: the
-// control characters behind ASCII, one of which some terminals take for ESC [, and marks that
-// turn the direction of writing. A log is read at a terminal in this form too.
+// control characters after ASCII, one of which some terminals take for ESC [, and marks that turn
+// the direction of writing. A log is read at a terminal in this form too.
 
 import (
 	"io"
@@ -40,8 +40,8 @@ func (p printable) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-// AppendJSONRune appends a character to a string of JSON (RFC 8259 section 7), escaped if it
-// is not printable. Quotation marks and backslashes are the caller's affair.
+// AppendJSONRune appends a character to a string of JSON (RFC 8259 7), escaped if it is not
+// printable. Quotation marks and backslashes are the caller's affair.
 func AppendJSONRune(b []byte, r rune) []byte {
 	switch {
 	case strconv.IsPrint(r):

@@ -1,10 +1,13 @@
-// Package logging writes the server's own log: one line for each event, as text for people or as JSON for machines.
+// Package logging writes the server's own log: one line for each event, as text for people or as
+// JSON for machines.
 //
-// A line reaches its writer in one Write, so lines of several threads and processes never mix. Nothing that a client sent
-// can end a line or forge one: whatever is not printable is escaped here, and callers hand over raw bytes.
+// A line reaches its writer in one Write, so lines of several threads and processes never mix.
+// Nothing that a client sent can end a line or forge one: whatever is not printable is escaped
+// here, and callers hand over raw bytes.
 //
-// Loggers are safe for concurrent use. The writer belongs to whoever made it. Writing a log may wait for a disk: an event
-// loop logs what is rare (a refusal, a failure), never each request; those are for package accesslog.
+// Loggers are safe for concurrent use. The writer belongs to its creator. Writing a log may wait
+// for a disk: an event loop logs what is rare (a refusal, a failure), never each request; those are
+// for package accesslog.
 package logging
 
 import (
@@ -12,7 +15,8 @@ import (
 	"log/slog"
 )
 
-// WorkerKey is the attribute that names who speaks. The text form shows it in brackets before the message:
+// WorkerKey is the attribute that names who speaks. The text form shows it in brackets before the
+// message:
 //
 //	logger.With(logging.WorkerKey, "worker-1")
 const WorkerKey = "worker"

@@ -1,5 +1,8 @@
 package logging
 
+// Lines of the program's log as text and as JSON, and the file that they go to. Each test has a
+// file or a buffer of its own.
+
 import (
 	"bufio"
 	"bytes"
@@ -326,4 +329,50 @@ func TestAClosedStandardError(t *testing.T) {
 			assert.Equal(t, want, stdout.String())
 		})
 	}
+}
+
+// A write that waits for a pipe's reader is broken off, and what the pipe did not get whole
+// is in the new file.
+func TestReopenAndCloseBreakOffAWriteThatStandsStill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	_, err := Open(path)
+	require.ErrorIs(t, err, syscall.ENXIO, "nobody reads it")
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer reader.Close()
+	f, err := Open(path)
+	require.NoError(t, err)
+
+	const lines, lineLen = 20_000, 100
+	text := strings.Repeat(strings.Repeat("x", lineLen-1)+"\n", lines)
+	type result struct {
+		n   int
+		err error
+	}
+	write := func() chan result {
+		done := make(chan result)
+		go func() {
+			n, err := f.Write([]byte(text))
+			done <- result{n, err}
+		}()
+		one := make([]byte, 1)
+		require.Eventually(t, func() bool { n, _ := reader.Read(one); return n == 1 }, 10*time.Second, time.Millisecond, "it has begun")
+		return done
+	}
+	done := write()
+	require.NoError(t, os.Rename(path, path+".old"))
+	require.NoError(t, f.Reopen())
+	r := <-done
+	require.NoError(t, r.err)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Zero(t, len(data)%lineLen, "whole lines")
+	require.Greater(t, len(data), len(text)/2)
+
+	require.NoError(t, os.Rename(path+".old", path))
+	require.NoError(t, f.Reopen())
+	done = write()
+	require.NoError(t, f.Close())
+	require.ErrorIs(t, (<-done).err, os.ErrClosed)
 }

@@ -1,9 +1,14 @@
 package logging
 
+// The queue before the log's writer: order, limits, and writers that hang or fail. The writer is
+// the test's own, and waits until it is told to go on.
+
 import (
+	"io"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -60,4 +65,55 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 	q := NewQueue(&gate{open: make(chan struct{})})
 	q.Write([]byte("line\n"))
 	q.Close()
+}
+
+// failing is a disk that takes so many bytes of each write, and then is full.
+type failing struct {
+	mu    sync.Mutex
+	takes int
+	text  strings.Builder
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := min(f.takes, len(p))
+	f.text.Write(p[:n])
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+func (f *failing) take(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.takes = n
+}
+
+func TestLinesThatAreNotWrittenAreCountedAndTold(t *testing.T) {
+	f := &failing{takes: 12}
+	q := NewQueue(f)
+	q.Write([]byte("written\nhalf written\nnot written\n"))
+	require.Eventually(t, func() bool { return q.Failed() == 1 }, 20*time.Second, time.Millisecond)
+	require.EqualValues(t, 2, q.Lost())
+	f.take(1000)
+	q.Write([]byte("again\n"))
+	q.Close()
+	require.Equal(t, "written\nhalfagain\n2 lines of the log were lost: nobody took them\n", f.text.String())
+	q.Write([]byte("too\nlate\n"))
+	require.EqualValues(t, 4, q.Lost())
+	require.EqualValues(t, 1, q.Failed())
+}
+
+func TestAQueueWhoseLastWriteFailsCloses(t *testing.T) {
+	q := NewQueue(&failing{})
+	q.Write([]byte("line\n"))
+	go q.Close()
+	select {
+	case <-q.done: // it did not have to be given up
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
+	}
+	require.EqualValues(t, 1, q.Lost())
 }

@@ -1,7 +1,8 @@
 package logging
 
-// The text form. slog's own text handler quotes the message and writes the time as an attribute, which is right for
-// machines; this one is for a terminal, and for a fail2ban filter that is a pattern over whole lines.
+// The text form. slog's own text handler quotes the message and writes the time as an attribute,
+// which is right for machines; this one is for a terminal, and for a fail2ban filter that is a
+// pattern over whole lines.
 
 import (
 	"context"
@@ -138,9 +139,10 @@ func bare(s string) bool {
 	return s != ""
 }
 
-// appendEscaped appends s with a backslash escape for everything that is not printable: line breaks, terminal control
-// sequences, marks that turn the direction of writing, bytes that are no UTF-8. The backslash itself is doubled, and
-// special characters get one, so that every line has one reading.
+// appendEscaped appends s with a backslash escape for everything that is not printable: line
+// breaks, terminal control sequences, marks that turn the direction of writing, bytes that are no
+// UTF-8. The backslash itself is doubled, and special characters get one, so that every line has
+// one reading.
 func appendEscaped(line []byte, s string, special ...rune) []byte {
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])

@@ -1,17 +1,56 @@
 package session
 
+// Who the client is: the peer, or the client that a trusted proxy names. The peer is judged once
+// for each connection, the client for each request.
+//
+// What must not be done: X-Forwarded-For and Forwarded count only if the peer is a trusted proxy,
+// since anybody can write them. Where such a proxy names nobody, its own address must not stand in:
+// the proxy would answer for all its clients, and they would have its rights.
+
 import (
+	"bytes"
 	"net/netip"
 
+	"fourways/shared/fault"
+	"fourways/shared/guard"
 	"fourways/shared/http1"
+	"fourways/shared/syntax"
 )
 
-// know settles once what lists of addresses say of the peer: it is the same for all the
-// requests of its connection.
+// know looks the peer up in the lists of addresses, once: the result is the same for all requests
+// of its connection.
 func (s *Session) know(peer netip.Addr) {
-	srv := s.loc.Server
+	srv := s.thread.Server
 	s.proxy = srv.trusts(peer)
 	s.exempt = srv.Limiter != nil && srv.Limiter.Exempt(peer)
+}
+
+// addressee is the server that a request is addressed to.
+func addressee(r *http1.Request) guard.Addressee {
+	to := guard.Addressee{Absolute: r.Form == http1.AbsoluteForm, Authority: r.Authority, Minor: r.Minor}
+	for i := range r.Fields {
+		if r.Fields[i].ID == http1.Host {
+			to.Host = r.Fields[i].Value
+			to.Hosts++
+		}
+	}
+	return to
+}
+
+// reached reports whether a Host that is not a configured name is the address that the peer has
+// connected to: an interface may have got that address after the start.
+func (s *Session) reached(f fault.Fault, to guard.Addressee) bool {
+	ask := s.thread.Reached
+	return f.Reason == fault.ForeignHost && ask != nil && s.thread.Server.Hosts.Reached(to, ask(int(s.handle)))
+}
+
+// Local is the address that the peer has connected to; invalid for a Unix socket's. The kernel is
+// asked for it.
+func (x *Exchange) Local() netip.AddrPort {
+	if x.thread.Reached == nil {
+		return netip.AddrPort{}
+	}
+	return x.thread.Reached(int(x.s.handle))
 }
 
 // trusts reports whether a is a proxy's address; the invalid one is a Unix socket's peer.
@@ -28,25 +67,93 @@ func (srv *Server) trusts(a netip.Addr) bool {
 	return false
 }
 
-// client is the address the request came from. X-Forwarded-For grows to the right,
-// each proxy appending whom it heard from; so the last address that is not a
-// trusted proxy's is the client's, and what stands left of it anybody can have
-// made up. Where the field makes no sense the peer itself is the client.
-func (s *Session) client(x *Exchange) netip.Addr {
-	peer := x.client
+// name finds out who the client is. X-Forwarded-For grows to the right: each proxy appends the
+// address of its own peer. So the last address that is not a trusted proxy's is the client's, and
+// anybody can have made up what stands left of it. Where all are proxies' the first is the client.
+// Where there is no address in that place, the client is unknown. It is not the proxy: then all
+// clients of the proxy would share its rate and have its rights.
+//
+// Forwarded (RFC 7239) is read where there is no X-Forwarded-For: a proxy that writes one of the
+// two passes the other on as the client sent it.
+func (s *Session) name(x *Exchange) {
 	if !s.proxy {
-		return peer
+		return
 	}
-	client := peer
-	for value := range x.Request().All(http1.XForwardedFor) {
-		for item := range http1.ListItems(value) {
-			a, err := netip.ParseAddr(string(item))
-			if err != nil {
-				client = peer
-			} else if a = a.Unmap().WithZone(""); !s.loc.Server.trusts(a) {
-				client = a
+	r, n := x.Request(), naming{x: x, srv: s.thread.Server}
+	if r.Has(http1.XForwardedFor) {
+		for value := range r.All(http1.XForwardedFor) {
+			for item := range syntax.ListItems(value) {
+				n.heardFrom(item)
 			}
 		}
+	} else if r.Has(http1.Forwarded) {
+		for value := range r.All(http1.Forwarded) {
+			for node := range guard.ForwardedFor(value) {
+				n.heardFrom(node)
+			}
+		}
+	} else {
+		return // the proxy asks for itself
 	}
-	return client
+	if !n.any {
+		x.forget()
+	}
 }
+
+// naming is the state while a list of proxies is read.
+type naming struct {
+	x   *Exchange
+	srv *Server
+	any bool
+}
+
+func (n *naming) heardFrom(node []byte) {
+	addr, ok := guard.Node(node)
+	switch {
+	case !ok:
+		n.x.forget()
+	case !n.any || !n.srv.trusts(addr):
+		n.x.client, n.x.unknown = addr, false
+	}
+	n.any = true
+}
+
+// forget makes the client unknown.
+func (x *Exchange) forget() { x.client, x.unknown = netip.Addr{}, true }
+
+// CameByHTTPS reports whether a trusted proxy says that the client has asked it by https: the first
+// of the proxies where there are several, since that is the client's own. As with [Session.name]
+// Forwarded counts only where there is no X-Forwarded-Proto.
+func (x *Exchange) CameByHTTPS() bool {
+	r := x.Request()
+	switch {
+	case !x.s.proxy:
+	case r.Has(http1.XForwardedProto):
+		for proto := range syntax.ListItems(r.Get(http1.XForwardedProto)) {
+			return syntax.EqualFold(proto, "https")
+		}
+	case r.Has(http1.Forwarded):
+		for proto := range guard.ForwardedProto(r.Get(http1.Forwarded)) {
+			return syntax.EqualFold(bytes.Trim(proto, `"`), "https")
+		}
+	}
+	return false
+}
+
+// Asker is the address that decides whether a request may use a restricted route: the peer's, if
+// the request was not forwarded, or that of the client that a trusted proxy names. It is unknown
+// where a proxy that is not trusted forwards the request, or where a trusted one does not name the
+// client. A known address that is not valid is that of a peer on a Unix socket.
+func (x *Exchange) Asker() (who netip.Addr, known bool) {
+	r := x.Request()
+	named := r.Has(http1.XForwardedFor) || r.Has(http1.Forwarded)
+	// Proxies that name no client leave other traces (RFC 9110 7.6.3; X-Real-IP is nginx's custom).
+	// A client that forges them only loses rights by it.
+	if forwarded := named || r.Has(http1.Via) || r.Has(http1.XRealIP); forwarded && (!x.s.proxy || !named) {
+		return netip.Addr{}, false
+	}
+	return x.client, !x.unknown
+}
+
+// Trusts reports whether an address is that of a proxy that is trusted.
+func (x *Exchange) Trusts(a netip.Addr) bool { return x.thread.Server.trusts(a) }

@@ -3,8 +3,8 @@ package session
 // idLen is the length of a request id: 16 hexadecimal digits.
 const idLen = 16
 
-// idMaker makes request ids: the thread's prefix and a counter. They need to be
-// unique, not secret.
+// idMaker makes request ids from the thread's prefix and a counter. They need to be unique, not
+// secret.
 type idMaker struct {
 	prefix uint32
 	count  uint32

@@ -1,17 +1,21 @@
 package session
 
+// How long answers take, as the statistics see it, and how late a thread is. The rig is that of
+// session_test.go, and the time is given by hand.
+
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/clock"
+	"fourways/shared/stats"
 )
 
 const hundredUs = clock.Millisecond / 10
 
 // settle is the end of a turn that lasted so long.
-func (r *rig) settle(turn clock.Time) { r.loc.Settle(r.loc.Clock.Now() + turn) }
+func (r *rig) settle(turn clock.Time) { r.thread.Settle(r.thread.Clock.Now() + turn) }
 
 func TestLatencyIsFromTheHeadToTheEndOfTheTurn(t *testing.T) {
 	for _, tt := range []struct {
@@ -80,7 +84,7 @@ func TestLatencyIsFromTheHeadToTheEndOfTheTurn(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
 			tt.run(r)
-			require.False(t, r.loc.Unsettled())
+			require.Empty(t, r.thread.pending)
 			h := r.srv.Stats.Latency()
 			require.Equal(t, tt.count, h.Count)
 			require.LessOrEqual(t, h.Quantile(1000)-h.Quantile(1000)/16, tt.us)
@@ -92,8 +96,8 @@ func TestLatencyIsFromTheHeadToTheEndOfTheTurn(t *testing.T) {
 func TestARefusedConnectionHasNoLatency(t *testing.T) {
 	r := newRig(t)
 	r.pass(clock.Second)
-	r.loc.Turnaway(peer, 1)
-	require.False(t, r.loc.Unsettled())
+	r.thread.Turnaway(peer, 1)
+	require.Empty(t, r.thread.pending)
 }
 
 func TestTheAccessLogKnowsWhenARequestWithABadBodyBegan(t *testing.T) {
@@ -109,7 +113,49 @@ func BenchmarkSettle(b *testing.B) {
 	r := newRig(b)
 	b.ReportAllocs()
 	for n := clock.Time(0); b.Loop(); n++ {
-		r.loc.answered(n)
-		r.loc.Settle(n + 1e5)
+		r.thread.answered(n)
+		r.thread.Settle(n + 1e5)
+	}
+}
+
+// A turn's events wait until it ends. Where a wait reports as many as it has room for, more
+// are ready, and they wait through the next turns too.
+func TestHowLateAThreadIs(t *testing.T) {
+	type turn struct {
+		began, ended clock.Time
+		ready        int
+		others       int
+	}
+	// busy is a thread that never rests, while each of its 512 sockets is ready all the time.
+	var busy []turn
+	for i := range clock.Time(1000) {
+		busy = append(busy, turn{2*i + 1, 2*i + 3, 256, 256})
+	}
+	for _, tt := range []struct {
+		name         string
+		turns        []turn
+		busy, waited clock.Time
+		work         uint64
+	}{
+		{"a turn", []turn{{10, 15, 3, 0}}, 5, 15, 3},
+		{"time between turns is rest", []turn{{10, 15, 3, 0}, {100, 101, 1, 0}}, 6, 16, 4},
+		{"a turn in which nothing was ready", []turn{{10, 15, 0, 0}}, 5, 0, 0},
+		{"turns whose waits were full", []turn{{10, 20, 2, 3}, {20, 30, 2, 3}, {30, 40, 1, 0}, {50, 60, 1, 0}}, 40, 2*10 + 2*20 + 30 + 10, 6},
+		{"turns in which all sockets have had theirs", []turn{{10, 20, 2, 2}, {20, 30, 2, 2}, {30, 40, 2, 2}}, 30, 2*10 + 2*20 + 2*10, 6},
+		{"full waits with nobody left out", []turn{{10, 20, 2, 0}, {20, 30, 2, 0}}, 20, 2*10 + 2*10, 4},
+		{"a busy thread that is not late", busy, 2000, 500 * 256 * (2 + 4), 256_000},
+		{"a clock that stood still", []turn{{10, 10, 1, 0}}, 0, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			for _, turn := range tt.turns {
+				r.thread.Clock.Set(turn.began, 784111777e9)
+				r.thread.EndTurn(turn.ended, turn.ready, turn.others)
+			}
+			st := r.srv.Stats
+			require.EqualValues(t, tt.busy, st.Total(stats.Busy))
+			require.EqualValues(t, tt.work, st.Total(stats.Work))
+			require.EqualValues(t, tt.waited, st.Total(stats.Waited))
+		})
 	}
 }

@@ -1,14 +1,24 @@
 package session
 
+// What sessions share: the Server, one for each process; the Thread, one for each thread; and the
+// decision whether a connection is admitted.
+//
+// A Server's fields are set before the first session and then only read; its atomics may be used on
+// any thread. Only its own thread touches a Thread, so nothing in it is locked. An Admission is
+// given back exactly once: by the Close of the session opened with it, or by Dismiss.
+
 import (
 	"net/netip"
 	"sync/atomic"
 
 	"fourways/shared/bufpool"
+	"fourways/shared/chain"
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/guard"
 	"fourways/shared/http1"
 	"fourways/shared/limiter"
+	"fourways/shared/machine"
 	"fourways/shared/stats"
 )
 
@@ -19,21 +29,34 @@ type Handler interface {
 	// Sink, a Source or Park has been asked for.
 	Serve(x *Exchange)
 	// Refuse answers the request with an error. It completes the answer.
-	Refuse(x *Exchange, f http1.Fault)
+	Refuse(x *Exchange, f fault.Fault)
+}
+
+// Prober answers probes: requests that ask how the server is. They are answered whatever
+// their Host is and however many come, and are not in the access log.
+type Prober interface {
+	// IsProbe reports whether a request is a probe. It is asked about each one.
+	IsProbe(x *Exchange) bool
+	// Probe answers a probe.
+	Probe(x *Exchange)
 }
 
 // Observer is told what happened, for the logs. It is called on the sessions'
 // threads, so it must be safe for concurrent use, and must not keep the Exchange.
 type Observer interface {
-	// Done: an answer is complete and has been handed to the kernel, or lies in front
-	// of others that will be.
+	// Done: an answer is complete. It has been handed to the kernel, or is first among answers that
+	// will be.
 	Done(x *Exchange)
 	// Refused: a request was turned away, or a connection cut.
-	Refused(x *Exchange, f http1.Fault)
+	Refused(x *Exchange, f fault.Fault)
 	// TurnedAway: a connection was closed before anything was read of it.
-	TurnedAway(peer netip.Addr, why http1.Reason)
-	// Panicked: a Handler panicked with this value, and the client gets a 500 if
-	// nothing was sent yet.
+	TurnedAway(peer netip.Addr, why fault.Reason)
+	// Unsecured: the layer below HTTP has ended a connection. detail says more; it may repeat what
+	// the client sent.
+	Unsecured(peer netip.Addr, why fault.Reason, detail string)
+	// Broken: an answer broke off because of a file that was being sent on this thread.
+	Broken(t *Thread, err error)
+	// Panicked: a Handler panicked with this value. The client gets a 500 if nothing was sent yet.
 	// It is called while the stack is still that of the panic.
 	Panicked(x *Exchange, value any)
 }
@@ -47,18 +70,22 @@ type Timing struct {
 
 // Bounds that nobody needs to change.
 const (
-	rateGrace   = 5 * clock.Second  // before and between two looks at a transfer's rate
-	maxSilence  = 60 * clock.Second // that a transfer may have earned by having been faster than it must
-	lingerTime  = 2 * clock.Second  // that a closed connection's client may take to read its last answer
-	lingerBytes = 16 << 20          // of what it still sends that are read and dropped meanwhile
-	lastCall    = 1 * clock.Second  // after its last answer, that a client may still send a request while the server stops
-	highWater   = 64 << 10          // bytes waiting to be sent, above which no further request is looked at
-	lowWater    = 32 << 10          // bytes waiting to be sent, below which a Source is asked for more
-	keepActive  = 64                // sets of buffers a thread keeps for reuse
+	rateGrace   = 5 * clock.Second       // before and between two looks at a transfer's rate
+	maxSilence  = 60 * clock.Second      // at most so long may a transfer rest that was faster than the minimum before
+	LingerTime  = 2 * clock.Second       // for a client to read the last answer before its connection is closed
+	LingerBytes = 16 << 20               // bytes from the client that are read and dropped meanwhile
+	lastCall    = 1 * clock.Second       // after an answer, for one more request while the server stops
+	highWater   = 64 << 10               // bytes waiting to be sent, above which no further request is looked at
+	smallAnswer = 4 << 10                // bytes that the kernel may keep of a closed connection's answer
+	firstLook   = 10 * clock.Millisecond // until the first look whether the client has read all of its last answer
+	soonLook    = clock.Millisecond / 10 // the same where a whole thread waits with the client
+	lowWater    = 32 << 10               // bytes waiting to be sent, below which a Source is asked for more
+	tunnelRead  = 16 << 10               // bytes that a tunnel reads at once
+	keepStates  = 64                     // sets of buffers a thread keeps for reuse
 )
 
-// MaxRefused is how many connections may be reading their 503 at once. Beyond it they are
-// closed without: what is there to bound the server must be bounded itself.
+// MaxRefused is how many connections may be reading their 503 at once. Further ones are closed
+// without a 503, so that what is spent on refusals is bounded, too.
 const MaxRefused = 512
 
 // Server is what all sessions share. Its fields are set before the first session
@@ -70,12 +97,14 @@ type Server struct {
 	Stats    *stats.Region
 	Limiter  *limiter.Table // nil for no defence per address
 	Handler  Handler
+	Prober   Prober // nil for none
 	Observer Observer
 	Process  int            // which of the region's processes this one is
 	MaxConns int64          // connections at once, of all processes
 	Trusted  []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
 
-	TrustUnix bool // whoever comes by a Unix socket is such a proxy
+	TrustUnix  bool  // the peers of Unix sockets are such proxies
+	MaxRefused int64 // connections that may be reading their 503 at once; 0 for the constant
 
 	refused  atomic.Int64 // sessions that OpenRefused began
 	draining atomic.Bool
@@ -88,49 +117,97 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // Draining reports whether Drain was called.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
+// Ending reports whether each answer is to be its connection's last: because of Drain, or because
+// the whole server is to end. Between the two, new clients are served as usual.
+func (s *Server) Ending() bool { return s.Draining() || s.Stats.Stopping() }
+
 // Conns is the number of connections admitted and not yet closed, in all processes.
 func (s *Server) Conns() int64 { return s.Stats.Conns() }
 
 // own is the number of connections of this process.
 func (s *Server) own() *atomic.Int64 { return &s.Stats.Process(s.Process).Conns }
 
-// Local is what the sessions of one thread share.
-type Local struct {
+func (s *Server) maxRefused() int64 {
+	if s.MaxRefused > 0 {
+		return s.MaxRefused
+	}
+	return MaxRefused
+}
+
+// Thread is what the sessions of one thread share.
+type Thread struct {
 	Server *Server
 	Clock  clock.Clock
 	Stats  *stats.Slot
 	Worker string // the thread's name in the log
+	Number int    // of its slot of statistics, by which others count what it does, too
 
-	// Unsent asks the kernel how many bytes written to the socket the peer has not
-	// acknowledged (SIOCOUTQ, tcp(7)); handle is what the session was opened with. It
-	// makes a slow reader visible behind a large socket buffer. May be nil.
+	// Host is the driver, for machines that need a further socket or wake one another.
+	Host machine.Host
+	// Works says that the thread does the slow work of its machines itself. It then serves one
+	// connection at a time.
+	Works bool
+
+	// Unsent asks the kernel how many bytes written to the socket the peer has not acknowledged
+	// (SIOCOUTQ, tcp(7)); handle is what the session was opened with. A slow reader is visible this
+	// way even where the socket's buffer is large. May be nil.
 	Unsent func(handle int) int64
 
-	// Ledger has a word for each handle, where a process that may be killed notes whom its
-	// connections count for ([limiter.Table.AcceptNoted]). Nil where there is nobody to
-	// read it.
+	// Reached asks the kernel at which address of ours the peer has reached us (getsockname(2)); it
+	// is called only for a Host that is not a configured name, or where none is named. May be nil.
+	Reached func(handle int) netip.AddrPort
+
+	// Ledger has a word for each handle. A process that may be killed notes there for which client
+	// each connection counts ([limiter.Table.AcceptNoted]). Nil where no other process could read
+	// it.
 	Ledger []atomic.Uint64
 
-	chunks  *bufpool.Pool
-	free    []*active
-	pending []answers // whose latency is not counted yet
+	chunks  *bufpool.Pool   // of chain.ChunkSize bytes
+	pools   []*bufpool.Pool // of other sizes
+	free    []*requestState
+	pending []answers  // whose latency is not counted yet
+	behind  clock.Time // since when some socket may have been ready; 0 for none
+	turned  int        // sockets that have had their turn since then
 	ids     idMaker
 	away    []byte        // the last Turnaway
-	dropped [4 << 10]byte // what lingering sessions read and drop goes here
+	dropped [4 << 10]byte // lingering sessions read into this, and drop it
+	tunnels []byte        // tunnels read into this; nil before the first
 }
 
-// NewLocal makes a thread's Local. seed tells its request ids from other threads'
-// and other runs' ones.
-func NewLocal(srv *Server, st *stats.Slot, worker string, seed uint64) *Local {
-	return &Local{
+// NewThread makes a Thread. Its request ids are derived from seed, which differs between threads
+// and between runs of the server.
+func NewThread(srv *Server, st *stats.Slot, worker string, seed uint64) *Thread {
+	return &Thread{
 		Server: srv, Stats: st, Worker: worker,
-		chunks: bufpool.New(http1.ChunkSize, 2*keepActive),
+		chunks: bufpool.New(chain.ChunkSize, 2*keepStates),
 		ids:    idMaker{prefix: uint32(seed ^ seed>>32)},
 	}
 }
 
-// answers is some answers that have been handed over, of requests whose heads were
-// complete at the same time.
+// Pool lends slices of so many bytes to the machines of this thread.
+func (l *Thread) Pool(size int) *bufpool.Pool {
+	if size == l.chunks.Size() {
+		return l.chunks
+	}
+	for _, p := range l.pools {
+		if p.Size() == size {
+			return p
+		}
+	}
+	l.pools = append(l.pools, bufpool.New(size, keepStates))
+	return l.pools[len(l.pools)-1]
+}
+
+// tunnelled is the memory that tunnels read into.
+func (l *Thread) tunnelled() []byte {
+	if l.tunnels == nil {
+		l.tunnels = make([]byte, tunnelRead)
+	}
+	return l.tunnels
+}
+
+// answers counts answers handed to the kernel whose requests' heads were complete at the same
+// reading of the clock.
 type answers struct {
 	began clock.Time
 	n     uint64
@@ -138,7 +215,7 @@ type answers struct {
 
 // answered notes an answer, to be counted by Settle. Those of one turn mostly began in it,
 // at one reading of the clock, so the list stays short.
-func (l *Local) answered(began clock.Time) {
+func (l *Thread) answered(began clock.Time) {
 	if last := len(l.pending) - 1; last >= 0 && l.pending[last].began == began {
 		l.pending[last].n++
 		return
@@ -146,127 +223,194 @@ func (l *Local) answered(began clock.Time) {
 	l.pending = append(l.pending, answers{began, 1})
 }
 
-// Unsettled reports whether anything was answered since the last Settle.
-func (l *Local) Unsettled() bool { return len(l.pending) > 0 }
-
-// Settle counts the latency of what was answered since the last call, from the head to
-// now. A driver calls it behind a turn's writing and before it waits again: so the clock is
-// read once for all answers of a turn, and the wait for the next is none of theirs. A small
-// answer that the socket did not take at once counts as handed over all the same, for the
-// rest of its way takes as long as its client likes; a file does when its last byte has left.
-func (l *Local) Settle(now clock.Time) {
+// Settle counts the latency of what was answered since the last call, from the head to now. A
+// driver calls it after a turn's writing and before it waits again: so the clock is read once for
+// all answers of a turn, and the wait for the next turn is not counted. A small answer counts as
+// handed over even if the socket did not take it at once, since the rest depends on how fast the
+// client reads. A file counts once its last byte has been sent.
+func (l *Thread) Settle(now clock.Time) {
 	for _, a := range l.pending {
 		l.Stats.Took(int64(now-a.began), a.n)
 	}
 	l.pending = l.pending[:0]
 }
 
-// Admission stands for one connection that was let in, until it is given back.
+// EndTurn ends a turn of a thread that has many connections. The turn began when the clock was last
+// read; ready sockets were handled in it, and others may be ready too, for which the list of events
+// had no room. It settles what was answered, and notes how late the thread is: a ready socket waits
+// until it is handled, at worst until the end of the turn. Sockets are handled in turn. So once as
+// many were handled as there are, none waits any longer that was ready when the first of them was.
+func (l *Thread) EndTurn(now clock.Time, ready, others int) {
+	l.Settle(now)
+	began := l.Clock.Now()
+	if l.behind == 0 {
+		l.behind = began
+	}
+	l.Late(now-began, ready, now-l.behind)
+	l.turned += ready
+	if others <= 0 || l.turned >= ready+others {
+		l.behind, l.turned = 0, 0
+	}
+}
+
+// Late notes that the thread was busy for a time, and that n pieces of work were ready and waited
+// so long each.
+func (l *Thread) Late(busy clock.Time, n int, waited clock.Time) {
+	l.Stats.Add(stats.Busy, uint64(max(busy, 0)))
+	if n > 0 {
+		l.Stats.Add(stats.Work, uint64(n))
+		l.Stats.Add(stats.Waited, uint64(n)*uint64(max(waited, 0)))
+	}
+}
+
+// Admission stands for one admitted connection, until it is given back.
 type Admission struct {
 	ticket limiter.Ticket
 	note   *atomic.Uint64 // its place in the Ledger; nil for none
 }
 
+// admission is the one with that ticket, of the socket with that handle.
+func (l *Thread) admission(t limiter.Ticket, handle int) (adm Admission) {
+	adm.ticket = t
+	if uint(handle) < uint(len(l.Ledger)) {
+		adm.note = &l.Ledger[handle]
+	}
+	return adm
+}
+
 // Number is the Admission as a plain number, for a driver that has to send it through a
-// pipe. [AdmissionOf] undoes it. It is for Locals without a Ledger.
+// pipe. [AdmissionOf] undoes it. It is for Threads without a Ledger.
 func (a Admission) Number() uint64 { return uint64(a.ticket) }
 
 // AdmissionOf is the Admission of that Number.
 func AdmissionOf(n uint64) Admission { return Admission{ticket: limiter.Ticket(n)} }
 
-// Admit decides whether a connection may be served at all, and counts one that may:
-// with the Admission a Session is opened, or it is given back with Dismiss. For
-// TooManyConnections the client is told so ([Local.Turnaway]); for the other reasons
-// the connection is closed at once. handle is the driver's name for the socket.
-func (l *Local) Admit(peer netip.Addr, handle int) (Admission, http1.Reason) {
+// Admit decides whether a connection may be served at all, and counts one that may: with the
+// Admission a Session is opened, or it is given back with Dismiss. For TooManyConnections the
+// client is told so ([Thread.Turnaway]), or it is closed and counted ([Thread.TurnedAway]); for the
+// other reasons the connection is closed at once. handle is the driver's name for the socket.
+func (l *Thread) Admit(peer netip.Addr, handle int) (Admission, fault.Reason) {
 	srv := l.Server
 	own := srv.own()
 	own.Add(1) // counted first: of two that come at once at the limit, at most one is let in
 	n := srv.Conns()
 	if n > srv.MaxConns {
 		own.Add(-1)
-		if srv.refused.Load() >= MaxRefused {
-			l.turnedAway(peer, http1.TooManyRefused)
-			return Admission{}, http1.TooManyRefused
+		if srv.refused.Load() >= srv.maxRefused() {
+			l.TurnedAway(peer, fault.TooManyRefused)
+			return Admission{}, fault.TooManyRefused
 		}
-		return Admission{}, http1.TooManyConnections
+		return Admission{}, fault.TooManyConnections
 	}
-	var adm Admission
-	if srv.Limiter != nil && peer.IsValid() && !srv.trusts(peer) { // a proxy has the connections of many clients
-		if handle < len(l.Ledger) {
-			adm.note = &l.Ledger[handle]
-		}
-		v := srv.Limiter.AcceptNoted(peer, int64(l.Clock.Now()), adm.note)
-		if why := refusalOf(v.Kind); why != http1.NoReason {
-			own.Add(-1)
-			l.turnedAway(peer, why)
-			return Admission{}, why
-		}
-		adm.ticket = v.Ticket
+	adm, why := l.AdmitNamed(peer, handle)
+	if why != fault.NoReason {
+		own.Add(-1)
+		return adm, why
 	}
 	srv.Stats.SawActive(n)
-	return adm, http1.NoReason
+	return adm, fault.NoReason
 }
 
-// turnedAway counts and reports a connection that is closed without an answer.
-func (l *Local) turnedAway(peer netip.Addr, why http1.Reason) {
+// AdmitNamed asks the limiter whether a client may come: the peer of a new connection, or one whom
+// a trusted proxy has named for a connection that was admitted as its own. The connection's
+// Admission is then this one. Where the client may not come that is reported, and the connection is
+// to be closed.
+func (l *Thread) AdmitNamed(client netip.Addr, handle int) (adm Admission, why fault.Reason) {
+	srv := l.Server
+	if srv.Limiter == nil || !client.IsValid() || srv.trusts(client) { // a proxy's connections are those of many clients
+		return adm, fault.NoReason
+	}
+	adm = l.admission(0, handle)
+	v := srv.Limiter.AcceptNoted(client, int64(l.Clock.Now()), adm.note)
+	if why = refusalOf(v.Kind); why != fault.NoReason {
+		l.TurnedAway(client, why)
+		return Admission{}, why
+	}
+	adm.ticket = v.Ticket
+	return adm, fault.NoReason
+}
+
+// Trusts reports whether a peer may say for whom it speaks; the invalid address is that of a Unix
+// socket's.
+func (l *Thread) Trusts(peer netip.Addr) bool { return l.Server.trusts(peer) }
+
+// TurnedAway counts and reports a connection that is closed without an answer. Admit has done so
+// already, except for TooManyConnections, where the driver may send an answer.
+func (l *Thread) TurnedAway(peer netip.Addr, why fault.Reason) {
 	l.Stats.Refuse(why)
 	l.Stats.Add(stats.Dropped, 1)
 	l.Server.Observer.TurnedAway(peer, why)
 }
 
+// Unsecured counts and reports a connection that a layer below HTTP has ended. detail says more.
+func (l *Thread) Unsecured(peer netip.Addr, why fault.Reason, detail string) {
+	l.Stats.Refuse(why)
+	l.Server.Observer.Unsecured(peer, why, detail)
+}
+
 // Dismiss gives back an Admission that no Session was opened with.
-func (l *Local) Dismiss(adm Admission) {
+func (l *Thread) Dismiss(adm Admission) {
 	l.Server.own().Add(-1)
 	if t := l.Server.Limiter; t != nil {
 		t.ReleaseNoted(adm.ticket, adm.note)
 	}
 }
 
-// refusalOf puts a verdict of the limiter into the server's words.
-func refusalOf(k limiter.Kind) http1.Reason {
+// refusalOf is the reason for a refusal that corresponds to a verdict of the limiter.
+func refusalOf(k limiter.Kind) fault.Reason {
 	switch k {
 	case limiter.TooManyConnections:
-		return http1.TooManyFromClient
+		return fault.TooManyFromClient
 	case limiter.Limited:
-		return http1.RateLimited
+		return fault.RateLimited
 	case limiter.Banned:
-		return http1.Banned
+		return fault.Banned
 	}
-	return http1.NoReason
+	return fault.NoReason
 }
 
-// Turnaway makes the whole answer to a connection that cannot be served now: 503 with
-// Retry-After (RFC 9110 section 15.6.4). It counts and reports the refusal. It is for a
-// driver that sends it by itself; others use [Session.OpenRefused]. The answer is valid
-// until the next call.
-func (l *Local) Turnaway(peer netip.AddrPort, why http1.Reason) []byte {
+// Turnaway makes the whole answer to a connection that cannot be served now: 503 with Retry-After
+// (RFC 9110 15.6.4). It counts and reports the refusal. It is for a driver that sends it by itself;
+// others use [Session.OpenRefused]. The answer is valid until the next call.
+func (l *Thread) Turnaway(peer netip.AddrPort, why fault.Reason) []byte {
 	var s Session
 	s.OpenRefused(l, peer, -1, why)
 	l.away = l.away[:0]
-	iov, _ := s.Out().Bytes(make([][]byte, 0, 8))
+	iov, _ := s.act.conn.Out().Bytes(make([][]byte, 0, 8))
 	for _, p := range iov {
 		l.away = append(l.away, p...)
 	}
+	s.act.x.account(0) // the driver sends all of it
 	s.Close()
 	return l.away
 }
 
-// borrow lends an active, ready for its session's next request.
-func (l *Local) borrow(s *Session) *active {
-	var a *active
+// Opener makes the machine of an accepted socket, for a connection that is not plain HTTP. handle
+// is the driver's name for the socket, which its [machine.Host] knows.
+type Opener func(l *Thread, adm Admission, peer netip.AddrPort, handle int) machine.Machine
+
+// OpenPlain is the Opener of plain HTTP, for whatever stands in front of it.
+func OpenPlain(l *Thread, adm Admission, peer netip.AddrPort, handle int) machine.Machine {
+	s := &Session{}
+	s.Open(l, adm, peer, handle)
+	return s
+}
+
+// borrow lends a requestState, ready for its session's next request.
+func (l *Thread) borrow(s *Session) *requestState {
+	var a *requestState
 	if n := len(l.free); n > 0 {
 		a = l.free[n-1]
 		l.free = l.free[:n-1]
 	} else {
-		a = newActive(l)
+		a = newRequestState(l)
 	}
 	a.open(s)
 	return a
 }
 
-func (l *Local) giveBack(a *active) {
-	if len(l.free) < keepActive {
+func (l *Thread) giveBack(a *requestState) {
+	if len(l.free) < keepStates {
 		l.free = append(l.free, a)
 	}
 }

@@ -1,36 +1,36 @@
 package session
 
+// The life of one connection as a machine. The phase says how far it has come and only ever moves
+// forward; the wait says what the deadline stands for.
+//
+// A session belongs to the thread of its Thread. Only Work may run on another thread, while nothing
+// else touches the session. What must not be done: no method but Work may block, and the struct
+// must not grow for what only a request needs, since an idle connection keeps all of it. Such
+// fields go into requestState.
+
 import (
 	"net/netip"
 
+	"fourways/shared/chain"
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/http1"
 	"fourways/shared/limiter"
+	"fourways/shared/machine"
+	"fourways/shared/offload"
 	"fourways/shared/stats"
 )
-
-// Want is what a session needs its driver to do next.
-type Want uint8
-
-const (
-	WantRead  Want = iota // wait until the socket is readable
-	WantWrite             // send what is in Out
-	WantWake              // run Work where it may block; then step again
-	WantShut              // end the sending direction, then step again
-	WantClose             // close; the session is over
-)
-
-func (w Want) String() string {
-	return [...]string{"WantRead", "WantWrite", "WantWake", "WantShut", "WantClose"}[w]
-}
 
 // phase is how far a session's life has come.
 type phase uint8
 
 const (
-	phaseOpen   phase = iota
-	phaseLinger       // the last answer is sent, the client may still be sending
+	phaseOpen    phase = iota
+	phaseTunnel        // no HTTP any more: what comes goes elsewhere as it is
+	phaseDeliver       // the last answer is sent, the client has not acknowledged all of it
+	phaseLinger        // the last answer is sent, the client may still be sending
 	phaseOver
+	phaseLeft // over, and its place has been given back
 )
 
 // wait is what the deadline stands for.
@@ -43,59 +43,77 @@ const (
 	waitBody       // for more of a body, at the minimum rate
 	waitWrite      // for the client to take more, at the minimum rate
 	waitWork       // for our own slow work; the client is not to blame
+	waitPeer       // for another machine, which has a deadline of its own
+	waitAsked      // for a body that another machine has yet to ask for, or for that machine
 )
 
-// Session is one connection. The zero Session is ready for Open.
+// Session is one connection: the [machine.Machine] of HTTP on a socket. The zero Session is
+// ready for Open.
 type Session struct {
-	loc      *Local
-	act      *active // nil while idle
-	adm      Admission
-	peer     netip.AddrPort // invalid for a Unix socket
-	handle   int            // the driver's name for the socket
-	served   int            // requests before act was borrowed
+	thread   *Thread
+	act      *requestState // nil while idle
+	ticket   limiter.Ticket
+	addr     netip.Addr // of the peer; invalid for a Unix socket
+	layer    *Layer     // what lies between it and the socket; nil for nothing
 	deadline clock.Time
-	since    clock.Time // when the wait, or the present look at a rate, began
-	moved    int64      // bytes that had moved by then; while lingering, bytes dropped
-	credit   int64      // bytes that moved beyond the minimum rate, as far as they still count
+	since    clock.Time // when the wait began
+	out      pace       // of the answers
+	handle   int32      // the driver's name for the socket
+	served   int32      // requests before act was borrowed
+	dropped  int32      // bytes read and dropped before the close
+	port     uint16     // of the peer
 	phase    phase
 	wait     wait
-	proxy    bool // the peer's word is taken for who the client is
-	exempt   bool // the limiter has nothing to say to the peer
+	proxy    bool // the peer is trusted to say who the client is
+	exempt   bool // the limiter does not apply to the peer
 	eof      bool // the peer has ended its sending direction
 	refused  bool // it was never admitted
-	abortive bool
+	abortive bool // Close is to reset the connection
+	order    machine.Order
+	measured bool // out counts what the client has acknowledged
+	silent   bool // the peer has announced that it sends nothing more
 }
 
+var _ machine.Machine = (*Session)(nil)
+
 // Open begins a session with a peer that Admit let in. handle is passed to
-// Local.Unsent.
-func (s *Session) Open(loc *Local, adm Admission, peer netip.AddrPort, handle int) {
-	*s = Session{loc: loc, adm: adm, peer: peer, handle: handle}
+// Thread.Unsent.
+func (s *Session) Open(thread *Thread, adm Admission, peer netip.AddrPort, handle int) {
+	*s = Session{thread: thread, ticket: adm.ticket, addr: peer.Addr(), port: peer.Port(), handle: int32(handle)}
 	s.know(peer.Addr())
-	loc.Stats.Add(stats.Opened, 1)
+	s.order.Opened()
+	thread.Stats.Add(stats.Opened, 1)
 	s.await(waitIdle)
+	s.out.since = s.since
 }
 
 // OpenRefused begins the session of a connection that was not admitted: its client gets
 // a 503 that says why, and a moment to read it.
-func (s *Session) OpenRefused(loc *Local, peer netip.AddrPort, handle int, why http1.Reason) {
-	*s = Session{loc: loc, peer: peer, handle: handle, refused: true}
+func (s *Session) OpenRefused(thread *Thread, peer netip.AddrPort, handle int, why fault.Reason) {
+	*s = Session{thread: thread, addr: peer.Addr(), port: peer.Port(), handle: int32(handle), refused: true}
+	s.order.Opened()
 	s.know(peer.Addr())
-	loc.Server.refused.Add(1)
-	s.act = loc.borrow(s)
-	s.act.conn.Fail(http1.Fault{Status: 503, Reason: why})
+	thread.Server.refused.Add(1)
+	s.borrow()
+	s.act.x.began = thread.Clock.Now() // no request was or will be read
+	s.act.conn.Fail(fault.Fault{Status: 503, Reason: why})
 	s.refuse(s.act.conn.Fault())
-	loc.Stats.Add(stats.Dropped, 1)
+	thread.Stats.Add(stats.Dropped, 1)
 	s.await(waitWrite)
 }
 
+// Through says that something lies between the session and the socket. It is said once, before
+// anything is read.
+func (s *Session) Through(l *Layer) { s.layer = l }
+
 // Peer is the address of the other end, invalid for a Unix socket's.
-func (s *Session) Peer() netip.AddrPort { return s.peer }
+func (s *Session) Peer() netip.AddrPort { return netip.AddrPortFrom(s.addr, s.port) }
 
 // Deadline is when Step must be called even if the socket stays silent.
 func (s *Session) Deadline() clock.Time { return s.deadline }
 
-// Abortive reports whether the socket should be closed with a reset, so that the
-// kernel does not go on offering the unsent rest to a peer that does not take it.
+// Abortive reports whether the socket should be closed with a reset, so that the kernel drops the
+// unsent rest instead of keeping it for a peer that does not take it.
 func (s *Session) Abortive() bool { return s.abortive }
 
 // Idle reports whether the session is between two requests and has nothing to do.
@@ -103,61 +121,131 @@ func (s *Session) Idle() bool { return s.phase == phaseOpen && s.wait == waitIdl
 
 // Recv is the memory to read the socket into. It is never empty after WantRead.
 func (s *Session) Recv() []byte {
-	if s.phase != phaseOpen {
-		return s.loc.dropped[:]
+	s.order.Called(machine.CallRead)
+	switch s.phase {
+	case phaseOpen:
+	case phaseTunnel:
+		return s.thread.tunnelled()
+	default:
+		return s.thread.dropped[:]
 	}
 	if s.act == nil {
-		s.act = s.loc.borrow(s)
+		s.borrow()
 	}
 	return s.act.conn.Recv()
 }
 
+// borrow takes buffers from the thread. Their chain has a count of bytes sent of its own, from
+// which this session's count goes on.
+func (s *Session) borrow() {
+	s.act = s.thread.borrow(s)
+	s.out.moved += s.act.conn.Out().Sent()
+}
+
 // Received notes that n bytes were read into Recv.
 func (s *Session) Received(n int) {
-	if s.phase != phaseOpen {
-		s.moved += int64(n)
-		return
+	s.order.Called(machine.CallRead)
+	switch s.phase {
+	case phaseOpen:
+		s.act.conn.Received(n)
+	case phaseTunnel:
+		s.thread.Stats.Add(stats.BytesIn, uint64(n))
+		s.act.x.tunnel.FromClient(s.thread.tunnelled()[:n])
+	default:
+		s.dropped += int32(n)
 	}
-	s.act.conn.Received(n)
 }
 
 // EOF notes that the peer has ended its sending direction.
 func (s *Session) EOF() {
+	s.order.Called(machine.CallRead)
 	s.eof = true
-	if s.act != nil {
+	if s.phase == phaseTunnel {
+		s.act.x.tunnel.ClientEnds()
+	} else if s.act != nil {
 		s.act.conn.EOF()
-	} else {
+	} else if s.phase != phaseDeliver {
 		s.phase = phaseOver
 	}
 }
 
 // Out is what is to be sent. It is not nil after WantWrite.
-func (s *Session) Out() *http1.Chain { return s.act.conn.Out() }
+func (s *Session) Out() *chain.Chain {
+	s.order.Called(machine.CallWrite)
+	return s.act.conn.Out()
+}
 
-// Fail ends the session because of its socket: it was reset, or a file that is
-// being sent became shorter than it was.
+// Last reports whether nothing follows what is in Out: the connection ends after it.
+func (s *Session) Last() bool { return s.act != nil && s.act.last }
+
+// Fail ends the session because of its socket: it was reset, or its client has gone.
 func (s *Session) Fail() {
+	s.order.Called(machine.CallStep)
 	s.phase, s.abortive = phaseOver, true
 }
 
-// Forgive says that the wait so far was not the client's doing: the driver was busy with
-// something slow of its own. The deadline begins anew.
-func (s *Session) Forgive() { s.wait, s.deadline = waitNone, clock.Never }
+// Fetch says that what comes next in Out has to be read from a disk before it can be sent. Step
+// then answers WantWake, and Work runs read; an error of it breaks the answer off.
+func (s *Session) Fetch(read func() error) {
+	s.order.Called(machine.CallWrite)
+	s.act.fetch = read
+}
+
+// Break ends the session because of a file that was being sent: what was announced cannot be
+// sent any more.
+func (s *Session) Break(err error) {
+	s.thread.Stats.Refuse(fault.BrokenFile)
+	s.thread.Server.Observer.Broken(s.thread, err)
+	s.Fail()
+}
+
+// Leave ends the session because its client has gone while Work runs. From now on the socket may be
+// closed, and another connection may get its number. Close still follows, when Work is done.
+func (s *Session) Leave() {
+	s.order.Called(machine.CallWork)
+	s.Vacate()
+}
+
+// Vacate is Leave at any time, for a layer that is at work itself.
+func (s *Session) Vacate() {
+	s.Fail()
+	s.giveUpPlace()
+	s.phase, s.handle = phaseLeft, -1
+}
+
+// RestartDeadline starts the deadline again: the wait so far was not the client's fault, because
+// the driver was busy with something slow of its own.
+func (s *Session) RestartDeadline() {
+	if s.wait != waitNone {
+		s.wait = waitWork
+	}
+	s.leaveWait()
+	s.deadline = clock.Never
+}
 
 // Close ends the session and gives back all it holds. Drivers call it once, before
 // they close the socket, and not while Work runs.
 func (s *Session) Close() {
+	s.order.Called(machine.CallClose)
+	left := s.phase == phaseLeft
 	s.release()
 	s.phase = phaseOver
-	if s.refused {
-		s.loc.Server.refused.Add(-1)
-		return
+	if !left {
+		s.giveUpPlace()
 	}
-	s.loc.Dismiss(s.adm)
-	s.loc.Stats.Add(stats.Closed, 1)
 }
 
-// release gives the buffers back; what was under way is given up.
+// giveUpPlace removes the session from the count of connections.
+func (s *Session) giveUpPlace() {
+	if s.refused {
+		s.thread.Server.refused.Add(-1)
+		return
+	}
+	s.thread.Dismiss(s.thread.admission(s.ticket, int(s.handle)))
+	s.thread.Stats.Add(stats.Closed, 1)
+}
+
+// release gives the buffers back, and gives up what was under way.
 func (s *Session) release() {
 	a := s.act
 	if a == nil {
@@ -165,30 +253,41 @@ func (s *Session) release() {
 	}
 	x := &a.x
 	if x.work != nil && x.worked {
-		s.protect(x, (*Session).resume) // what the work made is then's to answer with or to let go
+		s.protect(x, (*Session).resume) // then answers with what the work made, or releases it
 	}
 	x.abandon()
 	if x.conn.Status() != 0 {
-		x.account(a.conn.Out().Len()) // cut in mid-answer, if it was not complete before
+		x.account(a.conn.Out().Len()) // the rest will not be sent; a complete answer is counted already
 	}
-	s.served = a.conn.Served()
+	s.served = int32(a.conn.Served())
+	s.out.moved -= a.conn.Out().Sent()
 	s.act = nil
+	a.fetch, a.broken, a.last = nil, nil, false
 	a.conn.Shut()
-	s.loc.giveBack(a)
+	s.thread.giveBack(a)
 }
 
 // Step goes on as far as it can without more bytes, and says what it needs.
-func (s *Session) Step() Want {
+func (s *Session) Step() machine.Want {
+	s.order.Called(machine.CallStep)
+	return s.order.Wanted(s.step())
+}
+
+func (s *Session) step() machine.Want {
 	switch s.phase {
-	case phaseOver:
-		return WantClose
+	case phaseOver, phaseLeft:
+		return machine.WantClose
+	case phaseTunnel:
+		return s.tunnel()
+	case phaseDeliver:
+		return s.deliver()
 	case phaseLinger:
 		return s.linger()
 	}
 	want := s.run()
-	// What has come in time counts, however late it is looked at: so the deadline is
-	// judged behind it.
-	if s.phase == phaseOpen && s.loc.Clock.Now() >= s.deadline {
+	// Read first: bytes that arrived in time count, however late we look. So the deadline is judged
+	// after them.
+	if s.phase == phaseOpen && s.thread.Clock.Now() >= s.deadline {
 		if !s.expire() {
 			return s.cut()
 		}
@@ -197,41 +296,58 @@ func (s *Session) Step() Want {
 	return want
 }
 
-// Reads reports whether the session waits for its client to send something. A driver
-// whose socket is readable then reads before it steps.
+// Reads reports whether the session waits for its client to send something. A driver whose socket
+// is readable then reads before it steps. A broken socket counts as readable too, whatever was
+// wanted, so this first checks whether a read may come now.
 func (s *Session) Reads() bool {
+	if !s.order.May(machine.CallRead) {
+		return false
+	}
+	if s.phase == phaseTunnel {
+		return s.takes()
+	}
 	switch s.wait {
-	case waitIdle, waitHead, waitBody:
+	case waitIdle, waitHead, waitBody, waitAsked:
 		return true
 	}
-	return s.phase == phaseLinger
+	return s.phase == phaseLinger || s.phase == phaseDeliver && !s.eof
 }
 
-// run is the session's one loop. The order matters: what is under way comes before
-// anything new, so that answers stay in order and memory bounded; and everything
-// that has arrived is looked at before anything is written, so that the answers to
-// a batch leave together.
-func (s *Session) run() Want {
+// run is the session's one loop. The order matters. What is under way comes before anything new, so
+// that answers stay in order and memory stays bounded. Everything that has arrived is parsed before
+// anything is written, so that the answers to pipelined requests are sent together.
+func (s *Session) run() machine.Want {
 	for {
 		a := s.act
 		if a == nil {
 			return s.idle()
 		}
+		if a.fetch != nil {
+			s.await(waitWork)
+			return machine.WantWake
+		}
+		if a.broken != nil {
+			s.Break(a.broken)
+			return machine.WantClose
+		}
 		x := &a.x
 		if x.work != nil {
 			if !x.worked {
 				s.await(waitWork)
-				return WantWake
+				return machine.WantWake
 			}
 			s.protect(x, (*Session).resume)
 			continue
 		}
 		out := a.conn.Out()
+		if x.waits {
+			return s.wanting(out)
+		}
 		if x.source != nil && out.Len() < lowWater {
 			s.protect(x, (*Session).pump)
-			if x.source != nil && out.Empty() {
+			if x.source != nil && out.Empty() && !x.waits {
 				s.await(waitWork)
-				return WantWake
+				return machine.WantWake
 			}
 			continue
 		}
@@ -240,7 +356,7 @@ func (s *Session) run() Want {
 		}
 		if x.source != nil || out.Len() >= highWater || out.HasFile() {
 			s.await(waitWrite)
-			return WantWrite
+			return machine.WantWrite
 		}
 		if a.conn.Answered() {
 			x.account(0)
@@ -254,20 +370,59 @@ func (s *Session) run() Want {
 	}
 }
 
+// tunnel is run for a connection that is no HTTP any more. Its two directions are independent. How
+// long they may rest is for the other end to say, as it knows both.
+func (s *Session) tunnel() machine.Want {
+	x, out := &s.act.x, s.act.conn.Out()
+	if x.ends && out.Empty() {
+		switch {
+		case s.eof:
+			return s.cut()
+		case !x.shut:
+			x.shut = true
+			return machine.WantShut
+		}
+	}
+	if !x.ends && out.Len() < lowWater {
+		x.tunnel.Room()
+	}
+	s.await(waitPeer)
+	want := machine.Want(0)
+	if !out.Empty() {
+		want |= machine.WantWrite
+	}
+	if s.takes() {
+		want |= machine.WantRead
+	}
+	if want == 0 {
+		want = machine.WantPeer
+	}
+	return want
+}
+
+// takes reports whether a tunnel takes more of what the client sends.
+func (s *Session) takes() bool { return !s.eof && s.act.x.tunnel.Takes() }
+
 // event handles what http1 finds next. It reports true when the driver must act.
-func (s *Session) event(a *active) (Want, bool) {
+func (s *Session) event(a *requestState) (machine.Want, bool) {
 	x := &a.x
 	switch a.conn.Next() {
 	case http1.HasRequest:
 		x.renew()
-		s.wait = waitNone
+		s.leaveWait()
+		s.beginBody()
+		if !s.keepsUp() {
+			s.tooSlow()
+			return s.cut(), true
+		}
 		s.protect(x, (*Session).request)
 	case http1.HasBody:
-		s.loc.Stats.Add(stats.BytesIn, uint64(len(a.conn.Body())))
+		s.thread.Stats.Add(stats.BytesIn, uint64(len(a.conn.Body())))
 		if x.sink != nil {
 			s.protect(x, (*Session).body)
 		}
 	case http1.End:
+		s.completed(x)
 		if x.sink != nil || a.conn.Status() == 0 {
 			s.protect(x, (*Session).end)
 		}
@@ -276,24 +431,38 @@ func (s *Session) event(a *active) (Want, bool) {
 			return s.finish(a), true
 		}
 		x.renew()
-		if !x.heard {
-			x.began = s.headBegan()
+		f := s.spoilt(x, a.conn.Fault())
+		if a.conn.Fault().Reason == fault.TLSOnPlainPort { // whoever speaks TLS reads no HTTP
+			s.report(x, f)
+			return s.cut(), true
 		}
-		s.refuse(a.conn.Fault())
+		s.refuse(f)
+	case http1.Unanswered: // the handler has stopped waiting and did not answer
+		s.fail(x)
 	case http1.Closed:
 		return s.finish(a), true
 	case http1.NeedData:
 		if !a.conn.Out().Empty() {
 			s.await(waitWrite)
-			return WantWrite, true
+			return machine.WantWrite, true
 		}
 		return s.starved(a), true
 	}
 	return 0, false
 }
 
-// starved waits for more bytes, in the way that fits where the request stands.
-func (s *Session) starved(a *active) Want {
+// wanting waits for another machine. What there is of the answer is sent meanwhile.
+func (s *Session) wanting(out *chain.Chain) machine.Want {
+	if !out.Empty() {
+		s.await(waitWrite)
+		return machine.WantWrite
+	}
+	s.await(waitPeer)
+	return machine.WantPeer
+}
+
+// starved waits for more bytes, with the deadline of the part of the request that is due.
+func (s *Session) starved(a *requestState) machine.Want {
 	switch {
 	case a.conn.Idle():
 		s.release()
@@ -301,44 +470,61 @@ func (s *Session) starved(a *active) Want {
 	case a.conn.InHead():
 		s.await(waitHead)
 	case !a.conn.InBody():
-		s.await(waitIdle) // but for an empty line, which is part of nothing
+		return s.idle() // an empty line, or some of one, begins no request
+	case a.x.sink != nil && a.x.unasked && a.conn.AwaitsContinue():
+		s.await(waitAsked)
 	default:
 		s.await(waitBody)
 	}
-	return WantRead
+	return machine.WantRead
 }
 
-// idle waits for the next request. While the server stops, a client gets a moment
-// after its last answer in which a request that is already on its way is served.
-func (s *Session) idle() Want {
+// idle waits for the next request. While the server stops, a request that is already on its way
+// when the last answer is sent is still served: the connection stays open for lastCall.
+func (s *Session) idle() machine.Want {
 	s.await(waitIdle)
-	if s.loc.Server.Draining() {
+	if s.thread.Server.Draining() {
 		s.deadline = min(s.deadline, s.since+lastCall)
-		if s.loc.Clock.Now() >= s.deadline {
+		if s.thread.Clock.Now() >= s.deadline {
 			s.phase = phaseOver
-			return WantClose
+			return machine.WantClose
 		}
 	}
-	return WantRead
+	return machine.WantRead
 }
 
 // request checks a request whose head is complete, and has it answered.
 func (s *Session) request(x *Exchange) {
-	srv, st := s.loc.Server, s.loc.Stats
+	srv, st := s.thread.Server, s.thread.Stats
 	st.Add(stats.Requests, 1)
-	x.began, x.heard = s.loc.Clock.Now(), true
-	x.client = s.client(x)
-	if f := s.limit(x); !f.OK() {
-		s.refuse(f)
+	x.began, x.heard = s.thread.Clock.Now(), true
+	wrongPort := s.layer != nil && s.layer.Bypassed
+	if wrongPort {
+		x.conn.SetClosing()
+	}
+	s.name(x)
+	if s.probed(x) {
 		return
 	}
 	r := x.Request()
-	if f := srv.Hosts.Check(r); !f.OK() {
+	state := limiter.Complete
+	if r.HasBody() {
+		state = limiter.Begun
+	}
+	if f := s.limit(x, state); !f.OK() {
 		s.refuse(f)
 		return
 	}
-	if r.Method == http1.Unknown {
-		s.refuse(http1.Fault{Status: 501, Reason: http1.UnknownMethod})
+	to := addressee(r)
+	if f := srv.Hosts.Check(to); !f.OK() && !s.reached(f, to) {
+		if f.Status == 400 {
+			x.conn.SetClosing() // what follows may be meant for another server, too
+		}
+		s.refuse(f)
+		return
+	}
+	if wrongPort {
+		s.refuse(fault.Of(fault.PlainOnTLSPort))
 		return
 	}
 	if f := x.checkPath(); !f.OK() {
@@ -347,20 +533,69 @@ func (s *Session) request(x *Exchange) {
 	}
 	if r.Expects == http1.OtherExpectation {
 		x.conn.SetClosing() // the client may or may not send its body now
-		s.refuse(http1.Fault{Status: 417, Reason: http1.UnknownExpectation})
+		s.refuse(fault.Of(fault.UnknownExpectation))
 		return
 	}
 	srv.Handler.Serve(x)
 }
 
+// Charge counts something that is no request and costs as much as so many, and is done for the
+// peer: a handshake of TLS. It reports what speaks against it, if anything does. What a proxy that
+// is trusted does is done for others, who are not known yet.
+func (s *Session) Charge(requests int) fault.Reason {
+	if !s.answerable() {
+		return fault.NoReason
+	}
+	return s.verdict(s.thread.Server.Limiter.Charge(s.addr, int64(s.thread.Clock.Now()), requests))
+}
+
+// Blame counts something below HTTP that cannot be read, as if it were a request that cannot be
+// parsed, and reports what speaks against the peer for it.
+func (s *Session) Blame() fault.Reason {
+	if !s.answerable() {
+		return fault.NoReason
+	}
+	return s.verdict(s.thread.Server.Limiter.Judge(s.addr, int64(s.thread.Clock.Now()), limiter.Malformed))
+}
+
+// answerable reports whether the peer itself is held to the limits for what it does below HTTP.
+func (s *Session) answerable() bool {
+	return s.thread.Server.Limiter != nil && !s.exempt && !s.proxy && s.addr.IsValid()
+}
+
+// verdict is the reason for a refusal that the limiter wants, and counts a new ban.
+func (s *Session) verdict(v limiter.Verdict) fault.Reason {
+	if v.NewBan {
+		s.thread.Server.Stats.Mitigate()
+	}
+	return refusalOf(v.Kind)
+}
+
+// probed answers a request that is a probe. A probe may name any Host. But with a missing or
+// malformed one it is not a valid request (RFC 9112 3.2), and is refused like any other.
+func (s *Session) probed(x *Exchange) bool {
+	srv := s.thread.Server
+	if srv.Prober == nil || !srv.Prober.IsProbe(x) || srv.Hosts.Check(addressee(x.Request())).Status == 400 {
+		return false
+	}
+	x.probe = true
+	srv.Prober.Probe(x)
+	return true
+}
+
+// limited reports whether the limiter applies to the client.
+func (s *Session) limited(x *Exchange) bool {
+	return s.thread.Server.Limiter != nil && (!s.exempt || s.proxy) && x.client.IsValid()
+}
+
 // limit asks the limiter about one more request of this client.
-func (s *Session) limit(x *Exchange) (f http1.Fault) {
-	srv := s.loc.Server
-	if srv.Limiter == nil || s.exempt && !s.proxy || !x.client.IsValid() {
+func (s *Session) limit(x *Exchange, state limiter.State) (f fault.Fault) {
+	srv := s.thread.Server
+	if !s.limited(x) {
 		return f
 	}
-	v := srv.Limiter.Request(x.client, int64(s.loc.Clock.Now()))
-	if f.Reason = refusalOf(v.Kind); f.Reason == http1.NoReason {
+	v := srv.Limiter.Judge(x.client, int64(s.thread.Clock.Now()), state)
+	if f.Reason = refusalOf(v.Kind); f.Reason == fault.NoReason {
 		return f
 	}
 	if v.NewBan {
@@ -374,17 +609,49 @@ func (s *Session) limit(x *Exchange) (f http1.Fault) {
 	return f
 }
 
+// spoilt is the fault that a request is refused for when it cannot be parsed. It counts like any
+// other request, since otherwise a client that sends only malformed ones would have no limit. Where
+// it is malformed, and not only slow or cut short, it also counts towards a ban. A proxy's request
+// without a complete head names no client.
+func (s *Session) spoilt(x *Exchange, f fault.Fault) fault.Fault {
+	state := limiter.Spoilt
+	if !x.heard {
+		s.thread.Stats.Add(stats.Requests, 1)
+		x.began, state = s.headBegan(), limiter.Malformed
+		if s.proxy {
+			x.forget()
+		}
+	}
+	if f.Status/100 != 4 || f.Status == 408 || !f.Reason.Refusal() {
+		if x.heard {
+			return f
+		}
+		state = limiter.Begun
+	}
+	if over := s.limit(x, state); !over.OK() {
+		return over
+	}
+	return f
+}
+
+// completed tells the limiter that the body of a request which it let in has ended.
+func (s *Session) completed(x *Exchange) {
+	if x.Request().HasBody() && x.retry == 0 && !x.probe && s.limited(x) {
+		s.thread.Server.Limiter.Completed(x.client)
+	}
+}
+
 func (s *Session) body(x *Exchange) { x.sink.Body(x, x.conn.Body()) }
 
-// end is the message's end. A handler that has neither answered nor parked by now
-// never will: that is a fault of ours.
+// end handles the end of a message. A handler that has neither answered nor parked by now never
+// will; that is a fault of the server.
 func (s *Session) end(x *Exchange) {
 	if sink := x.sink; sink != nil {
 		x.sink = nil
 		sink.End(x)
 	}
-	if x.conn.Status() == 0 && x.work == nil {
-		s.refuse(http1.Fault{Status: 500, Reason: http1.Fault500})
+	if x.conn.Status() == 0 && x.work == nil && !x.waits {
+		s.refuse(fault.Of(fault.Internal))
 	}
 }
 
@@ -400,7 +667,7 @@ func (s *Session) pump(x *Exchange) {
 func (s *Session) resume(x *Exchange) {
 	then, panicked := x.then, x.panicked
 	x.work, x.then = nil, nil
-	s.wait = waitNone
+	s.leaveWait()
 	if panicked {
 		s.fail(x)
 		return
@@ -408,19 +675,37 @@ func (s *Session) resume(x *Exchange) {
 	then()
 }
 
-// Work runs the slow work of a session that answered WantWake, if it has any. It is
-// the one method that may be called on another thread.
-func (s *Session) Work() {
+// WorkKind is the kind of the slow work for which Step returned WantWake.
+func (s *Session) WorkKind() offload.Kind {
 	if s.act == nil {
+		return offload.Lookup // there is none
+	}
+	if s.act.fetch != nil {
+		return offload.Read
+	}
+	return s.act.x.kind
+}
+
+// Work runs the slow work for which Step returned WantWake, if there is any. It is the only method
+// that may be called on another thread.
+func (s *Session) Work() {
+	s.order.Called(machine.CallWork)
+	a := s.act
+	if a == nil {
 		return
 	}
-	x := &s.act.x
+	if a.fetch != nil {
+		a.broken = a.fetch()
+		a.fetch = nil
+		return
+	}
+	x := &a.x
 	if x.work == nil || x.worked {
 		return
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			s.loc.Server.Observer.Panicked(x, v)
+			s.thread.Server.Observer.Panicked(x, v)
 			x.panicked = true
 		}
 		x.worked = true
@@ -433,75 +718,86 @@ func (s *Session) Work() {
 func (s *Session) protect(x *Exchange, step func(*Session, *Exchange)) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.loc.Server.Observer.Panicked(x, v)
+			s.thread.Server.Observer.Panicked(x, v)
 			s.fail(x)
 		}
 	}()
 	step(s, x)
 }
 
-// fail ends an exchange that a panic has left in an unknown state.
+// fail ends an exchange whose state is unknown, after a panic for example.
 func (s *Session) fail(x *Exchange) {
 	x.abandon()
 	x.conn.SetClosing()
 	if x.conn.Status() == 0 {
-		s.refuse(http1.Fault{Status: 500, Reason: http1.Fault500})
+		s.refuse(fault.Of(fault.Internal))
 	} else {
 		s.phase = phaseOver
 	}
 }
 
 // refuse counts, reports and answers a fault.
-func (s *Session) refuse(f http1.Fault) {
+func (s *Session) refuse(f fault.Fault) {
 	x := &s.act.x
 	if sink := x.sink; sink != nil {
 		x.sink = nil
 		sink.Abort()
 	}
 	s.report(x, f)
-	s.loc.Server.Handler.Refuse(x, f)
+	s.thread.Server.Handler.Refuse(x, f)
 }
 
-func (s *Session) report(x *Exchange, f http1.Fault) {
-	s.loc.Stats.Refuse(f.Reason)
-	s.loc.Server.Observer.Refused(x, f)
+func (s *Session) report(x *Exchange, f fault.Fault) {
+	s.thread.Stats.Refuse(f.Reason)
+	s.thread.Server.Observer.Refused(x, f)
 }
 
-// finish ends the connection behind its last answer.
+// finish ends the connection after its last answer.
 //
-// Closing a socket while bytes wait in its receive buffer, or come later, makes the
-// kernel send a reset, and a reset can overtake the answer and destroy it on the
-// client's side (RFC 9112 section 9.6). So unless the client itself said that it
-// sends nothing more, we end our direction only, and drop what still comes for a
-// while.
-func (s *Session) finish(a *active) Want {
+// Closing a socket while bytes wait in its receive buffer, or come later, makes the kernel send a
+// reset, and a reset can overtake the answer and destroy it on the client's side (RFC 9112 9.6). So
+// we end our direction only, and for a while drop what still arrives, unless the client has
+// announced that it sends nothing more.
+func (s *Session) finish(a *requestState) machine.Want {
 	if !a.conn.Out().Empty() {
+		a.last = true
 		s.await(waitWrite)
-		return WantWrite
+		return machine.WantWrite
 	}
-	silent := s.eof || a.conn.Request().WantsClose() && a.conn.Clean()
+	s.silent = a.conn.Request().WantsClose() && a.conn.Clean()
+	owes := s.owes(a)
 	s.release()
-	if silent {
-		s.phase = phaseOver
-		return WantClose
+	if owes {
+		s.phase = phaseDeliver
+		s.since = s.thread.Clock.Now()
+		s.deadline = s.since + s.firstLook()
+		return s.deliver()
+	}
+	return s.part()
+}
+
+// part ends a connection whose last answer has been taken.
+func (s *Session) part() machine.Want {
+	if s.eof || s.silent {
+		return s.cut()
 	}
 	s.phase = phaseLinger
-	s.moved = 0
-	s.deadline = s.loc.Clock.Now() + lingerTime
-	return WantShut
+	s.deadline = s.thread.Clock.Now() + LingerTime
+	return machine.WantShut
 }
 
-// linger drops what the client still sends, until it ends, or has had its time.
-func (s *Session) linger() Want {
-	if s.eof || s.moved > lingerBytes || s.loc.Clock.Now() >= s.deadline {
+// linger drops what the client still sends, until the client ends its direction or its time is
+// over.
+func (s *Session) linger() machine.Want {
+	if s.eof || s.dropped > LingerBytes || s.thread.Clock.Now() >= s.deadline {
 		s.phase = phaseOver
-		return WantClose
+		return machine.WantClose
 	}
-	return WantRead
+	return machine.WantRead
 }
 
 // cut ends the session at once.
-func (s *Session) cut() Want {
+func (s *Session) cut() machine.Want {
 	s.phase = phaseOver
-	return WantClose
+	return machine.WantClose
 }

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seals fix the size for good: a region that shrank would kill whoever touches its end with SIGBUS (memfd_create(2)).
+// seals fix the size for good: if a region shrank, SIGBUS would kill each process that touches its
+// end (memfd_create(2)).
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
 func create(name string, size int64) (*os.File, error) {

@@ -4,7 +4,8 @@ package shm
 
 import "os"
 
-// create uses a temporary file that loses its name at once: other systems have no memfd_create(2), or not its seals.
+// create uses a temporary file that loses its name at once: other systems have no memfd_create(2),
+// or not its seals.
 func create(name string, size int64) (*os.File, error) {
 	file, err := os.CreateTemp("", name)
 	if err != nil {

@@ -1,11 +1,14 @@
-// Package shm makes memory that several processes share: counters, the table of clients, the heartbeats of workers.
+// Package shm makes memory that several processes share: counters, the table of clients, the
+// heartbeats of workers.
 //
-// One process creates a region and hands its descriptor to those that it starts (exec.Cmd.ExtraFiles); each of them
-// attaches to it. The memory lives as long as any of them has it open or mapped, and has no name in any file system, so
-// that nothing is left behind when the last one dies, however it dies.
+// One process creates a region and hands its descriptor to those that it starts
+// (exec.Cmd.ExtraFiles); each of them attaches to it. The memory lives as long as any of them has
+// it open or mapped, and has no name in any file system, so that nothing is left behind when the
+// last one dies, however it dies.
 //
-// What lies in a region must be integers of eight bytes, read and written with sync/atomic: each process maps it at
-// another address, so a pointer in it means nothing, and a lock in it is held for ever by a process that was killed.
+// What lies in a region must be integers of eight bytes, read and written with sync/atomic: each
+// process maps it at another address, so a pointer in it means nothing, and a lock in it is held
+// for ever by a process that was killed.
 package shm
 
 import (
@@ -37,8 +40,8 @@ func Create(name string, size int) (*Region, error) {
 	return attach(file, size)
 }
 
-// Attach maps the region whose descriptor was inherited as file. The file is the region's from then on, also where
-// Attach fails.
+// Attach maps the region whose descriptor was inherited as file. The file is the region's from then
+// on, also where Attach fails.
 func Attach(file *os.File) (*Region, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -67,7 +70,8 @@ func (r *Region) Bytes() []byte { return r.mem }
 // File is what a child process inherits. It stays the region's.
 func (r *Region) File() *os.File { return r.file }
 
-// Close unmaps the memory and closes the descriptor; for other processes nothing changes. It is called once.
+// Close unmaps the memory and closes the descriptor; for other processes nothing changes. It is
+// called once.
 func (r *Region) Close() error {
 	return errors.Join(unix.Munmap(r.mem), r.file.Close())
 }

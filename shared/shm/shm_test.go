@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childKey makes this test binary play a worker, which inherits the region as its first extra descriptor.
+// childKey makes this test binary play a worker, which inherits the region as its first extra
+// descriptor.
 const (
 	childKey  = "SHM_TEST_CHILD"
 	childFD   = 3

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"fourways/shared/session"
+	"fourways/shared/machine"
 )
 
 // browser is what a browser sends beside Host.
@@ -31,8 +31,8 @@ func BenchmarkGet(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				s.Received(copy(s.Recv(), bb.in))
-				for want := s.Step(); want != session.WantRead; want = s.Step() {
-					if want == session.WantWake {
+				for want := s.Step(); want != machine.WantRead; want = s.Step() {
+					if want == machine.WantWake {
 						s.Work()
 						continue
 					}

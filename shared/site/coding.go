@@ -7,13 +7,15 @@ import (
 	"fourways/shared/clock"
 	"fourways/shared/filecache"
 	"fourways/shared/http1"
+	"fourways/shared/offload"
 	"fourways/shared/session"
+	"fourways/shared/syntax"
 )
 
-// Content codings (RFC 9110 sections 8.4 and 12.5.3). Which form of a file is sent is
-// decided before anything else: conditions, ranges, and lengths are about that form and
-// its tag. That another request may get another form is said by Vary on every answer,
-// 304 and 416 as well (section 12.5.5), be it to a client that has no choice.
+// Content codings (RFC 9110 8.4 and 12.5.3). Which form of a file is sent is decided before
+// anything else: conditions, ranges, and lengths are about that form and its tag. Every answer, 304
+// and 416 as well, says by Vary that another request may get another form (RFC 9110 12.5.5), even
+// to a client that accepts only one.
 
 const varyCoding = "Vary: Accept-Encoding\r\n"
 
@@ -24,9 +26,9 @@ var byPreference = [...]filecache.Coding{filecache.Brotli, filecache.Zstd, filec
 // want or does not name.
 type acceptance [len(byPreference)]int
 
-// acceptanceOf reads Accept-Encoding, over all its lines. "*" stands for whatever is not
-// named; an item whose weight makes no sense is as one that is refused. Without the
-// field a client takes any coding, and a server that knows no more sends none.
+// acceptanceOf reads Accept-Encoding, over all its lines. "*" stands for whatever is not named; an
+// item with a malformed weight counts as refused. Without the field a client takes any coding, but
+// a server does best to send none.
 func acceptanceOf(r *http1.Request) (a acceptance) {
 	if !r.Has(http1.AcceptEncoding) {
 		return a
@@ -37,9 +39,9 @@ func acceptanceOf(r *http1.Request) (a acceptance) {
 		if r.Fields[i].ID != http1.AcceptEncoding {
 			continue
 		}
-		for item := range http1.ListItems(r.Fields[i].Value) {
+		for item := range syntax.ListItems(r.Fields[i].Value) {
 			name, params, _ := bytes.Cut(item, []byte(";"))
-			name = http1.TrimOWS(name)
+			name = syntax.TrimOWS(name)
 			if c, ok := codingOf(name); ok {
 				a[c], named[c] = weight(params), true
 			} else if string(name) == "*" {
@@ -55,20 +57,20 @@ func acceptanceOf(r *http1.Request) (a acceptance) {
 	return a
 }
 
-// codingOf knows a coding by its name, in any case. x-gzip is an older name of gzip (RFC
-// 9110 section 8.4.1.3).
+// codingOf is the coding of that name, in upper or lower case. x-gzip is an older name of gzip (RFC
+// 9110 8.4.1.3).
 func codingOf(name []byte) (filecache.Coding, bool) {
 	for _, c := range byPreference {
-		if http1.EqualFold(name, c.String()) {
+		if syntax.EqualFold(name, c.String()) {
 			return c, true
 		}
 	}
-	return filecache.Gzip, http1.EqualFold(name, "x-gzip")
+	return filecache.Gzip, syntax.EqualFold(name, "x-gzip")
 }
 
-// best is the form that the client likes best of those there are. A client that does not
-// name identity takes it where there is nothing else. One that refuses it gets it all the
-// same then: a server may answer so, and 406 would help nobody (RFC 9110 section 12.5.3).
+// best is the form of the file that the client prefers. A client that does not name identity gets
+// it where there is no other form. So does one that refuses identity: a server may answer so, and
+// 406 would help no client (RFC 9110 12.5.3).
 func (a *acceptance) best(e *filecache.Entry) filecache.Coding {
 	best, most := filecache.Identity, 0
 	for _, c := range byPreference {
@@ -79,8 +81,8 @@ func (a *acceptance) best(e *filecache.Entry) filecache.Coding {
 	return best
 }
 
-// negotiate answers with the form of a file that the client likes best. The entry's
-// reference passes to it.
+// negotiate answers with the form of a file that the client prefers. The entry's reference passes
+// to it.
 func (s *Site) negotiate(x *session.Exchange, e *filecache.Entry) {
 	a := acceptanceOf(x.Request())
 	coding := a.best(e)
@@ -93,10 +95,10 @@ func (s *Site) negotiate(x *session.Exchange, e *filecache.Entry) {
 
 // code answers with a form that is not in the cache, once it is read or made.
 func (s *Site) code(x *session.Exchange, e *filecache.Entry, coding filecache.Coding) {
-	x.Park(func() { e = s.cache.LoadVariant(e, coding) }, func() { s.send(x, e) })
+	x.Park(offload.Compress, func() { e = s.cache.LoadVariant(e, coding) }, func() { s.send(x, e) })
 }
 
-// load reads a file, and the form of it that the client likes best.
+// load reads a file, and the form of it that the client prefers.
 func (s *Site) load(name string, a acceptance, now clock.Time) (*filecache.Entry, error) {
 	e, err := s.cache.Load(name, now)
 	if err != nil {

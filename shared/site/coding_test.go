@@ -1,5 +1,8 @@
 package site
 
+// Which form of a file is sent, and what its answers say of it. The rig is that of driver_test.go;
+// files get the times that a test wants.
+
 import (
 	"compress/gzip"
 	"crypto/rand"
@@ -35,7 +38,7 @@ func newCodedRig(t testing.TB, change func(*Config)) *rig {
 	} {
 		r.put(name, text, fileTime)
 	}
-	r.put("stale.png.gz", "old", fileTime-1)
+	r.put("stale.png.gz", "old", fileTime-2)
 	return r
 }
 
@@ -344,7 +347,7 @@ func FuzzAcceptance(f *testing.F) {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		r := http1.Request{Fields: []http1.Field{{Value: []byte(value), ID: http1.AcceptEncoding}}}
+		r := http1.Request{Message: http1.Message{Fields: []http1.Field{{Value: []byte(value), ID: http1.AcceptEncoding}}}}
 		a := acceptanceOf(&r)
 		for c, weight := range a {
 			require.True(t, weight >= 0 && weight <= 1000)

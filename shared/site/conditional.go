@@ -6,11 +6,12 @@ import (
 	"fourways/shared/clock"
 	"fourways/shared/filecache"
 	"fourways/shared/http1"
+	"fourways/shared/syntax"
 )
 
-// Conditional requests (RFC 9110 section 13). Fields are looked at in the order of
-// section 13.2.2, and only one of each pair: If-Match before If-Unmodified-Since, then
-// If-None-Match before If-Modified-Since. If-Range is last.
+// Conditional requests (RFC 9110 13). Fields are looked at in the order of RFC 9110 13.2.2, and
+// only one of each pair: If-Match before If-Unmodified-Since, then If-None-Match before
+// If-Modified-Since. If-Range is last.
 
 type verdict uint8
 
@@ -27,22 +28,21 @@ func precondition(r *http1.Request, e *filecache.Entry, now int64) verdict {
 		if !anyTag(r, http1.IfMatch, e.ETag, strongly) {
 			return conditionFailed
 		}
-	} else if since, ok := dateOf(r, http1.IfUnmodifiedSince, now); ok && e.Modified > since {
+	} else if since, ok := dateOf(r, http1.IfUnmodifiedSince, now); ok && dated(e) && e.Modified > since {
 		return conditionFailed
 	}
 	if r.Has(http1.IfNoneMatch) {
 		if anyTag(r, http1.IfNoneMatch, e.ETag, weakly) {
 			return notModified
 		}
-	} else if since, ok := dateOf(r, http1.IfModifiedSince, now); ok && e.Modified <= since {
+	} else if since, ok := dateOf(r, http1.IfModifiedSince, now); ok && dated(e) && e.Modified <= since {
 		return notModified
 	}
 	return goOn
 }
 
-// wantsRange reports whether the Range field counts: on GET, once, and if there is an
-// If-Range, only where it names the very bytes we have (RFC 9110 sections 13.1.5 and
-// 14.2).
+// wantsRange reports whether the Range field counts: on GET, once, and if there is an If-Range,
+// only where it names the very bytes we have (RFC 9110 13.1.5 and 14.2).
 func wantsRange(r *http1.Request, e *filecache.Entry, now int64) bool {
 	if r.Method != http1.GET || count(r, http1.Range) != 1 {
 		return false
@@ -59,15 +59,18 @@ func wantsRange(r *http1.Request, e *filecache.Entry, now int64) bool {
 		tag, weak, rest, ok := cutTag(value)
 		return ok && !weak && len(rest) == 0 && bytes.Equal(tag, e.ETag)
 	}
-	// A date is as strong as a tag only where the file cannot have changed twice within
-	// its second (RFC 9110 section 8.8.2.2), and where no other form of it has the same
-	// date (section 8.8.1).
+	// A date is as strong as a tag only where the file cannot have changed twice within its second
+	// (RFC 9110 8.8.2.2), and where no other form of it has the same date (RFC 9110 8.8.1).
 	since, ok := clock.ParseDate(value, now)
-	return ok && !e.Varies && since == e.Modified && e.Modified < now
+	return ok && dated(e) && !e.Varies && since == e.Modified && e.Modified < now
 }
 
-// dateOf is the field's date. A field that is no date, or there twice, counts as not
-// there (RFC 9110 sections 13.1.3 and 13.1.4).
+// dated reports whether the file has a date to compare with. Without one, a condition about dates
+// is ignored (RFC 9110 13.1.3 and 13.1.4).
+func dated(e *filecache.Entry) bool { return e.LastModified != nil }
+
+// dateOf is the field's date. A field that is not a date, or that is there twice, counts as missing
+// (RFC 9110 13.1.3 and 13.1.4).
 func dateOf(r *http1.Request, id http1.FieldID, now int64) (since int64, ok bool) {
 	if count(r, id) != 1 {
 		return 0, false
@@ -87,8 +90,7 @@ func count(r *http1.Request, id http1.FieldID) (n int) {
 	return n
 }
 
-// How two tags are compared (RFC 9110 section 8.8.3.2): strongly, a weak one equals
-// none.
+// How two tags are compared (RFC 9110 8.8.3.2): strongly, a weak one equals none.
 const (
 	strongly = false
 	weakly   = true
@@ -104,9 +106,8 @@ func anyTag(r *http1.Request, id http1.FieldID, tag []byte, weaklyCompared bool)
 	return false
 }
 
-// listsTag looks through a list of entity tags (RFC 9110 section 8.8.3). Commas may
-// stand inside a tag, so it is not a list of tokens. What follows something that is no
-// tag is not looked at.
+// listsTag looks through a list of entity tags (RFC 9110 8.8.3). Commas may stand inside a tag, so
+// it is not a list of tokens. What follows a malformed tag is not looked at.
 func listsTag(list, tag []byte, weaklyCompared bool) bool {
 	if string(list) == "*" {
 		return true
@@ -122,7 +123,7 @@ func listsTag(list, tag []byte, weaklyCompared bool) bool {
 		if bytes.Equal(one, tag) && (weaklyCompared || !weak) {
 			return true
 		}
-		rest = http1.TrimOWS(rest)
+		rest = syntax.TrimOWS(rest)
 		if len(rest) == 0 || rest[0] != ',' {
 			return false
 		}

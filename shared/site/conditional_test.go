@@ -1,5 +1,8 @@
 package site
 
+// Conditional requests: tags, dates, and which field counts. Each row is one request for the same
+// file.
+
 import (
 	"strings"
 	"testing"

@@ -1,5 +1,12 @@
 package site
 
+// What a file is sent as: its type, the name of a download, and the field lines that all of its
+// answers have in common.
+//
+// describe runs once for each entry, before any other thread can see it. What must not be done: a
+// type that is not in the table must not be guessed from the contents, and a file's name must not
+// reach a field line without being quoted or encoded.
+
 import (
 	"bytes"
 	"strings"
@@ -17,7 +24,7 @@ const (
 	noSniff  = "X-Content-Type-Options: nosniff\r\n"
 )
 
-// typeOf is what files are under their own type. Others are application/octet-stream.
+// typeOf lists the types by extension. Other files are application/octet-stream.
 var typeOf = map[string]string{
 	"html": htmlType,
 	"htm":  htmlType,
@@ -42,13 +49,16 @@ var typeOf = map[string]string{
 	"mp4":  "video/mp4",
 }
 
-// describe says once for all answers what a file is: a page under its own type, and,
-// unless files are to be shown, anything else as a download (RFC 6266).
+// describe sets, once for all answers, how a file is sent: a page under its own type, and anything
+// else as a download (RFC 6266), unless files are to be shown.
 func (s *Site) describe(e *filecache.Entry) {
 	kind := kindOf(e.Path())
 	var b []byte
 	switch {
 	case kind == htmlType:
+		b = append(b, noSniff...)
+	case guard.WellKnown([]byte(e.Path())):
+		kind = typeOf["txt"]
 		b = append(b, noSniff...)
 	case !s.cfg.Inline:
 		kind = anyType
@@ -72,7 +82,8 @@ func (s *Site) describe(e *filecache.Entry) {
 		v = append(v, varyCoding...)
 	}
 	e.Validators = v
-	e.Whole = http1.Prepare(200, e.Size, s.cors, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
+	whole := http1.Prepare(200, e.Size, s.cors, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
+	e.Whole = &whole
 }
 
 // kindOf is a file's own type, by its extension.
@@ -109,13 +120,13 @@ func appendDisposition(b []byte, name string) []byte {
 	return appendEscaped(b, name, attrChar)
 }
 
-// Characters that need no percent-encoding, beside letters and digits.
+// Characters that need no percent-encoding, in addition to letters and digits.
 const (
-	attrChar = "!#$&+-.^_`|~"       // of an extended parameter (RFC 8187 section 3.2.1)
-	pathChar = "-._~!$&'()*+,;=:@/" // of a path (RFC 3986 section 3.3)
+	attrChar = "!#$&+-.^_`|~"       // of an extended parameter (RFC 8187 3.2.1)
+	pathChar = "-._~!$&'()*+,;=:@/" // of a path (RFC 3986 3.3)
 )
 
-// appendPath appends a decoded path as a URI has it.
+// appendPath appends a decoded path in the form of a URI.
 func appendPath(b, path []byte) []byte { return appendEscaped(b, string(path), pathChar) }
 
 func appendEscaped(b []byte, text, plain string) []byte {

@@ -1,5 +1,8 @@
 package site
 
+// Names of downloads, and targets of redirects, for any file's name. Packages mime and net/url read
+// what was written.
+
 import (
 	"mime"
 	"net/url"

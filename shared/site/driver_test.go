@@ -1,5 +1,8 @@
 package site
 
+// The rig of this package's tests: a site on a folder of its own, driven by hand without a socket.
+// A rig belongs to its test. It runs parked work at once, on the same thread.
+
 import (
 	"bufio"
 	"bytes"
@@ -15,9 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/filecache"
 	"fourways/shared/guard"
 	"fourways/shared/http1"
+	"fourways/shared/machine"
 	"fourways/shared/session"
 	"fourways/shared/stats"
 	"fourways/shared/sysnet"
@@ -34,14 +39,16 @@ type rig struct {
 	t    testing.TB
 	dir  string
 	site *Site
-	loc  *session.Local
+	loc  *session.Thread
 	s    session.Session
 	got  []byte
 	buf  []byte
 	over bool
+	shut bool // our direction has ended
 
-	works  int     // pieces of parked work that were run
-	errors []error // what Trouble was told
+	layer  *session.Layer // between the session and its socket; nil for none
+	works  int            // pieces of parked work that were run
+	errors []error        // what Trouble was told
 }
 
 // says is a Report of one text.
@@ -51,10 +58,12 @@ func says(status int, text string) Report {
 
 type silent struct{}
 
-func (silent) Done(*session.Exchange)                 {}
-func (silent) Refused(*session.Exchange, http1.Fault) {}
-func (silent) TurnedAway(netip.Addr, http1.Reason)    {}
-func (silent) Panicked(_ *session.Exchange, v any)    { panic(v) }
+func (silent) Done(*session.Exchange)                     {}
+func (silent) Refused(*session.Exchange, fault.Fault)     {}
+func (silent) TurnedAway(netip.Addr, fault.Reason)        {}
+func (silent) Unsecured(netip.Addr, fault.Reason, string) {}
+func (silent) Broken(*session.Thread, error)              {}
+func (silent) Panicked(_ *session.Exchange, v any)        { panic(v) }
 
 var small = strings.Repeat("0123456789", 10)
 
@@ -75,13 +84,18 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 		"d.html/a.txt":   "a",
 		"ü % \"q\".txt":  "umlaut",
 		".hidden.txt":    "hidden",
-		"404.html":       "<p>own page",
+		"v1.2/a.txt":     "a",
+		".git/a.txt":     "a",
+
+		".well-known/acme-challenge/a-To_ken": "a-To_ken.thumbprint",
+		"404.html":                            "<p>own page",
 	} {
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 		require.NoError(t, os.Chtimes(file, time.Time{}, time.Unix(fileTime, 0)))
 	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, uploadFolder), 0o755))
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "outside.txt")))
 	r := &rig{t: t, dir: dir, buf: make([]byte, 64<<10)}
 	root, err := sysnet.OpenRoot(dir)
@@ -98,19 +112,44 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 	}
 	r.site, err = New(cfg)
 	require.NoError(t, err)
+	r.openUploads(Uploads{})
+	t.Cleanup(r.site.Close)
 	srv := &session.Server{
 		HTTP:     http1.Config{Limits: http1.Limits{RequestLine: 8192, Head: 8192, Fields: 100, Body: 1 << 20}, KeepAlive: 30},
 		Timing:   session.Timing{Head: 10 * clock.Second, Idle: 30 * clock.Second, MinRate: 240},
 		Hosts:    guard.NewHosts([]string{guard.AnyHost}, nil),
 		Stats:    stats.New(1),
 		Handler:  r.site,
+		Prober:   r.site,
 		Observer: silent{},
 		MaxConns: 100,
 	}
-	r.loc = session.NewLocal(srv, srv.Stats.Slot(0), "worker-1", 7)
+	r.loc = session.NewThread(srv, srv.Stats.Slot(0), "worker-1", 7)
 	r.loc.Clock.Set(0, wallClock*1e9)
 	r.connect("127.0.0.1:1234")
 	return r
+}
+
+// trust makes some networks, with commas, those of trusted proxies; unix is the peers of
+// Unix sockets.
+func (r *rig) trust(networks string) {
+	for name := range strings.SplitSeq(networks, ",") {
+		switch name {
+		case "":
+		case "unix":
+			r.loc.Server.TrustUnix = true
+		default:
+			r.loc.Server.Trusted = append(r.loc.Server.Trusted, netip.MustParsePrefix(name))
+		}
+	}
+}
+
+// openUploads has uploads taken as the settings say.
+func (r *rig) openUploads(u Uploads) {
+	r.t.Helper()
+	r.site.store.close()
+	r.site.store = store{}
+	require.NoError(r.t, r.site.OpenUploads(u))
 }
 
 func (r *rig) connect(peer string) {
@@ -119,26 +158,33 @@ func (r *rig) connect(peer string) {
 		from = netip.MustParseAddrPort(peer)
 	}
 	adm, why := r.loc.Admit(from.Addr(), 7)
-	require.Equal(r.t, http1.NoReason, why)
+	require.Equal(r.t, fault.NoReason, why)
 	r.s = session.Session{}
 	r.s.Open(r.loc, adm, from, 3)
-	r.over, r.got = false, r.got[:0]
+	if r.layer != nil {
+		r.s.Through(r.layer)
+	}
+	r.over, r.shut, r.got = false, false, r.got[:0]
 }
 
 // run does what the session asks for, until it wants more from the client.
 func (r *rig) run() {
 	for {
 		switch r.s.Step() {
-		case session.WantRead:
+		case machine.WantRead:
+			if r.shut {
+				r.s.EOF() // a client that reads the last answer and then closes
+				continue
+			}
 			return
-		case session.WantWrite:
+		case machine.WantWrite:
 			r.take()
-		case session.WantWake:
+		case machine.WantWake:
 			r.works++
 			r.s.Work()
-		case session.WantShut:
-			r.s.EOF()
-		case session.WantClose:
+		case machine.WantShut:
+			r.shut = true
+		case machine.WantClose:
 			r.s.Close()
 			r.over = true
 			return

@@ -1,5 +1,12 @@
 package site
 
+// The sample site, which is compiled into the program, as a folder on the disk.
+//
+// It waits for the disk, so it must not run on a thread that serves: a process calls it at its
+// start. Several processes may unpack at once. The caller that gets a temporary folder owns it and
+// removes it. What must not be done: a folder must not be served if others could have written to
+// it.
+
 import (
 	"crypto/sha256"
 	"embed"
@@ -9,6 +16,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"fourways/shared/sysnet"
 )
 
 //go:generate go run www_gen.go
@@ -18,29 +27,55 @@ import (
 //go:embed all:www
 var sample embed.FS
 
-// Unpack writes the sample site to a folder and returns its name. A kernel sends files
-// from descriptors, and uploads want to be kept, so it has to be a real one.
+// Unpacked is a folder with the sample site.
+type Unpacked struct {
+	Folder    string // empty for none
+	Temporary bool   // it is removed when the server ends, with all that was put there
+	Why       string // why it is temporary; empty for others
+}
+
+// Unpack writes the sample site to a folder. It has to be a real one, because the kernel sends
+// files from descriptors, and uploads are to be kept.
 //
 // It is the user's own cache folder, under a name made of the contents: the same program
 // finds it again, another version makes one beside it. It appears whole, by renaming, so
 // any number of processes may unpack at once. One in which a file is missing or changed
-// is not trusted, and a temporary folder taken instead; so it is where there is no cache
-// folder.
-func Unpack() (dir string, err error) {
+// is not trusted, nor one that others may write to, and a temporary folder taken instead; so
+// it is where there is no cache folder. A lack of descriptors or memory says nothing about the
+// folder: then there is none. Each call makes another of those: the processes of one
+// server must share one, and whoever made it removes it.
+func Unpack() (Unpacked, error) {
 	files, err := fs.Sub(sample, "www")
 	if err != nil {
-		return "", err
+		return Unpacked{}, err
 	}
-	if cache, err := os.UserCacheDir(); err == nil {
-		if dir, err := unpackInto(filepath.Join(cache, "fourways"), files); err == nil {
-			return dir, nil
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		var dir string
+		if dir, err = unpackInto(filepath.Join(cache, "fourways"), files); err == nil {
+			return Unpacked{Folder: dir}, nil
+		}
+		if sysnet.IsBusy(err) { // the folder may be as it should be, with the uploads in it
+			return Unpacked{}, fmt.Errorf("the sample site cannot be unpacked: %w", err)
 		}
 	}
-	dir, err = os.MkdirTemp("", "fourways-site-")
-	if err != nil {
-		return "", fmt.Errorf("no folder for the sample site: %w", err)
+	dir, tempErr := os.MkdirTemp("", "fourways-site-")
+	if tempErr != nil {
+		return Unpacked{}, fmt.Errorf("no folder for the sample site: %w", tempErr)
 	}
-	return dir, os.CopyFS(dir, files)
+	u := Unpacked{Folder: dir, Temporary: true, Why: err.Error()}
+	if err := os.CopyFS(dir, files); err != nil {
+		return Unpacked{}, errors.Join(err, u.Remove())
+	}
+	return u, nil
+}
+
+// Remove removes the folder, if it is temporary.
+func (u Unpacked) Remove() error {
+	if !u.Temporary {
+		return nil
+	}
+	return os.RemoveAll(u.Folder)
 }
 
 var errChanged = errors.New("the folder of the sample site has been changed")
@@ -51,10 +86,16 @@ func unpackInto(parent string, files fs.FS) (dir string, err error) {
 		return "", err
 	}
 	dir = filepath.Join(parent, "site-"+name)
-	if complete(dir, files) {
-		return dir, nil
-	}
 	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return "", err
+	}
+	if err := sysnet.OthersMayWrite(parent); err != nil {
+		return "", err
+	}
+	switch err := complete(dir, files); {
+	case err == nil:
+		return dir, sysnet.OthersMayWrite(dir)
+	case sysnet.IsBusy(err):
 		return "", err
 	}
 	building, err := os.MkdirTemp(parent, "building-")
@@ -65,10 +106,13 @@ func unpackInto(parent string, files fs.FS) (dir string, err error) {
 	if err := os.CopyFS(building, files); err != nil {
 		return "", err
 	}
-	// Where another process was faster this fails, as its folder is not empty, and serves
-	// as well.
+	// Where another process was faster this fails, because its folder is not empty. Then that
+	// folder is used.
 	renameErr := os.Rename(building, dir)
-	if !complete(dir, files) {
+	switch err := complete(dir, files); {
+	case sysnet.IsBusy(err):
+		return "", err
+	case err != nil:
 		return "", errors.Join(errChanged, renameErr)
 	}
 	return dir, nil
@@ -85,22 +129,21 @@ func fingerprint(files fs.FS) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil))[:16], err
 }
 
-// complete reports whether every file is in the folder as it should be, and uploads can
-// be put there. Uploads may lie beside them.
-func complete(dir string, files fs.FS) bool {
+// complete is nil where every file is in the folder as it should be, and uploads can be put there.
+// There may be uploads as well.
+func complete(dir string, files fs.FS) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return false
+		return err
 	}
 	defer root.Close()
-	err = eachFile(files, func(name string, contents []byte) error {
+	return eachFile(files, func(name string, contents []byte) error {
 		got, err := root.ReadFile(name)
 		if err == nil && string(got) != string(contents) {
 			err = errChanged
 		}
 		return err
 	})
-	return err == nil
 }
 
 func eachFile(files fs.FS, do func(name string, contents []byte) error) error {

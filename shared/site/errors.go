@@ -1,40 +1,60 @@
 package site
 
+// The answer to every request that is refused: a page, or JSON where the client prefers that.
+//
+// It runs on the thread that serves. What must not be done: answering an error must not read a
+// file, since the disk may be what failed; the administrator's pages are read beforehand. Nor may
+// an answer repeat anything that the client sent, except a request id that was checked.
+
 import (
 	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"fourways/shared/fault"
 	"fourways/shared/http1"
 	"fourways/shared/session"
+	"fourways/shared/syntax"
 	"fourways/shared/sysnet"
 )
 
 var movedPage = []byte("<!doctype html><title>Moved</title><p>This folder's name ends with a slash.\n")
 
 // Refuse answers a request that was turned away.
-func (s *Site) Refuse(x *session.Exchange, f http1.Fault) {
+func (s *Site) Refuse(x *session.Exchange, f fault.Fault) {
 	switch f.Status {
 	case 405:
-		s.refuse(x, f.Status, "Allow: "+allowed(x.Path())+"\r\n") // RFC 9110 section 15.5.6
+		s.refuse(x, f.Status, "Allow: "+s.allowed(x.Path())+"\r\n") // RFC 9110 15.5.6
+	case 415:
+		lines := ""
+		if f.Reason == fault.EncodedBody {
+			lines = "Accept-Encoding: identity\r\n" // RFC 9110 15.5.16
+		}
+		s.refuse(x, f.Status, lines)
 	case 429:
 		s.refuse(x, f.Status, "Retry-After: "+strconv.FormatInt(wholeSeconds(x.RetryAfter()), 10)+"\r\n")
 	case 503:
 		s.refuse(x, f.Status, "Retry-After: "+retryAfter+"\r\n")
+	case 400:
+		if f.Reason == fault.PlainOnTLSPort {
+			s.refuseWrongPort(x)
+			return
+		}
+		fallthrough
 	default:
 		s.refuse(x, f.Status, "")
 	}
 }
 
-// wholeSeconds rounds nanoseconds up, to one second at least (RFC 9110 section 10.2.3).
+// wholeSeconds rounds nanoseconds up, to one second at least (RFC 9110 10.2.3).
 func wholeSeconds(nano int64) int64 { return max((nano+1e9-1)/1e9, 1) }
 
 // refuse answers with an error. lines are further field lines, each with its CR LF. The
 // body is a page, or an object where the client prefers JSON.
 func (s *Site) refuse(x *session.Exchange, status int, lines string) {
 	var scratch [1 << 10]byte
-	kind, body, named := htmlType, s.pages[status], true
+	kind, body, named := htmlType, (*s.pages.Load())[status], true
 	switch {
 	case prefersJSON(x.Request()):
 		kind, body = "application/json", appendErrorJSON(scratch[:0], status, x.ID())
@@ -47,7 +67,7 @@ func (s *Site) refuse(x *session.Exchange, status int, lines string) {
 	h.Field("Content-Type", kind)
 	h.Raw([]byte(noSniff))
 	h.Raw([]byte(lines))
-	if !named { // the id by which the log can be searched, where the page cannot say it
+	if !named { // the administrator's page does not show the id, by which the log can be searched
 		h.FieldBytes("X-Request-Id", x.ID())
 	}
 	h.End()
@@ -62,8 +82,8 @@ func appendErrorJSON(b []byte, status int, id []byte) []byte {
 	return append(b, "\"}\n"...)
 }
 
-// appendErrorPage makes a page that needs nothing else. Neither the status's text nor
-// the id, which has letters, digits and - _ . only, can hold markup.
+// appendErrorPage makes a page that loads nothing else. Neither the status's text nor the id, which
+// has letters, digits and - _ . only, can hold markup.
 func appendErrorPage(b []byte, status int, id []byte) []byte {
 	text := http1.StatusText(status)
 	b = append(b, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">`...)
@@ -76,8 +96,7 @@ func appendErrorPage(b []byte, status int, id []byte) []byte {
 	return append(append(b, id...), "</small></p></html>\n"...)
 }
 
-// prefersJSON reports whether Accept gives JSON a higher quality than HTML (RFC 9110
-// section 12.5.1).
+// prefersJSON reports whether Accept gives JSON a higher quality than HTML (RFC 9110 12.5.1).
 func prefersJSON(r *http1.Request) bool {
 	if !r.Has(http1.Accept) {
 		return false
@@ -95,14 +114,14 @@ func quality(r *http1.Request, kind string) (q int) {
 		if r.Fields[i].ID != http1.Accept {
 			continue
 		}
-		for item := range http1.ListItems(r.Fields[i].Value) {
+		for item := range syntax.ListItems(r.Fields[i].Value) {
 			name, params, _ := bytes.Cut(item, []byte(";"))
-			name = http1.TrimOWS(name)
+			name = syntax.TrimOWS(name)
 			specific := 0
 			switch {
-			case http1.EqualFold(name, kind):
+			case syntax.EqualFold(name, kind):
 				specific = 3
-			case len(name) == slash+2 && name[slash+1] == '*' && http1.EqualFold(name[:slash+1], kind[:slash+1]):
+			case len(name) == slash+2 && name[slash+1] == '*' && syntax.EqualFold(name[:slash+1], kind[:slash+1]):
 				specific = 2
 			case string(name) == "*/*":
 				specific = 1
@@ -115,13 +134,13 @@ func quality(r *http1.Request, kind string) (q int) {
 	return q
 }
 
-// weight is the q parameter in thousandths: 1000 where there is none, 0 where it makes
-// no sense (RFC 9110 section 12.4.2).
+// weight is the q parameter in thousandths: 1000 where there is none, 0 where it is malformed (RFC
+// 9110 12.4.2).
 func weight(params []byte) int {
 	for len(params) > 0 {
 		var param []byte
 		param, params, _ = bytes.Cut(params, []byte(";"))
-		param = http1.TrimOWS(param)
+		param = syntax.TrimOWS(param)
 		if len(param) < 2 || param[0] != 'q' && param[0] != 'Q' || param[1] != '=' {
 			continue
 		}
@@ -144,8 +163,8 @@ func qvalue(b []byte) (q int) {
 	return min(q, 1000)
 }
 
-// readPage reads a page that replaces an error page. It is read once: when it is needed
-// the disk may be the very thing that is in trouble.
+// readPage reads a page that replaces an error page. It is read once, at the start: when it is
+// needed, the disk may be what has failed.
 func readPage(root *sysnet.Root, path string) ([]byte, error) {
 	var st sysnet.Stat
 	fd, err := root.Open([]byte(path[1:]), &st)

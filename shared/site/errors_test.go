@@ -1,5 +1,8 @@
 package site
 
+// Answers to what is refused: pages, JSON, and pages of the administrator's. The rig is that of
+// driver_test.go.
+
 import (
 	"encoding/json"
 	"os"

@@ -1,12 +1,21 @@
 package site
 
+// GET and HEAD of a file, from its path to the answer.
+//
+// An entry is held by a reference. Each function that takes an entry here passes the reference to
+// the answer or releases it, exactly once, on every path. What must not be done: nothing may wait
+// for the disk on the thread that serves. A hit in the cache is answered at once; loading a file
+// and looking for a folder are parked.
+
 import (
 	"errors"
 
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/filecache"
 	"fourways/shared/guard"
 	"fourways/shared/http1"
+	"fourways/shared/offload"
 	"fourways/shared/session"
 	"fourways/shared/sysnet"
 )
@@ -21,20 +30,23 @@ const usualName = 256
 // file answers GET and HEAD for a path that is no route.
 func (s *Site) file(x *session.Exchange) {
 	path := x.Path()
-	if f := s.types.Check(path); !f.OK() {
+	name := path[1:]
+	if f := s.types.Check(path); f.Reason == fault.RefusedType && !guard.Hidden(path) {
+		s.folder(x, string(name), f) // a folder may have a dot in its name
+		return
+	} else if !f.OK() {
 		x.Fail(f)
 		return
 	}
-	name := path[1:]
 	if path[len(path)-1] == '/' {
 		if !s.index {
-			x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
+			x.Fail(fault.Of(fault.NotFound))
 			return
 		}
 		var scratch [usualName]byte
 		name = append(append(scratch[:0], name...), indexName...)
-	} else if len(guard.Extension(path)) == 0 {
-		s.folder(x, string(name))
+	} else if len(guard.Extension(path)) == 0 && !guard.WellKnown(path) {
+		s.folder(x, string(name), fault.Of(fault.NotFound))
 		return
 	}
 	now := x.Clock().Now()
@@ -50,7 +62,7 @@ func (s *Site) fetch(x *session.Exchange, name string, now clock.Time) {
 	var e *filecache.Entry
 	var err error
 	a := acceptanceOf(x.Request())
-	x.Park(func() {
+	x.Park(offload.Lookup, func() {
 		e, err = s.load(name, a, now)
 	}, func() {
 		switch {
@@ -64,30 +76,31 @@ func (s *Site) fetch(x *session.Exchange, name string, now clock.Time) {
 	})
 }
 
-// folder answers for a name without an extension: only a folder can be meant.
-func (s *Site) folder(x *session.Exchange, name string) {
+// folder answers for a name that no served file can have, so that only a folder can be meant. f is
+// the answer where there is no folder, whatever else may have the name.
+func (s *Site) folder(x *session.Exchange, name string, f fault.Fault) {
 	var st sysnet.Stat
 	var err error
-	x.Park(func() {
+	x.Park(offload.Lookup, func() {
 		var fd int
 		if fd, err = s.cfg.Root.Open([]byte(name), &st); err == nil {
 			sysnet.CloseFile(fd)
 		}
 	}, func() {
 		switch {
-		case err != nil:
-			s.fail(x, err)
-		case st.Folder:
+		case err == nil && st.Folder:
 			s.redirect(x)
+		case err != nil && f.Reason == fault.NotFound:
+			s.fail(x, err)
 		default:
-			x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
+			x.Fail(f)
 		}
 	})
 }
 
-// redirect sends the client to the folder's name with its slash, so that the relative
-// links of its index lead where they should. The target is a path and has one slash in
-// front: with two it would be another host's name.
+// redirect sends the client to the folder's name with a slash at its end, so that the relative
+// links of its index are right. The target is a path with one slash in front: with two it would be
+// the name of another host.
 func (s *Site) redirect(x *session.Exchange) {
 	h := s.begin(x, 301, int64(len(movedPage)))
 	b := appendPath(h.Open("Location"), x.Path())
@@ -102,14 +115,14 @@ func (s *Site) redirect(x *session.Exchange) {
 	x.Finish()
 }
 
-// send answers with an entry, if the request's conditions let it. The entry's
-// reference passes to it.
+// send answers with an entry, as far as the request's conditions allow. The entry's reference
+// passes to it.
 func (s *Site) send(x *session.Exchange, e *filecache.Entry) {
 	r, now := x.Request(), x.Clock().Unix()
 	switch precondition(r, e, now) {
 	case conditionFailed:
 		e.Release()
-		x.Fail(http1.Fault{Status: 412, Reason: http1.PreconditionFailed})
+		x.Fail(fault.Of(fault.PreconditionFailed))
 		return
 	case notModified:
 		h := s.begin(x, 304, 0)
@@ -132,22 +145,22 @@ func (s *Site) send(x *session.Exchange, e *filecache.Entry) {
 	case n == 1:
 		s.part(x, e, spans[0])
 	case e.Coding != filecache.Identity:
-		// Content-Encoding on a multipart answer would be read as the coding of the whole
-		// of it, delimiters and all, by some and of what is inside by others.
+		// Some clients would read Content-Encoding on a multipart answer as the coding of all of
+		// it, delimiters included, others as the coding of the parts.
 		s.whole(x, e)
 	default:
 		s.parts(x, e, spans[:n])
 	}
 }
 
-// whole answers with all of the file. Nearly every answer is this one, so its head was put
-// together when the file was read.
+// whole answers with all of the file. Nearly every answer is of this kind, so its head was prepared
+// when the file was read.
 func (s *Site) whole(x *session.Exchange, e *filecache.Entry) {
 	if s.cfg.Chunked && x.Request().Minor >= 1 {
 		s.chunked(x, e)
 		return
 	}
-	x.BeginWith(&e.Whole)
+	x.BeginWith(e.Whole.(*http1.Prepared))
 	appendSpan(x, e, span{0, e.Size})
 	x.Finish()
 }
@@ -176,13 +189,13 @@ func appendSpan(x *session.Exchange, e *filecache.Entry, sp span) {
 	}
 }
 
-// chunks is a file on its way in chunks.
+// chunks is a file that is being sent in chunks.
 type chunks struct {
 	entry *filecache.Entry
 	off   int64 // bytes sent
 }
 
-// More sends one chunk. The entry's reference stays with c until the last.
+// More sends one chunk. c keeps the entry's reference until the last.
 func (c *chunks) More(x *session.Exchange) (last bool) {
 	n := min(c.entry.Size-c.off, chunk)
 	c.entry.Retain()
@@ -195,5 +208,5 @@ func (c *chunks) More(x *session.Exchange) (last bool) {
 	return true
 }
 
-// Abort gives the file back.
+// Abort releases the file.
 func (c *chunks) Abort() { c.entry.Release() }

@@ -1,12 +1,15 @@
 package site
 
+// The JSON checker against encoding/json, in parts of every size. Where a text goes wrong, the
+// checker must say so at that very byte.
+
 import (
 	"encoding/json"
-	"errors"
-	"io"
+	"math"
+	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -39,27 +42,66 @@ func TestCheckJSON(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, r := range []io.Reader{strings.NewReader(tt.text), iotest.OneByteReader(strings.NewReader(tt.text)), iotest.DataErrReader(strings.NewReader(tt.text))} {
-				err := checkJSON(r)
-				if tt.want {
-					require.NoError(t, err)
-				} else {
-					require.ErrorIs(t, err, errInvalidJSON)
-				}
+			for _, size := range []int{len(tt.text), 1, 2, 3} {
+				require.Equal(t, tt.want, valid([]byte(tt.text), size), "in parts of %d bytes", size)
 			}
 		})
 	}
 }
 
-func TestCheckJSONPassesReadErrorsOn(t *testing.T) {
-	broken := errors.New("broken disk")
-	for _, before := range []string{"", "[1", "1", "\"\xc3"} {
-		r := io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken))
-		require.ErrorIs(t, checkJSON(r), broken, "%q", before)
+// valid checks a text that comes in parts.
+func valid(text []byte, size int) bool {
+	var c checker
+	for part := range slices.Chunk(text, max(size, 1)) {
+		if !c.take(part) {
+			return false
+		}
+	}
+	return c.end()
+}
+
+func TestATextIsRefusedWhereItGoesWrong(t *testing.T) {
+	var c checker
+	require.True(t, c.take([]byte(`{"a":[1,2`)))
+	require.False(t, c.take([]byte(`,,`)))
+	require.False(t, c.take([]byte(`3]}`)), "and nothing mends it")
+	require.False(t, c.end())
+}
+
+// worstTexts are those that a checker of tokens, or of values, is slow with.
+var worstTexts = map[string][]byte{
+	"numbers":          []byte("[" + strings.Repeat("1,", 512<<10) + "1]"),
+	"empty arrays":     []byte("[" + strings.Repeat("[],", 340<<10) + "[]]"),
+	"escapes":          []byte(`"` + strings.Repeat(`\u00e9`, 170<<10) + `"`),
+	"beyond ASCII":     []byte(`"` + strings.Repeat("é", 512<<10) + `"`),
+	"one string":       []byte(`"` + strings.Repeat("x", 1<<20) + `"`),
+	"white space":      []byte(strings.Repeat(" ", 1<<20) + "1"),
+	"names and values": []byte("{" + strings.Repeat(`"a":true,`, 110<<10) + `"b":null}`),
+}
+
+// Checking is to cost about what the standard library's scanner needs, whatever the text: a
+// client that is within its limits must not take a processor. The fastest runs of both are
+// compared, and there are as many as a busy machine needs to let both run undisturbed.
+func TestCheckingIsAsFastAsAScan(t *testing.T) {
+	for name, text := range worstTexts {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			for n := 0; n < 10 || n < 200 && ours >= 2*theirs; n++ {
+				began := time.Now()
+				require.True(t, valid(text, spillAt))
+				ours = min(ours, time.Since(began))
+				began = time.Now()
+				require.True(t, json.Valid(text) && utf8.Valid(text))
+				theirs = min(theirs, time.Since(began))
+			}
+			t.Logf("%.2f of json.Valid's time", float64(ours)/float64(theirs))
+			require.Less(t, ours, 2*theirs)
+			require.LessOrEqual(t, testing.AllocsPerRun(1, func() { valid(text, spillAt) }), 1.0, "the nesting is noted once")
+		})
 	}
 }
 
-// FuzzCheckJSON holds the streaming check against encoding/json's own, which wants the
+// FuzzCheckJSON holds the check of parts against encoding/json's own, which wants the
 // whole text at once.
 func FuzzCheckJSON(f *testing.F) {
 	for _, text := range []string{`{"a":[1,2,{"b":"c"}]}`, `[1,]`, `{,}`, `1 2`, `"\u00e9é"`, "\"\xff\"", `tru`, `-`, `[[[]]]`, `{"a":1,"a":2}`, ` `} {
@@ -67,8 +109,6 @@ func FuzzCheckJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, cut int) {
 		want := json.Valid(text) && utf8.Valid(text)
-		cut = min(max(cut, 0), len(text))
-		r := io.MultiReader(strings.NewReader(string(text[:cut])), iotest.HalfReader(strings.NewReader(string(text[cut:]))))
-		require.Equal(t, want, checkJSON(r) == nil, "%q", text)
+		require.Equal(t, want, valid(text, cut), "%q in parts of %d bytes", text, cut)
 	})
 }

@@ -1,18 +1,26 @@
 package site
 
+// The monitoring routes, and which clients may use them.
+//
+// They run on the thread that serves, so a Report must not wait. What must not be done: no route
+// here may answer before monitors has agreed. For all other clients the routes must seem not to
+// exist, so the refusal is the same 404 as for any other name.
+
 import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 	"fourways/shared/session"
 )
 
-// Routes that look inside. They are there for those who may, whatever is served besides;
-// for everybody else there are no such things.
+// The monitoring routes. Clients that may use them always get them, even if a file has the same
+// name; for all others they do not exist.
 const (
 	healthRoute  = "/health"
 	statsRoute   = "/stats"
@@ -25,13 +33,13 @@ const (
 	metricsType = "text/plain; version=0.0.4; charset=utf-8" // Prometheus, "Text-based format"
 )
 
-// Report appends a report, and says under which status it goes. It is called on any thread.
+// Report appends a report, and returns the status of its answer. It is called on any thread.
 type Report func(b []byte) (status int, body []byte)
 
-// Reports is what is told to those who may look inside. A nil one is not there.
+// Reports are the answers of the monitoring routes. A route whose Report is nil does not exist.
 type Reports struct {
 	Health  Report // JSON, short
-	Stats   Report // JSON, whole; the page is drawn from it
+	Stats   Report // JSON, complete; the page is drawn from it
 	Metrics Report // Prometheus's text format
 }
 
@@ -46,7 +54,7 @@ var statsPage []byte
 var pagePolicy = fmt.Sprintf("default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	digest("script"), digest("style"))
 
-// digest is that of the page's only element of this name, as a policy names it.
+// digest is the hash of the page's only element of this name, in the form of a policy.
 func digest(element string) string {
 	m := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindSubmatch(statsPage)
 	if m == nil {
@@ -56,10 +64,24 @@ func digest(element string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// reports reports whether a path is that of a monitoring route.
+func (s *Site) reports(path string) bool {
+	r := &s.cfg.Reports
+	switch path {
+	case healthRoute:
+		return r.Health != nil
+	case statsRoute, pageRoute:
+		return r.Stats != nil
+	case metricsRoute:
+		return r.Metrics != nil
+	}
+	return false
+}
+
 // report answers with a report.
 func (s *Site) report(x *session.Exchange, make Report, kind string) {
 	if make == nil || !s.monitors(x) {
-		x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
+		x.Fail(fault.Of(fault.NotFound))
 		return
 	}
 	status, body := make(nil)
@@ -77,7 +99,7 @@ func (s *Site) report(x *session.Exchange, make Report, kind string) {
 // page answers with the page that draws the figures.
 func (s *Site) page(x *session.Exchange) {
 	if s.cfg.Reports.Stats == nil || !s.monitors(x) {
-		x.Fail(http1.Fault{Status: 404, Reason: http1.NotFound})
+		x.Fail(fault.Of(fault.NotFound))
 		return
 	}
 	h := s.begin(x, 200, int64(len(statsPage)))
@@ -90,21 +112,18 @@ func (s *Site) page(x *session.Exchange) {
 	x.Finish()
 }
 
-// monitors reports whether a client may look inside: one on this machine, which who comes
-// through a Unix socket is, or one of the networks let in. Who comes through the socket on
-// behalf of somebody else, as its X-Forwarded-For says, is not on this machine.
+// monitors reports whether the client may use the monitoring routes. Allowed: loopback, the peer of
+// a Unix socket, and the networks of -monitor-from. A request that was forwarded does not count as
+// the proxy's own (see Asker), since anybody may come through a proxy on this machine.
 func (s *Site) monitors(x *session.Exchange) bool {
-	client := x.Client()
-	if !client.IsValid() {
-		return !x.Request().Has(http1.XForwardedFor)
-	}
-	if client.IsLoopback() {
-		return true
-	}
-	for _, p := range s.cfg.Monitor {
-		if p.Contains(client) {
-			return true
-		}
-	}
-	return false
+	who, known := x.Asker()
+	return known && (local(who) || contain(s.cfg.Monitor, who))
+}
+
+// local reports whether an address is on this machine. The invalid one is that of a Unix socket's
+// peer.
+func local(a netip.Addr) bool { return !a.IsValid() || a.IsLoopback() }
+
+func contain(networks []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -2,34 +2,40 @@ package site
 
 import "fourways/shared/session"
 
-// Methods that are allowed (RFC 9110 section 10.2.1).
+// Methods that are allowed (RFC 9110 10.2.1).
 const (
 	allowFiles    = "GET, HEAD, OPTIONS"
 	allowUploads  = "POST, OPTIONS"
 	allowAnywhere = "GET, HEAD, POST, OPTIONS"
 )
 
-func allowed(path []byte) string {
-	switch string(path) {
-	case uploadRoute:
+func (s *Site) allowed(path []byte) string {
+	switch {
+	case !s.store.hasUploads():
+		return allowFiles
+	case string(path) == uploadRoute:
 		return allowUploads
-	case "*":
+	case string(path) == "*":
 		return allowAnywhere
 	}
 	return allowFiles
 }
 
-// preflight is what a browser asks for before it lets a script of another origin send
-// what a form could not (Fetch, section "CORS-preflight request").
+// preflight answers the question that a browser asks before it lets a script of another origin send
+// what a form could not (Fetch, "CORS-preflight request").
 const preflight = "Access-Control-Allow-Methods: " + allowAnywhere + "\r\n" +
 	"Access-Control-Allow-Headers: Content-Type, Range, If-Match, If-None-Match, If-Modified-Since, If-Range\r\n" +
 	"Access-Control-Max-Age: 600\r\n"
 
-// options says what can be done with a path, or, for "*", with the server (RFC 9110
-// section 9.3.7).
+// exposed are the fields of our answers that a script of another origin may read in addition to
+// those that it always may (Fetch, "CORS-safelisted response-header name").
+const exposed = "Access-Control-Expose-Headers: Accept-Ranges, Allow, Content-Disposition, Content-Encoding, " +
+	"Content-Range, Date, ETag, Location, Retry-After, Server, X-Request-Id\r\n"
+
+// options answers which methods a path allows, or, for "*", the server (RFC 9110 9.3.7).
 func (s *Site) options(x *session.Exchange) {
 	h := s.begin(x, 204, 0)
-	h.Field("Allow", allowed(x.Path()))
+	h.Field("Allow", s.allowed(x.Path()))
 	if len(s.cors) > 0 {
 		h.Raw([]byte(preflight))
 	}

@@ -4,12 +4,17 @@ import (
 	"math"
 	"strconv"
 
+	"fourways/shared/fault"
 	"fourways/shared/filecache"
-	"fourways/shared/http1"
 	"fourways/shared/session"
+	"fourways/shared/syntax"
 )
 
-// Range requests (RFC 9110 section 14).
+// Range requests (RFC 9110 14).
+//
+// Reading a Range field is a pure function of the field and the file's size. The functions that
+// answer take the entry's reference and pass it on or release it. What must not be done: no request
+// may make us send more bytes of a file than it has, however many ranges it asks for.
 
 // span is a range of a file, in bytes. n is at least 1.
 type span struct{ off, n int64 }
@@ -25,17 +30,16 @@ const (
 // parseRange reads a Range field for a file of size bytes. It fills in the ranges that
 // the file has, in the order in which they were asked for.
 //
-// A field that is malformed or in another unit is ignored. So is one with more than
-// maxRanges ranges, or whose ranges ask for more bytes than the file has, which only
-// overlapping ones can: no request makes us send more than the whole file (section
-// 14.2 and 17.15).
+// A field that is malformed or in another unit is ignored. So is one with more than maxRanges
+// ranges, or whose ranges ask for more bytes than the file has, which only overlapping ones can: no
+// request makes us send more than the whole file (RFC 9110 14.2 and 17.15).
 func parseRange(value []byte, size int64, spans *[maxRanges]span) (n int, _ rangeVerdict) {
 	const unit = "bytes="
-	if len(value) < len(unit) || !http1.EqualFold(value[:len(unit)], unit) {
+	if len(value) < len(unit) || !syntax.EqualFold(value[:len(unit)], unit) {
 		return 0, rangeIgnored
 	}
 	asked, total := 0, int64(0)
-	for spec := range http1.ListItems(value[len(unit):]) {
+	for spec := range syntax.ListItems(value[len(unit):]) {
 		sp, valid, there := parseSpec(spec, size)
 		asked++
 		switch {
@@ -53,7 +57,7 @@ func parseRange(value []byte, size int64, spans *[maxRanges]span) (n int, _ rang
 	case n == 0:
 		return 0, rangeUnsatisfiable
 	case total == 0:
-		return 0, rangeIgnored // the last bytes of an empty file: there is no way to write that
+		return 0, rangeIgnored // the last bytes of an empty file: Content-Range cannot express that
 	}
 	return n, rangeSatisfiable
 }
@@ -83,8 +87,8 @@ func parseSpec(spec []byte, size int64) (sp span, valid, there bool) {
 	return span{first, min(last, size-1) - first + 1}, true, true
 }
 
-// cutNumber takes the digits at the front of b off. A number beyond 63 bits is beyond
-// the end of every file, and all such numbers are alike.
+// cutNumber cuts off the digits at the front of b. All numbers beyond 63 bits are treated alike,
+// since they are beyond the end of every file.
 func cutNumber(b []byte) (n int64, rest []byte, ok bool) {
 	i := 0
 	for ; i < len(b) && '0' <= b[i] && b[i] <= '9'; i++ {
@@ -109,9 +113,8 @@ func (s *Site) part(x *session.Exchange, e *filecache.Entry, sp span) {
 	x.Finish()
 }
 
-// parts answers with several ranges, each with a head of its own (RFC 9110 section
-// 14.6). The closing delimiter follows a CR LF, as every delimiter but the first does
-// (RFC 2046 section 5.1.1).
+// parts answers with several ranges, each with a head of its own (RFC 9110 14.6). The closing
+// delimiter follows a CR LF, as every delimiter but the first does (RFC 2046 5.1.1).
 func (s *Site) parts(x *session.Exchange, e *filecache.Entry, spans []span) {
 	end := "\r\n--" + s.boundary + "--\r\n"
 	length := int64(len(end))
@@ -152,10 +155,9 @@ func appendContentRange(b []byte, sp span, size int64) []byte {
 	return strconv.AppendInt(append(b, '/'), size, 10)
 }
 
-// unsatisfiable answers that the file has none of the ranges, and how long it is. It
-// does so here because here the length is known.
+// unsatisfiable answers that the file has none of the ranges, and how long it is.
 func (s *Site) unsatisfiable(x *session.Exchange, e *filecache.Entry) {
-	x.Report(http1.Fault{Status: 416, Reason: http1.UnsatisfiableRange})
+	x.Report(fault.Of(fault.UnsatisfiableRange))
 	lines := "Content-Range: bytes */" + strconv.FormatInt(e.Size, 10) + "\r\n"
 	if e.Varies {
 		lines += varyCoding

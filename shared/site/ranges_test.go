@@ -1,5 +1,8 @@
 package site
 
+// Ranges against a model that counts with big numbers, and the answers to them. The rig is that of
+// driver_test.go.
+
 import (
 	"fmt"
 	"io"
@@ -14,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 	"fourways/shared/session"
 )
 
@@ -39,9 +42,9 @@ func TestRanges(t *testing.T) {
 		{"empty items", "bytes=,0-1,,", 206, "01", "bytes 0-1/100"},
 		{"a number beyond 63 bits", "bytes=98-99999999999999999999999", 206, "89", "bytes 98-99/100"},
 
-		{"a range behind the end", "bytes=100-", 416, "", "bytes */100"},
+		{"a range after the end", "bytes=100-", 416, "", "bytes */100"},
 		{"no last bytes", "bytes=-0", 416, "", "bytes */100"},
-		{"nothing but ranges behind the end", "bytes=100-200,300-", 416, "", "bytes */100"},
+		{"nothing but ranges after the end", "bytes=100-200,300-", 416, "", "bytes */100"},
 		{"a first byte beyond 63 bits", "bytes=99999999999999999999999-", 416, "", "bytes */100"},
 
 		{"another unit", "lines=0-3", 200, "", ""},
@@ -98,16 +101,16 @@ func TestUnsatisfiableRangesAreReported(t *testing.T) {
 	told := &listener{}
 	r.loc.Server.Observer = told
 	require.Equal(t, 416, r.ask("GET /small.txt HTTP/1.1\nRange: bytes=100-").StatusCode)
-	require.Equal(t, []http1.Fault{{Status: 416, Reason: http1.UnsatisfiableRange}}, told.faults)
+	require.Equal(t, []fault.Fault{{Status: 416, Reason: fault.UnsatisfiableRange}}, told.faults)
 }
 
 // listener remembers what was refused.
 type listener struct {
 	silent
-	faults []http1.Fault
+	faults []fault.Fault
 }
 
-func (l *listener) Refused(_ *session.Exchange, f http1.Fault) { l.faults = append(l.faults, f) }
+func (l *listener) Refused(_ *session.Exchange, f fault.Fault) { l.faults = append(l.faults, f) }
 
 func TestRangesOfALargeFile(t *testing.T) {
 	r := newRig(t, nil)
@@ -192,13 +195,7 @@ func model(value string, size int64) ([]span, rangeVerdict) {
 				return nil, rangeIgnored
 			}
 		}
-		n := int64(0)
-		for at := int64(0); at < size; at++ {
-			if b := big.NewInt(at); b.Cmp(first) >= 0 && b.Cmp(last) <= 0 {
-				n++
-			}
-		}
-		if n > 0 {
+		if n := between(first, last, size); n > 0 {
 			spans = append(spans, span{first.Int64(), n})
 			total += n
 		}
@@ -212,6 +209,16 @@ func model(value string, size int64) ([]span, rangeVerdict) {
 		return nil, rangeIgnored
 	}
 	return nil, rangeUnsatisfiable
+}
+
+// between counts a file's offsets that are neither before first nor after last.
+func between(first, last *big.Int, size int64) (n int64) {
+	for at := range size {
+		if b := big.NewInt(at); b.Cmp(first) >= 0 && b.Cmp(last) <= 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // capped is a number as it is kept: all beyond 63 bits are alike.

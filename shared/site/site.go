@@ -1,25 +1,27 @@
 // Package site decides what is answered: files of a folder with their conditions
 // and ranges, uploads, reports about itself, and errors.
 //
-// A [Site] is a session.Handler. The files of this package stand in the order of a
-// request's way: site.go finds the route, files.go the file, coding.go in which form
-// it is sent, conditional.go whether it is wanted, ranges.go which parts of it; upload.go
-// takes uploads in; monitor.go looks inside; errors.go answers all that goes wrong.
+// A [Site] is a session.Handler. The files of this package stand in the order of a request's way:
+// site.go finds the route, https.go sends clients elsewhere, files.go finds the file, coding.go in
+// which form it is sent, conditional.go whether it is wanted, ranges.go which parts of it;
+// upload.go takes uploads in; monitor.go looks inside; errors.go answers all that goes wrong.
 //
-// Who owns what: a Site is shared by all threads that serve and does not change. A
-// file's entry belongs to the cache; every path through files.go gives its reference
-// back, or passes it to the answer, exactly once.
+// Who owns what: a Site is shared by all threads that serve and does not change. A file's entry
+// belongs to the cache; every path through files.go releases its reference, or passes it to the
+// answer, exactly once.
 //
-// What must not be done: nothing here may wait for the disk on the thread that calls
-// it. What has to goes through Exchange.Park. The one exception is the cache's look, once
-// a second, at a file that is in use.
+// What must not be done: nothing here may wait for the disk on the thread that calls it. What has
+// to wait goes through Exchange.Park. The one exception: once a second the cache checks a file that
+// is in use.
 package site
 
 import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
+	"fourways/shared/fault"
 	"fourways/shared/filecache"
 	"fourways/shared/guard"
 	"fourways/shared/http1"
@@ -30,7 +32,7 @@ import (
 // Limits of the package.
 const (
 	chunk        = 8 << 10  // bytes of a chunk where files are sent chunked
-	copied       = 8 << 10  // bytes of the largest body that is copied behind its head
+	copied       = 8 << 10  // bytes of the largest body that is copied after its head
 	maxRanges    = 16       // ranges of one request; with more it gets the whole file
 	spillAt      = 64 << 10 // bytes of an upload in memory, above which they go to its file
 	nameTries    = 64       // names tried for an upload before giving up
@@ -47,58 +49,88 @@ type Config struct {
 	Root         *sysnet.Root
 	Cache        filecache.Options // its Compress and Describe are the site's own
 	Types        []string          // extensions that are served, in lower case, without the dot
-	Chunked      bool              // files leave in chunks, to HTTP/1.1 clients
-	Inline       bool              // files leave under their own type, not as downloads
+	Chunked      bool              // files are sent in chunks, to HTTP/1.1 clients
+	Inline       bool              // files are sent under their own type, not as downloads
 	CacheControl string            // value of Cache-Control for files; empty for none
 	CORS         string            // origin that may read answers from scripts; empty for none
 	ErrorPages   map[int]string    // status to the path of a page of the site that replaces ours
-	Reports      Reports           // what those are told who look inside
-	Monitor      []netip.Prefix    // who may do so beside this machine itself
+	Reports      Reports           // the answers of the monitoring routes
+	Monitor      []netip.Prefix    // networks that may use them, in addition to this machine
+	Probers      []netip.Prefix    // networks that may probe, in addition to this machine and trusted proxies
+	Ending       func() bool       // the server is to end, and no longer ready; nil for never
+	HTTPS        func() uint16     // the port that clients of plain HTTP are sent to; nil to serve them
 
-	// Trouble is told of what went wrong on our side, before the request is refused with
-	// 500, 503 or 507. It is called on any thread. May be nil.
+	// Trouble is called with an error on our side, before the request is refused with 500, 503 or
+	// 507. It is called on any thread. May be nil.
 	Trouble func(x *session.Exchange, err error)
+	// Outside is called once, with the first path whose symbolic link leads out of the root. It is
+	// called on any thread. May be nil.
+	Outside func(path string)
 }
 
 // Site answers requests.
 type Site struct {
-	cfg    Config
-	cache  *filecache.Cache
-	types  *guard.Types
-	index  bool           // folders have an index: html is served
-	cors   []byte         // field lines on every answer
-	pages  map[int][]byte // by status: what replaces our error page
-	create func(string) (temporary, error)
-	aborts sync.WaitGroup // uploads given up whose files are being removed
+	cfg   Config
+	cache *filecache.Cache
+	types *guard.Types
+	index bool                           // folders have an index: html is served
+	cors  []byte                         // field lines on every answer
+	pages atomic.Pointer[map[int][]byte] // by status: what replaces our error page
+	store store
+
+	outside sync.Once // for Config.Outside
 
 	boundary string // between the parts of a multipart answer
 }
 
-// New makes a site. It fails where an error page cannot be read.
+// New makes a site, which takes no uploads yet. It fails where an error page cannot be read.
 func New(cfg Config) (*Site, error) {
-	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), pages: make(map[int][]byte), boundary: randomHex(16)}
+	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), boundary: randomHex(16)}
 	s.index = s.types.Check([]byte("/" + indexName)).OK()
 	opt := cfg.Cache
 	opt.Compress, opt.Describe = compresses, s.describe
 	s.cache = filecache.New(cfg.Root, opt)
-	s.create = s.createTemporary
 	if cfg.CORS != "" {
-		s.cors = []byte("Access-Control-Allow-Origin: " + cfg.CORS + "\r\n")
+		s.cors = []byte("Access-Control-Allow-Origin: " + cfg.CORS + "\r\n" + exposed)
 	}
-	for status, path := range cfg.ErrorPages {
-		page, err := readPage(cfg.Root, path)
-		if err != nil {
-			return nil, err
-		}
-		s.pages[status] = page
+	if err := s.readPages(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// Close lets go of the files, and waits until uploads that were given up have left nothing
-// behind. Nothing may be served any more.
+// readPages reads the pages that replace error pages.
+func (s *Site) readPages() error {
+	pages := make(map[int][]byte)
+	for status, path := range s.cfg.ErrorPages {
+		page, err := readPage(s.cfg.Root, path)
+		if err != nil {
+			return err
+		}
+		pages[status] = page
+	}
+	s.pages.Store(&pages)
+	return nil
+}
+
+// Reopen serves the folder that the root's name leads to now. It reports whether that is another
+// one than before. Uploads that begin from now on go to the new root's folder, or to the folder
+// that now has the configured name. Where it fails, the old root is still served; where only an
+// error page is missing in the new one, the old page is.
+func (s *Site) Reopen() (other bool, err error) {
+	if other, err = s.cfg.Root.Reopen(); err != nil {
+		return false, err
+	}
+	if other {
+		s.cache.Clear()
+	}
+	return other, errors.Join(s.store.reopen(s.cfg.Root), s.readPages())
+}
+
+// Close closes the files, and waits until the files of broken uploads are removed. Nothing may be
+// served any more.
 func (s *Site) Close() {
-	s.aborts.Wait()
+	s.store.close()
 	s.cache.Clear()
 }
 
@@ -107,6 +139,14 @@ func (s *Site) Cache() *filecache.Cache { return s.cache }
 
 // Serve answers a request that passed the checks on its head.
 func (s *Site) Serve(x *session.Exchange) {
+	if x.Request().Method == http1.Unknown {
+		x.Fail(fault.Of(fault.UnknownMethod))
+		return
+	}
+	if s.elsewhere(x) {
+		s.redirectToHTTPS(x)
+		return
+	}
 	switch x.Request().Method {
 	case http1.GET, http1.HEAD:
 		s.get(x)
@@ -115,14 +155,33 @@ func (s *Site) Serve(x *session.Exchange) {
 	case http1.OPTIONS:
 		s.options(x)
 	default:
-		x.Fail(http1.Fault{Status: 405, Reason: http1.RefusedMethod})
+		x.Fail(fault.Of(fault.RefusedMethod))
 	}
+}
+
+// Precedes answers a request that the server would otherwise pass on to another one, where that is
+// for this one to do: the client is to come by https, or it asks for a report that it may see. It
+// reports whether it has.
+func (s *Site) Precedes(x *session.Exchange) bool {
+	switch r := x.Request(); {
+	case s.elsewhere(x):
+		s.redirectToHTTPS(x)
+	case (r.Method == http1.GET || r.Method == http1.HEAD) && s.reports(string(x.Path())) && s.monitors(x):
+		s.get(x)
+	default:
+		return false
+	}
+	return true
 }
 
 func (s *Site) get(x *session.Exchange) {
 	switch string(x.Path()) {
 	case uploadRoute:
-		x.Fail(http1.Fault{Status: 405, Reason: http1.RefusedMethod})
+		if !s.store.hasUploads() {
+			s.file(x)
+			return
+		}
+		x.Fail(fault.Of(fault.RefusedMethod))
 	case healthRoute:
 		s.report(x, s.cfg.Reports.Health, jsonType)
 	case statsRoute:
@@ -131,6 +190,8 @@ func (s *Site) get(x *session.Exchange) {
 		s.report(x, s.cfg.Reports.Metrics, metricsType)
 	case pageRoute:
 		s.page(x)
+	case aliveRoute, readyRoute: // the client may not probe
+		x.Fail(fault.Of(fault.NotFound))
 	default:
 		s.file(x)
 	}
@@ -138,7 +199,7 @@ func (s *Site) get(x *session.Exchange) {
 
 func (s *Site) post(x *session.Exchange) {
 	if string(x.Path()) != uploadRoute {
-		x.Fail(http1.Fault{Status: 405, Reason: http1.RefusedMethod})
+		x.Fail(fault.Of(fault.RefusedMethod))
 		return
 	}
 	s.upload(x)
@@ -154,28 +215,37 @@ func (s *Site) begin(x *session.Exchange, status int, length int64) *http1.Head 
 // fail refuses a request because of an error from the file system.
 func (s *Site) fail(x *session.Exchange, err error) {
 	f := faultOf(err)
-	if f.Status >= 500 && s.cfg.Trouble != nil {
-		s.cfg.Trouble(x, err)
+	if f.Status >= 500 {
+		s.tell(x, err)
+	}
+	if f.Reason == fault.OutsideRoot && s.cfg.Outside != nil {
+		s.outside.Do(func() { s.cfg.Outside(string(x.Path())) })
 	}
 	x.Fail(f)
 }
 
-func faultOf(err error) http1.Fault {
+func (s *Site) tell(x *session.Exchange, err error) {
+	if s.cfg.Trouble != nil {
+		s.cfg.Trouble(x, err)
+	}
+}
+
+func faultOf(err error) fault.Fault {
 	switch {
 	case errors.Is(err, sysnet.ErrNotFound), errors.Is(err, filecache.ErrFolder), errors.Is(err, sysnet.ErrNameTooLong):
-		return http1.Fault{Status: 404, Reason: http1.NotFound}
+		return fault.Of(fault.NotFound)
 	case errors.Is(err, sysnet.ErrForbidden):
-		// A file that its owner keeps from us is not meant to be served, and whether it is
-		// there is nobody's business (RFC 9110 section 15.5.4 allows 404 for that).
-		return http1.Fault{Status: 404, Reason: http1.NotFound}
+		// A file that we may not read is not meant to be served, and the client need not know that
+		// it is there (RFC 9110 15.5.4 allows 404 for that).
+		return fault.Of(fault.NotFound)
 	case errors.Is(err, sysnet.ErrOutside):
-		return http1.Fault{Status: 403, Reason: http1.OutsideRoot}
+		return fault.Of(fault.OutsideRoot)
 	case errors.Is(err, errInvalidJSON):
-		return http1.Fault{Status: 400, Reason: http1.BadJSON}
+		return fault.Of(fault.BadJSON)
 	case sysnet.IsFull(err):
-		return http1.Fault{Status: 507, Reason: http1.DiskFull}
+		return fault.Of(fault.DiskFull)
 	case sysnet.IsBusy(err):
-		return http1.Fault{Status: 503, Reason: http1.Fault500}
+		return fault.Fault{Status: 503, Reason: fault.Internal}
 	}
-	return http1.Fault{Status: 500, Reason: http1.Fault500}
+	return fault.Of(fault.Internal)
 }

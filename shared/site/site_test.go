@@ -1,5 +1,8 @@
 package site
 
+// The routes of a site and who may use them, and files as they are answered. The rig is that of
+// driver_test.go.
+
 import (
 	"net/netip"
 	"os"
@@ -9,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/fault"
 	"fourways/shared/filecache"
-	"fourways/shared/http1"
 )
 
 func TestAnswers(t *testing.T) {
@@ -54,6 +57,13 @@ func TestAnswers(t *testing.T) {
 		{"a name too long for a folder", "GET /" + strings.Repeat("n", 300) + " HTTP/1.1", 404, "", nil},
 		{"a path too long", "GET /" + strings.Repeat("n/", 2500) + "a.txt HTTP/1.1", 404, "", nil},
 		{"another type", "GET /script.php HTTP/1.1", 415, "", nil},
+		{"a folder with a dot in its name", "GET /v1.2 HTTP/1.1", 301, "", map[string]string{"Location": "/v1.2/"}},
+		{"a hidden folder", "GET /.git HTTP/1.1", 415, "", nil},
+		{"a token without an extension", "GET /.well-known/acme-challenge/a-To_ken HTTP/1.1", 200, "a-To_ken.thumbprint", map[string]string{
+			"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff", "Content-Disposition": "",
+		}},
+		{"a token that is not there", "GET /.well-known/acme-challenge/other HTTP/1.1", 404, "", nil},
+		{"a public folder without its slash", "GET /.well-known/acme-challenge HTTP/1.1", 301, "", map[string]string{"Location": "/.well-known/acme-challenge/"}},
 		{"another type, hidden", "GET /.env HTTP/1.1", 415, "", nil},
 		{"a hidden file of an allowed type", "GET /.hidden.txt HTTP/1.1", 403, "", nil},
 		{"a link out of the root", "GET /outside.txt HTTP/1.1", 403, "", nil},
@@ -198,6 +208,100 @@ func TestReportsAreForThisMachineOnly(t *testing.T) {
 	}
 }
 
+func TestWhoSpeaksForOthersDoesNotLookInsideForHimself(t *testing.T) {
+	const near, far, let, unix = "127.0.0.1:1", "198.51.100.1:1", "192.0.2.1:1", ""
+	tests := []struct {
+		name    string
+		peer    string
+		trusted string // networks, or unix
+		fields  string
+		monitor int // status of /health
+		probe   int // status of /livez
+	}{
+		{"a proxy on this machine that nobody named", near, "", "X-Forwarded-For: 198.51.100.1", 404, 404},
+		{"one that says that its client is on this machine", near, "", "X-Forwarded-For: 127.0.0.1", 404, 404},
+		{"one with an empty field", near, "", "X-Forwarded-For:", 404, 404},
+		{"one with the standard field", near, "", "Forwarded: for=198.51.100.1", 404, 404},
+		{"one that only says that it was there", near, "", "Via: 1.1 front", 404, 404},
+		{"one with the field of nginx's examples", near, "", "X-Real-IP: 198.51.100.1", 404, 404},
+		{"one behind a Unix socket", unix, "", "Via: 1.1 front", 404, 404},
+		{"one in a network that is let in", let, "", "X-Forwarded-For: 192.0.2.9", 404, 404},
+		{"another field", near, "", "X-Forwarded-Proto: http", 200, 200},
+		{"a trusted proxy for itself", near, "127.0.0.0/8", "", 200, 200},
+		{"a trusted proxy elsewhere for itself", far, "198.51.100.0/24", "", 404, 200},
+		{"a trusted proxy for a stranger", near, "127.0.0.0/8", "X-Forwarded-For: 203.0.113.1", 404, 404},
+		{"a trusted proxy for one who is let in", near, "127.0.0.0/8", "X-Forwarded-For: 203.0.113.1, 192.0.2.9", 200, 200},
+		{"what a stranger made up before", near, "127.0.0.0/8", "X-Forwarded-For: 192.0.2.9, 203.0.113.1", 404, 404},
+		{"a trusted proxy for one on this machine", near, "127.0.0.0/8", "X-Forwarded-For: 127.0.0.1", 200, 200},
+		{"a chain of trusted proxies for one on this machine", near, "127.0.0.0/8,10.0.0.0/8", "X-Forwarded-For: 127.0.0.1, 10.0.0.1", 200, 200},
+		{"a trusted proxy that does not say for whom", near, "127.0.0.0/8", "Via: 1.1 front", 404, 404},
+		{"a trusted proxy whose word makes no sense", near, "127.0.0.0/8", "X-Forwarded-For: somebody", 404, 404},
+		{"a chain that lost its beginning", near, "127.0.0.0/8", "X-Forwarded-For: somebody, 127.0.0.1", 404, 404},
+		{"a trusted Unix socket for a stranger", unix, "unix", "X-Forwarded-For: 203.0.113.1", 404, 404},
+		{"a trusted Unix socket for one on this machine", unix, "unix", "X-Forwarded-For: ::1", 200, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, func(c *Config) {
+				c.Monitor = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+				c.Probers = c.Monitor
+			})
+			r.trust(tt.trusted)
+			for path, want := range map[string]int{"/health": tt.monitor, "/stats": tt.monitor, "/stats.html": tt.monitor, "/metrics": tt.monitor, "/livez": tt.probe, "/readyz": tt.probe} {
+				r.connect(tt.peer)
+				require.Equal(t, want, r.ask(strings.TrimSuffix("GET "+path+" HTTP/1.1\n"+tt.fields, "\n")).StatusCode, path)
+			}
+		})
+	}
+}
+
+func TestProbes(t *testing.T) {
+	ending := false
+	r := newRig(t, func(c *Config) {
+		c.Probers = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		c.Ending = func() bool { return ending }
+	})
+	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "livez"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "livez", "index.html"), []byte("a folder"), 0o644))
+	for _, tt := range []struct {
+		name    string
+		peer    string
+		request string
+		ending  bool
+		status  int
+		body    string
+	}{
+		{"alive", "127.0.0.1:1", "GET /livez HTTP/1.1", false, 200, "alive"},
+		{"ready", "127.0.0.1:1", "GET /readyz HTTP/1.1", false, 200, "ready"},
+		{"alive though not ready", "127.0.0.1:1", "GET /livez HTTP/1.1", true, 200, "alive"},
+		{"not ready", "127.0.0.1:1", "GET /readyz HTTP/1.1", true, 503, "draining"},
+		{"a head", "127.0.0.1:1", "HEAD /readyz HTTP/1.1", false, 200, ""},
+		{"a head that is not ready", "127.0.0.1:1", "HEAD /readyz HTTP/1.1", true, 503, ""},
+		{"a query", "127.0.0.1:1", "GET /readyz?verbose HTTP/1.1", false, 200, "ready"},
+		{"another name for it", "127.0.0.1:1", "GET /readyz/ HTTP/1.1", false, 404, ""},
+		{"another method", "127.0.0.1:1", "POST /readyz HTTP/1.1\nContent-Length: 0", false, 405, ""},
+		{"who is let in", "192.0.2.1:1", "GET /readyz HTTP/1.1", false, 200, "ready"},
+		{"who is not", "198.51.100.1:1", "GET /readyz HTTP/1.1", false, 404, ""},
+		{"who is not, even where there is such a folder", "198.51.100.1:1", "GET /livez HTTP/1.1", false, 404, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r.connect(tt.peer)
+			ending = tt.ending
+			works := r.works
+			got := r.ask(tt.request)
+			require.Equal(t, tt.status, got.StatusCode)
+			if tt.body != "" {
+				require.Equal(t, tt.body, got.body)
+				require.Equal(t, "text/plain; charset=utf-8", got.Header.Get("Content-Type"))
+				require.Equal(t, "no-store", got.Header.Get("Cache-Control"))
+			}
+			if tt.body != "" {
+				require.Equal(t, works, r.works, "the disk is not asked")
+			}
+		})
+	}
+}
+
 func TestADegradedServerSaysSo(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Reports.Health = says(503, "{}") })
 	got := r.ask("GET /health HTTP/1.1")
@@ -223,7 +327,11 @@ func TestWithoutReportsThereAreNone(t *testing.T) {
 func TestCORS(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.CORS = "https://example.org" })
 	for _, request := range []string{"GET /small.txt HTTP/1.1", "GET /nothing.txt HTTP/1.1", "OPTIONS /upload HTTP/1.1", "GET /health HTTP/1.1", "GET /sub HTTP/1.1"} {
-		require.Equal(t, "https://example.org", r.ask(request).Header.Get("Access-Control-Allow-Origin"), request)
+		got := r.ask(request)
+		require.Equal(t, "https://example.org", got.Header.Get("Access-Control-Allow-Origin"), request)
+		for _, name := range []string{"Content-Range", "ETag", "Location", "X-Request-Id", "Retry-After"} {
+			require.Contains(t, strings.Split(got.Header.Get("Access-Control-Expose-Headers"), ", "), name, request)
+		}
 	}
 	got := r.ask("OPTIONS /upload HTTP/1.1\nOrigin: https://example.org\nAccess-Control-Request-Method: POST")
 	require.Equal(t, allowAnywhere, got.Header.Get("Access-Control-Allow-Methods"))
@@ -239,7 +347,7 @@ func TestWithoutHTMLFoldersHaveNoIndex(t *testing.T) {
 func TestFaultsOfOursAreTold(t *testing.T) {
 	r := newRig(t, nil)
 	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "last.txt"), nil, 0o644))
-	require.Equal(t, http1.Fault{Status: 500, Reason: http1.Fault500}, faultOf(os.ErrClosed))
+	require.Equal(t, fault.Of(fault.Internal), faultOf(os.ErrClosed))
 	require.NoError(t, r.site.cfg.Root.Close())
 	require.Equal(t, 500, r.ask("GET /last.txt HTTP/1.1").StatusCode)
 	require.Len(t, r.errors, 1)

@@ -1,33 +1,41 @@
 package site
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
+	"time"
 
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/guard"
 	"fourways/shared/http1"
+	"fourways/shared/offload"
 	"fourways/shared/session"
+	"fourways/shared/syntax"
 )
 
 // Uploads: a JSON text sent to /upload becomes a file of its own below /uploads/.
 //
-// A file is whole or not there. It is written under a hidden temporary name, flushed
-// (fsync(2)), and only then given its name, by link(2): unlike rename(2) it fails where
-// the name is taken, so two uploads in the same second never become one. Last the folder
-// is flushed, as a name that is only in memory would not survive a crash either. The
-// client reads 201 after all that.
+// A file is whole or not there. It is written without a name, or under a hidden temporary one where
+// the file system has no such files, flushed (fsync(2)), and only then given its name, by a call
+// that fails where the name is taken: so two uploads in the same second never become one. Last the
+// folder is flushed, because a name that is only in memory would not survive a crash either. Only
+// then is the client sent 201. See package sysnet, folder.go.
 //
-// Everything that touches the disk runs in parked work.
+// Everything that touches the disk runs in parked work. Each piece of work takes what is held in
+// memory, some 64 KiB, counts and checks it, and then writes it. So no upload delays others, or
+// other work for the disk, for long; and one that is not JSON, or for which there is no room, is
+// refused as soon as that is known.
+//
+// The files of the story: upload.go, one upload; json.go, what it must be; store.go, where
+// uploads go; quota.go, how many; stale.go, what crashes leave.
 
 const (
 	uploadFolder = "uploads"
-	tempPrefix   = uploadFolder + "/.upload-"
+	tempPrefix   = ".upload-" // and then tempDigits digits: temporary names
+	namePrefix   = "upload_"
 )
 
 var (
@@ -35,31 +43,61 @@ var (
 	errNoName      = errors.New("every name tried for the upload was taken")
 )
 
-// temporary is an upload's file before it has its name.
-type temporary interface {
-	io.ReadWriteSeeker
-	io.Closer
-	Sync() error
-}
-
-// upload takes one upload in. It belongs to the session's thread, but while its work is
-// parked to whoever runs that.
+// upload takes one upload. It belongs to the session's thread, and while its work is parked to the
+// thread that runs the work.
 type upload struct {
-	site *Site
-	held []byte    // what is not in the file yet
-	file temporary // nil until more has come than memory is to hold
-	temp string    // the file's name, relative to the root
-	name string    // the name it was given in the end
-	err  error
+	site  *Site
+	place *place
+	text  checker // what has come, except what is held
+	held  []byte  // what is not in the file yet
+	file  newFile // nil until more has come than memory is to hold
+	taken int64   // bytes that are counted as under way
+	name  string  // the name it was given in the end
+	err   error
 }
 
 // upload answers POST /upload, or begins to.
 func (s *Site) upload(x *session.Exchange) {
-	if !guard.JSONType(x.Request().Get(http1.ContentType)) {
-		x.Fail(http1.Fault{Status: 415, Reason: http1.BadBodyType})
+	into := s.takesUpload(x)
+	if into == nil {
 		return
 	}
-	x.TakeBody(&upload{site: s})
+	if isEncoded(x.Request()) {
+		x.Fail(fault.Of(fault.EncodedBody))
+		return
+	}
+	if repeated(x.Request(), http1.ContentType) {
+		x.Fail(fault.Of(fault.BadField))
+		return
+	}
+	if !guard.JSONType(x.Request().Get(http1.ContentType)) {
+		x.Fail(fault.Of(fault.BadBodyType))
+		return
+	}
+	x.TakeBody(&upload{site: s, place: into})
+}
+
+// repeated reports whether a field stands on several lines, which one that is no list must not
+// (RFC 9110 5.3): somebody on the way may have gone by another line than we would.
+func repeated(r *http1.Request, id http1.FieldID) bool {
+	lines := 0
+	for range r.All(id) {
+		lines++
+	}
+	return lines > 1
+}
+
+// isEncoded reports whether a request's body is in a content coding (RFC 9110 8.4). None is decoded
+// here.
+func isEncoded(r *http1.Request) bool {
+	for value := range r.All(http1.ContentEncoding) {
+		for item := range syntax.ListItems(value) {
+			if !syntax.EqualFold(item, "identity") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Body takes a part of the upload in. The session asks for no further one while the
@@ -69,9 +107,9 @@ func (u *upload) Body(x *session.Exchange, p []byte) {
 	if len(u.held) <= spillAt {
 		return
 	}
-	x.Park(func() { u.err = u.spill() }, func() {
+	x.Park(offload.Store, func() { u.err = u.spill() }, func() {
 		if u.err != nil {
-			u.site.fail(x, u.err)
+			u.site.failUpload(x, u.err)
 		}
 	})
 }
@@ -79,13 +117,13 @@ func (u *upload) Body(x *session.Exchange, p []byte) {
 // End stores the upload and answers.
 func (u *upload) End(x *session.Exchange) {
 	if len(u.held) == 0 && u.file == nil {
-		x.Fail(http1.Fault{Status: 400, Reason: http1.EmptyBody})
+		x.Fail(fault.Of(fault.EmptyBody))
 		return
 	}
 	now := x.Clock().Unix()
-	x.Park(func() { u.err = u.store(now) }, func() {
+	x.Park(offload.Store, func() { u.err = u.store(now) }, func() {
 		if u.err != nil {
-			u.site.fail(x, u.err)
+			u.site.failUpload(x, u.err)
 			return
 		}
 		u.created(x)
@@ -96,60 +134,67 @@ func (u *upload) End(x *session.Exchange) {
 // wait for the disk.
 func (u *upload) Abort() {
 	if u.file != nil {
-		u.site.aborts.Go(u.discard)
+		u.site.store.later.do(u.discard)
 	}
 }
 
+// discard removes the file, unless it has its name already.
 func (u *upload) discard() {
 	if u.file == nil {
 		return
 	}
-	u.file.Close()
-	u.site.cfg.Root.Folder().Remove(u.temp)
+	u.file.Discard()
 	u.file = nil
+	if u.name == "" {
+		u.site.store.quota.drop(u.taken, 1)
+	}
 }
 
-// spill moves what is held in memory to the temporary file.
+// spill counts and checks what is held in memory, and moves it to the file.
 func (u *upload) spill() (err error) {
-	if u.file == nil {
-		temp := tempPrefix + randomHex(tempDigits/2)
-		if u.file, err = u.site.create(temp); err != nil {
-			u.file = nil
-			return err
-		}
-		u.temp = temp
+	if !u.text.take(u.held) {
+		return errInvalidJSON
 	}
+	if err := u.open(); err != nil {
+		return err
+	}
+	n := int64(len(u.held))
+	if err := u.site.store.quota.take(n, 0, time.Now()); err != nil {
+		return err
+	}
+	u.taken += n
 	_, err = u.file.Write(u.held)
 	u.held = u.held[:0]
 	return err
 }
 
-// createTemporary makes a file that was not there before, and the folder with it if
-// need be.
-func (s *Site) createTemporary(name string) (temporary, error) {
-	root := s.cfg.Root.Folder()
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := root.Mkdir(uploadFolder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		f, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+// open makes the file, if it is not there.
+func (u *upload) open() error {
+	if u.file != nil {
+		return nil
 	}
+	st := &u.site.store
+	if err := st.quota.take(0, 1, time.Now()); err != nil {
+		return err
+	}
+	file, err := st.create(u.place.folder, tempPrefix+randomHex(tempDigits/2))
 	if err != nil {
-		return nil, err
+		st.quota.drop(0, 1)
+		return err
 	}
-	return f, nil
+	u.file = file
+	return nil
 }
 
-// store checks the upload and makes a file of it. Whatever goes wrong, nothing is left.
-// now is in seconds since 1970.
+// store makes a file of the upload once it is whole. If anything fails, no file is left. now is in
+// seconds since 1970.
 func (u *upload) store(now int64) error {
 	defer u.discard() // if all went well, the file has its other name by then
-	if err := u.check(); err != nil {
-		return err
-	}
 	if err := u.spill(); err != nil {
 		return err
+	}
+	if !u.text.end() {
+		return errInvalidJSON
 	}
 	if err := u.file.Sync(); err != nil {
 		return err
@@ -157,34 +202,24 @@ func (u *upload) store(now int64) error {
 	if err := u.publish(now); err != nil {
 		return err
 	}
-	if err := syncFolder(u.site.cfg.Root.Folder()); err != nil {
-		u.site.cfg.Root.Folder().Remove(u.name)
+	st := &u.site.store
+	if err := u.place.folder.Sync(); err != nil {
+		u.place.folder.Remove(u.name)
+		u.name = ""
 		return err
 	}
+	st.quota.keep(u.taken)
+	st.count(time.Now())
 	return nil
 }
 
-// check reads the whole upload, in memory or from its file.
-func (u *upload) check() error {
-	if u.file == nil {
-		return checkJSON(bytes.NewReader(u.held))
-	}
-	if err := u.spill(); err != nil {
-		return err
-	}
-	if _, err := u.file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	return checkJSON(u.file)
-}
-
-// publish gives the file its name: the time, and four random digits that make another
-// name of the same second's next upload.
+// publish gives the file its name: the time, and four random digits, which differ for another
+// upload in the same second.
 func (u *upload) publish(now int64) error {
-	stem := string(clock.AppendStamp([]byte(uploadFolder+"/upload_"), now))
+	stem := string(clock.AppendStamp([]byte(namePrefix), now))
 	for range nameTries {
 		name := stem + "_" + randomHex(2) + ".json"
-		err := u.site.cfg.Root.Folder().Link(u.temp, name)
+		err := u.file.Publish(name)
 		switch {
 		case err == nil:
 			u.name = name
@@ -196,22 +231,13 @@ func (u *upload) publish(now int64) error {
 	return errNoName
 }
 
-// syncFolder flushes the names in the folder of uploads.
-func syncFolder(root *os.Root) error {
-	dir, err := root.Open(uploadFolder)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
 // created answers that the file is there.
 func (u *upload) created(x *session.Exchange) {
-	body := `{"status":"success","message":"File created successfully","filepath":"/` + u.name + "\"}\n"
+	path := "/" + uploadFolder + "/" + u.name
+	body := `{"status":"success","message":"File created successfully","filepath":"` + path + "\"}\n"
 	h := u.site.begin(x, 201, int64(len(body)))
 	h.Field("Content-Type", "application/json")
-	h.Field("Location", "/"+u.name)
+	h.Field("Location", path)
 	h.End()
 	x.Write([]byte(body))
 	x.Finish()

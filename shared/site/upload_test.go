@@ -1,5 +1,8 @@
 package site
 
+// Uploads from the first byte to the file, and what is left when one fails. The rig is that of
+// driver_test.go; a file that fails is played by one of the test's own.
+
 import (
 	"encoding/json"
 	"errors"
@@ -7,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"fourways/shared/sysnet"
 )
 
 func post(body string) string {
@@ -59,7 +65,7 @@ func TestUploads(t *testing.T) {
 		{"a chunked body", postChunked(`{"a"|:|1}`), 201, `{"a":1}`},
 		{"more than memory is to hold", post(large), 201, large},
 		{"more than memory is to hold, chunked", postChunked(large[:100_000] + "|" + large[100_000:]), 201, large},
-		{"parameters behind the type", kind + "Application/JSON; charset=utf-8\nContent-Length: 2\n\n{}", 201, "{}"},
+		{"parameters after the type", kind + "Application/JSON; charset=utf-8\nContent-Length: 2\n\n{}", 201, "{}"},
 		{"characters beyond ASCII", post(`"ü€𝄞"`), 201, `"ü€𝄞"`},
 
 		{"no body", kind + "application/json\nContent-Length: 0", 400, ""},
@@ -68,15 +74,17 @@ func TestUploads(t *testing.T) {
 		{"white space alone", post(" \n"), 400, ""},
 		{"no JSON", post(`{"a":`), 400, ""},
 		{"two texts", post(`{} {}`), 400, ""},
-		{"text behind it", post(`{}x`), 400, ""},
+		{"text after it", post(`{}x`), 400, ""},
 		{"a comma too many", post(`[1,]`), 400, ""},
 		{"bytes that are not UTF-8", post("\"\xff\""), 400, ""},
 		{"a character cut in two", post("\"\xc3\""), 400, ""},
 		{"a large text that goes wrong at its end", post(large[:len(large)-1]), 400, ""},
-		{"a large text with a byte behind it", post(large + "x"), 400, ""},
+		{"a large text with a byte after it", post(large + "x"), 400, ""},
 		{"nested too deep", post(strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1)), 400, ""},
 		{"nested just deep enough", post(strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)), 201, strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)},
 		{"another type", kind + "text/plain\nContent-Length: 2\n\n{}", 415, ""},
+		{"two types", kind + "application/json\nContent-Type: text/plain\nContent-Length: 2\n\n{}", 400, ""},
+		{"one type, twice", kind + "application/json\nContent-Type: application/json\nContent-Length: 2\n\n{}", 400, ""},
 		{"no type", "POST /upload HTTP/1.1\nContent-Length: 2\n\n{}", 415, ""},
 		{"too much, as announced", kind + "application/json\nContent-Length: 1048577", 413, ""},
 		{"too much, in chunks", postChunked(strings.Repeat(strings.Repeat(" ", 100_000)+"|", 11)), 413, ""},
@@ -126,12 +134,24 @@ func TestAClientThatWaitsIsToldToGoOn(t *testing.T) {
 }
 
 func TestAnUploadThatIsCutLeavesNothing(t *testing.T) {
-	r := newRig(t, nil)
-	r.send("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat(" ", 200_000))
-	require.Len(t, r.uploads(), 1)
-	require.True(t, strings.HasPrefix(r.uploads()[0], ".upload-"), "it is hidden while it grows")
-	r.s.Close()
-	require.Eventually(t, func() bool { return len(r.uploads()) == 0 }, 5*time.Second, time.Millisecond)
+	for _, named := range []bool{false, true} {
+		t.Run(fmt.Sprintf("with a temporary name: %v", named), func(t *testing.T) {
+			r := newRig(t, nil)
+			if named {
+				r.site.store.place.Load().folder.UseNames()
+			}
+			r.send("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat(" ", 200_000))
+			if named || runtime.GOOS != "linux" {
+				require.Len(t, r.uploads(), 1)
+				require.True(t, strings.HasPrefix(r.uploads()[0], ".upload-"), "it is hidden while it grows")
+			} else {
+				require.Empty(t, r.uploads(), "nobody sees it while it grows, and a crash leaves nothing")
+			}
+			r.s.Close()
+			require.Eventually(t, func() bool { return len(r.uploads()) == 0 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return r.site.store.quota.own.bytes.Load() == 0 }, 5*time.Second, time.Millisecond)
+		})
+	}
 }
 
 func TestAnUploadHoldsWhatHasCome(t *testing.T) {
@@ -142,19 +162,19 @@ func TestAnUploadHoldsWhatHasCome(t *testing.T) {
 
 // faulty is an upload's file that fails at one step.
 type faulty struct {
-	temporary
+	newFile
 	write, sync error
 }
 
 func (f *faulty) Write(p []byte) (int, error) {
 	if f.write != nil {
-		n, _ := f.temporary.Write(p[:len(p)/2])
+		n, _ := f.newFile.Write(p[:len(p)/2])
 		return n, f.write
 	}
-	return f.temporary.Write(p)
+	return f.newFile.Write(p)
 }
 
-func (f *faulty) Sync() error { return errors.Join(f.sync, f.temporary.Sync()) }
+func (f *faulty) Sync() error { return errors.Join(f.sync, f.newFile.Sync()) }
 
 func TestAnUploadThatCannotBeStoredLeavesNothing(t *testing.T) {
 	tests := []struct {
@@ -176,16 +196,21 @@ func TestAnUploadThatCannotBeStoredLeavesNothing(t *testing.T) {
 		for size, body := range bodies {
 			t.Run(tt.name+", "+size, func(t *testing.T) {
 				r := newRig(t, nil)
-				r.site.create = func(name string) (temporary, error) {
+				create := r.site.store.create
+				r.site.store.create = func(in *sysnet.Folder, name string) (newFile, error) {
 					if tt.open != nil {
 						return nil, &os.PathError{Op: "openat", Path: name, Err: tt.open}
 					}
-					f, err := r.site.createTemporary(name)
+					f, err := create(in, name)
 					return &faulty{f, tt.fault.write, tt.fault.sync}, err
 				}
 				require.Equal(t, tt.status, r.ask(post(body)).StatusCode)
 				require.Eventually(t, func() bool { return len(r.uploads()) == 0 }, 5*time.Second, time.Millisecond)
 				require.Len(t, r.errors, 1, "and it was told")
+				require.Equal(t, tt.status, r.ask(post(body)).StatusCode)
+				require.Len(t, r.errors, 1, "once")
+				r.site.store.create = create
+				require.Equal(t, 201, r.ask(post(body)).StatusCode)
 			})
 		}
 	}
@@ -194,8 +219,10 @@ func TestAnUploadThatCannotBeStoredLeavesNothing(t *testing.T) {
 func TestUploadsDoNotLeaveTheRoot(t *testing.T) {
 	r := newRig(t, nil)
 	outside := t.TempDir()
+	require.NoError(t, os.Remove(filepath.Join(r.dir, uploadFolder)))
 	require.NoError(t, os.Symlink(outside, filepath.Join(r.dir, uploadFolder)))
-	require.Equal(t, 500, r.ask(post("{}")).StatusCode)
+	r.openUploads(Uploads{})
+	require.Equal(t, 403, r.ask(post("{}")).StatusCode)
 	left, err := os.ReadDir(outside)
 	require.NoError(t, err)
 	require.Empty(t, left)

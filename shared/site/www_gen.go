@@ -1,6 +1,8 @@
 //go:build ignore
 
 // This program draws the sample site's pictures: go generate ./site.
+//
+// It is run by hand, and its pictures are committed. Nothing of it is part of the server.
 package main
 
 import (

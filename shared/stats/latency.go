@@ -1,5 +1,11 @@
 package stats
 
+// How long answers took: a histogram in each thread's slot, and its sum over all of them.
+//
+// Only a slot's own thread counts, and anybody reads, without a lock. A reading during the counting
+// may be a few answers short. What must not be done: the layout of the buckets must not differ
+// between processes that share a region, since it is part of the region's layout.
+
 import (
 	"math/bits"
 	"sync/atomic"
@@ -16,8 +22,8 @@ const (
 	nanoPerUs  = 1000
 )
 
-// histogram is one thread's counts. Only its thread adds.
-type histogram struct {
+// Histogram is one thread's counts, in memory that processes may share. Only its thread adds.
+type Histogram struct {
 	buckets [numBuckets]atomic.Uint64
 	sum     atomic.Uint64 // nanoseconds
 }
@@ -38,9 +44,16 @@ func upperEdge(bucket int) uint64 {
 
 // Took counts n answers that took so many nanoseconds each. Only the slot's thread may
 // call it.
-func (s *Slot) Took(nano int64, n uint64) {
-	s.latency.buckets[bucketOf(nano)].Add(n)
-	s.latency.sum.Add(uint64(max(nano, 0)) * n)
+func (s *Slot) Took(nano int64, n uint64) { s.latency.Took(nano, n) }
+
+// ShookHands counts a handshake that took so many nanoseconds from the client's hello to its end.
+// Only the slot's thread may call it.
+func (s *Slot) ShookHands(nano int64) { s.shakes.Took(nano, 1) }
+
+// Took counts n things that took so many nanoseconds each.
+func (h *Histogram) Took(nano int64, n uint64) {
+	h.buckets[bucketOf(nano)].Add(n)
+	h.sum.Add(uint64(max(nano, 0)) * n)
 }
 
 // Latency is how long all threads' answers took, at one moment.
@@ -52,17 +65,38 @@ type Latency struct {
 
 // Latency adds up what the slots have.
 func (r *Region) Latency() *Latency {
+	return r.latency(func(s *Slot) *Histogram { return &s.latency })
+}
+
+// Handshakes is how long all threads' handshakes took, at one moment.
+func (r *Region) Handshakes() *Latency {
+	return r.latency(func(s *Slot) *Histogram { return &s.shakes })
+}
+
+func (r *Region) latency(which func(*Slot) *Histogram) *Latency {
 	h := new(Latency)
 	for i := range r.slots {
-		of := &r.slots[i].latency
-		h.Nano += of.sum.Load()
-		for b := range of.buckets {
-			n := of.buckets[b].Load()
-			h.buckets[b] += n
-			h.Count += n
-		}
+		h.add(which(&r.slots[i]))
 	}
 	return h
+}
+
+// Sum adds up what several threads have counted.
+func Sum(list ...*Histogram) *Latency {
+	h := new(Latency)
+	for _, of := range list {
+		h.add(of)
+	}
+	return h
+}
+
+func (h *Latency) add(of *Histogram) {
+	h.Nano += of.sum.Load()
+	for b := range of.buckets {
+		n := of.buckets[b].Load()
+		h.buckets[b] += n
+		h.Count += n
+	}
 }
 
 // Quantile is how long the fastest so many of a thousand answers took at most, in

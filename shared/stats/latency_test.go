@@ -1,5 +1,8 @@
 package stats
 
+// The histogram of latencies, against quantiles of the sorted durations themselves. Each bucket's
+// bounds are looked at as well.
+
 import (
 	"math"
 	"slices"

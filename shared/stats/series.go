@@ -1,5 +1,10 @@
 package stats
 
+// Requests in five-minute intervals, over 24 hours, in memory that processes share.
+//
+// One thread of the whole server is to record, and anybody reads. What must not be done: there must
+// be no lock, since its holder may be killed, and a mark must not be written once head shows it.
+
 import (
 	"math"
 	"sync/atomic"
@@ -11,10 +16,10 @@ const (
 	IntervalSeconds = 300
 )
 
-// series is how many requests there had been when each of the last intervals began. An
-// interval is the difference of two such marks, and the running one what has come since
-// the last: so whatever the counters have counted is in exactly one interval, or older
-// than all of them, whoever counted it and however late somebody looked.
+// series is how many requests there had been when each of the last intervals began. An interval is
+// the difference of two such marks, and the running one what has come since the last: so everything
+// that was counted is in exactly one interval, or older than all of them, whichever thread counted
+// it and however late the series is moved on.
 //
 // One thread writes (Region.Record), anybody reads. The writer fills in a mark that
 // nobody reads yet, and then shows it by moving head on: it may be killed anywhere
@@ -58,8 +63,8 @@ func (r *Region) Record(unix int64) {
 	}
 }
 
-// advance begins so many intervals, of which the last one is the wall clock's: one at a
-// time, since only the mark behind the last may be written while others read.
+// advance begins so many intervals, of which the last one is the wall clock's: one at a time, since
+// only the mark after the last may be written while others read.
 func (r *Region) advance(head, wall, steps uint64) {
 	s := &r.common.series
 	requests, blocked := r.Total(Requests), r.Blocked()
@@ -70,7 +75,7 @@ func (r *Region) advance(head, wall, steps uint64) {
 		m.blocked.Store(blocked)
 		next := packHead(number+1, wall-(steps-1))
 		if !s.head.CompareAndSwap(head, next) {
-			return // somebody else records too, a master that is about to leave: that one's will do
+			return // another process records too, a master that is about to end: its mark will do
 		}
 		head = next
 	}
@@ -107,7 +112,7 @@ func (r *Region) History() *History {
 		head := s.head.Load()
 		number, wall := unpackHead(head)
 		h.read(s, number, wall)
-		// The totals behind the marks: they only grow, so no interval is less than nothing.
+		// The totals after the marks: they only grow, so no interval is less than nothing.
 		h.Total = Count{Requests: r.Total(Requests), Blocked: r.Blocked()}
 		if s.head.Load() == head {
 			h.differences()

@@ -1,5 +1,8 @@
 package stats
 
+// The series of 24 hours, also over a wall clock that jumps. The time is given by hand; readers run
+// at the same time as the writer.
+
 import (
 	"sync"
 	"testing"
@@ -7,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 )
 
 const noon = 1_710_504_000 // seconds since 1970, the beginning of an interval
@@ -82,7 +85,7 @@ func TestTheSeriesAddsUpToTheTotals(t *testing.T) {
 			"count": func(t *rapid.T) {
 				i := slot.Draw(t, "slot")
 				r.Slot(i).Add(Requests, uint64(rapid.IntRange(1, 100).Draw(t, "requests")))
-				r.Slot(i).Refuse(http1.PathTraversal)
+				r.Slot(i).Refuse(fault.PathTraversal)
 			},
 			"a worker dies": func(t *rapid.T) { r.Bury(slot.Draw(t, "slot")) },
 			"time passes": func(t *rapid.T) {

@@ -1,18 +1,21 @@
 // Package stats counts what the server does.
 //
-// The numbers live in a region of plain memory: a common part, then an entry for each
-// process of the server (process.go), then one slot for each thread that serves. A slot
-// is written by its own thread only and read by anybody, so counting takes no lock and no
-// cache line is fought over; a reader adds the slots up. Nothing in a region is a pointer,
-// so it may as well be memory shared between processes, and outlives whoever wrote to it.
+// The numbers live in a region of plain memory: a common part, then an entry for each process of
+// the server (process.go), then one slot for each thread that serves. A slot is written by its own
+// thread only and read by anybody, so counting takes no lock and no cache line is fought over; a
+// reader adds the slots up. (Where a thread is a process, its successor has the same slot, and may
+// begin before it has ended: so adding is atomic.) Nothing in a region is a pointer, so it may as
+// well be memory shared between processes, and outlives the processes that wrote to it.
 package stats
 
 import (
 	"errors"
+	"hash/fnv"
+	"strconv"
 	"sync/atomic"
 	"unsafe"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 )
 
 // Counter names a number that only grows.
@@ -21,7 +24,7 @@ type Counter uint8
 const (
 	Opened     Counter = iota // connections taken into service
 	Closed                    // of those, connections ended
-	Requests                  // requests whose head was understood
+	Requests                  // requests, with those that could not be read
 	Dropped                   // connections turned away: queue full, connection limit, out of descriptors
 	Answers2xx                // answers by class of status
 	Answers3xx
@@ -31,15 +34,41 @@ const (
 	BytesIn  // of requests' bodies
 	Wakeups  // waits of a thread with many connections that reported something
 	Events   // sockets that they reported ready
+	Restarts // how often a worker process that died was to be replaced
+	Busy     // nanoseconds in which the thread had work; in stage 1 also those in which it writes, or waits a moment for its client
+	Work     // pieces of work that were ready: sockets that a wait reported, in stage 1 connections that a thread took
+	Waited   // nanoseconds that they waited, added up: to the end of the turn, in stage 1 for the thread
+
+	TLSConns          // of those Opened, those that began with TLS
+	HandshakesFull    // of TLS, that came to their end
+	HandshakesResumed // the same, by a ticket
+	HandshakesFailed  // whose connections ended before
+	TLS12             // handshakes that agreed on it
+	TLS13
+	GroupHybrid // handshakes that agreed on X25519MLKEM768
+	GroupX25519
+	GroupP256
+	GroupP384
+	GroupP521
+	GroupOther
+	Relayed     // of those Opened, those that are passed on
+	RelayedUp   // bytes that their clients have sent
+	RelayedDown // bytes that their targets have sent
+
+	Truncated // connections of TLS that their clients ended without saying so (close_notify)
+
 	numCounters
 )
 
-// Slot is the counters of one thread. Two slots never share a cache line.
+// Slot is the counters of one thread, or of all processes that are the worker of one position,
+// one after the other: a counter that began at 0 with each of them would not only grow. Two
+// slots never share a cache line.
 type Slot struct {
 	counters [numCounters]atomic.Uint64
-	refused  [http1.NumReasons]atomic.Uint64
-	latency  histogram
-	_        [(64 - (int(numCounters)+int(http1.NumReasons)+numBuckets+1)*8%64) % 64]byte
+	refused  [fault.NumReasons]atomic.Uint64
+	latency  Histogram
+	shakes   Histogram
+	_        [(64 - (int(numCounters)+int(fault.NumReasons)+2*(numBuckets+1))*8%64) % 64]byte
 }
 
 // Get is a counter's present value.
@@ -48,9 +77,15 @@ func (s *Slot) Get(c Counter) uint64 { return s.counters[c].Load() }
 // Add adds n. Only the slot's thread may call it.
 func (s *Slot) Add(c Counter, n uint64) { s.counters[c].Add(n) }
 
+// Conns is how many connections of the slot's thread are open.
+func (s *Slot) Conns() int64 {
+	closed := s.Get(Closed) // first: what is opened and closed meanwhile must not make it negative
+	return int64(s.Get(Opened) - closed)
+}
+
 // Refuse counts a request or connection turned away for this reason. Only the
 // slot's thread may call it.
-func (s *Slot) Refuse(why http1.Reason) { s.refused[why].Add(1) }
+func (s *Slot) Refuse(why fault.Reason) { s.refused[why].Add(1) }
 
 // Answer counts a final answer by its status.
 func (s *Slot) Answer(status int) {
@@ -86,12 +121,19 @@ type Layout struct {
 	Slots     int // threads that count, over all processes
 }
 
-// fingerprint tells one layout from another, and this make of a region from others: what
-// changes the meaning of its memory without changing a size must change version.
+// fingerprint tells one layout from another, and this make of a region from others. A further
+// counter or reason changes it by itself; what else changes the meaning of the memory without
+// changing a size must change version. It is never 0.
 func (l Layout) fingerprint() uint64 {
-	const version = 3
-	return version<<56 | uint64(unsafe.Sizeof(Process{}))<<44 | uint64(unsafe.Sizeof(Slot{}))<<28 |
-		uint64(l.Processes)<<14 | uint64(l.Slots)
+	const version = 5
+	h := fnv.New64a()
+	for _, n := range [...]int{version, int(unsafe.Sizeof(Process{})), int(unsafe.Sizeof(Slot{})), int(numCounters), l.Processes, l.Slots} {
+		h.Write([]byte(strconv.Itoa(n) + " ")) // not by package fmt: what imports this one does no I/O
+	}
+	for why := range fault.NumReasons {
+		h.Write([]byte(why.String() + "\n"))
+	}
+	return h.Sum64() | 1
 }
 
 // Region is a view of a region of memory.
@@ -152,7 +194,7 @@ func (r *Region) Total(c Counter) (n uint64) {
 }
 
 // Refused is how many were turned away for this reason.
-func (r *Region) Refused(why http1.Reason) (n uint64) {
+func (r *Region) Refused(why fault.Reason) (n uint64) {
 	for i := range r.slots {
 		n += r.slots[i].refused[why].Load()
 	}
@@ -161,7 +203,7 @@ func (r *Region) Refused(why http1.Reason) (n uint64) {
 
 // Blocked is how many were turned away by a check or a limit, over all reasons.
 func (r *Region) Blocked() (n uint64) {
-	for why := range http1.NumReasons {
+	for why := range fault.NumReasons {
 		if why.Refusal() {
 			n += r.Refused(why)
 		}
@@ -194,9 +236,9 @@ func (r *Region) SawActive(n int64) {
 // MaxActive is the most connections that were open at once.
 func (r *Region) MaxActive() int64 { return r.common.maxActive.Load() }
 
-// Begin notes when the server began, and begins the series: mono in nanoseconds on the monotonic clock, which all
-// its processes share, and unix in seconds since 1970. The first call counts; the others
-// are those of processes that came later.
+// Begin notes when the server began, and begins the series: mono in nanoseconds on the monotonic
+// clock, which all its processes share, and unix in seconds since 1970. The first call counts; the
+// others are those of processes that came later.
 func (r *Region) Begin(mono, unix int64) {
 	if r.common.beganUnix.CompareAndSwap(0, unix) {
 		r.common.began.Store(mono)

@@ -1,5 +1,8 @@
 package stats
 
+// The region of counters: its layout, its totals, and the entries of processes. Two views of the
+// same memory stand for two processes.
+
 import (
 	"sync"
 	"sync/atomic"
@@ -8,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"fourways/shared/http1"
+	"fourways/shared/fault"
 )
 
 func TestSlotsDoNotShareACacheLine(t *testing.T) {
@@ -26,8 +29,8 @@ func TestTotalsAreTheSumOfTheSlotsWhileTheyAreWritten(t *testing.T) {
 			for n := range 1000 {
 				s.Add(Requests, 1)
 				s.Answer(200 + 100*(n%4))
-				s.Refuse(http1.PathTraversal)
-				s.Refuse(http1.NotFound)
+				s.Refuse(fault.PathTraversal)
+				s.Refuse(fault.NotFound)
 				r.SawActive(int64(n))
 				r.Total(Requests)
 			}
@@ -36,7 +39,7 @@ func TestTotalsAreTheSumOfTheSlotsWhileTheyAreWritten(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 4000, r.Total(Requests))
 	require.EqualValues(t, 1000, r.Total(Answers4xx))
-	require.EqualValues(t, 4000, r.Refused(http1.PathTraversal))
+	require.EqualValues(t, 4000, r.Refused(fault.PathTraversal))
 	require.EqualValues(t, 4000, r.Blocked(), "a file that is not there is no refusal")
 	require.EqualValues(t, 999, r.MaxActive())
 }
@@ -81,12 +84,12 @@ func TestEntriesAreClaimedOnceAndGivenBack(t *testing.T) {
 	mem := memory(l)
 	var claimed [1 + entries]atomic.Int64
 	var wg sync.WaitGroup
-	for range masters {
+	for master := range masters {
 		r, err := Open(mem, l)
 		require.NoError(t, err)
 		wg.Go(func() {
 			for {
-				i, ok := r.Claim(1)
+				i, ok := r.Claim(1, int64(1+master))
 				if !ok {
 					return
 				}
@@ -101,7 +104,7 @@ func TestEntriesAreClaimedOnceAndGivenBack(t *testing.T) {
 	r, err := Open(mem, l)
 	require.NoError(t, err)
 	r.Bury(7)
-	i, ok := r.Claim(1)
+	i, ok := r.Claim(1, 1)
 	require.True(t, ok)
 	require.Equal(t, 7, i)
 }
@@ -111,7 +114,7 @@ func TestADeadProcessHasNothingOpenAndItsCountsStay(t *testing.T) {
 	r, err := Open(memory(l), l)
 	require.NoError(t, err)
 	for range 2 {
-		i, ok := r.Claim(1)
+		i, ok := r.Claim(1, 1)
 		require.True(t, ok)
 		p := r.Process(i)
 		p.Conns.Store(5)

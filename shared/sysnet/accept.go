@@ -1,5 +1,11 @@
 package sysnet
 
+// Taking connections from a listening socket, also when there are no descriptors left.
+//
+// An Acceptor belongs to one thread. It owns its listener and the spare descriptor; the connections
+// it returns are the caller's. What must not be done: after ErrExhausted the caller must not accept
+// again without a pause.
+
 import (
 	"errors"
 	"net/netip"
@@ -9,7 +15,7 @@ import (
 
 // Acceptor takes connections from one listening socket. It belongs to one thread.
 type Acceptor struct {
-	Listener int  // a non-blocking listening socket
+	Listener int  // a non-blocking listening socket, closed by Close
 	Blocking bool // whether the connections' sockets block
 
 	spare int // a descriptor held back, -1 for none
@@ -34,11 +40,10 @@ func NewAcceptor(listener int, blocking bool) *Acceptor {
 // Accept takes one connection; peer is invalid for a Unix socket's. Errors are
 // ErrNone, ErrExhausted, and those of accept(2) that mean the listener is broken.
 //
-// Out of descriptors, accept(2) fails and the connection stays in the queue, so the
-// listener stays readable: a loop that went on would spin. The spare descriptor is
-// given up to take the connection after all and close it, so that its client hears
-// at once; the caller's pause keeps the loop from spinning on the next one. Either
-// of the two alone is not enough.
+// Out of descriptors, accept(2) fails and the connection stays in the queue, so the listener stays
+// readable: a loop that went on would spin. The spare descriptor is given up to take the connection
+// after all and close it, so that its client notices at once; the caller's pause keeps the loop
+// from spinning on the next one. Either of the two alone is not enough.
 func (a *Acceptor) Accept() (fd int, peer netip.AddrPort, err error) {
 	for {
 		fd, peer, err = accept(a.Listener, a.Blocking)
@@ -48,8 +53,8 @@ func (a *Acceptor) Accept() (fd int, peer netip.AddrPort, err error) {
 		case unix.EAGAIN:
 			return -1, peer, ErrNone
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
-			// The client gave up first, or the firewall or the network is against that one
-			// (accept(2), "Error handling"). The next one may be there.
+			// The client gave up first, or this connection failed in the network or the firewall
+			// (accept(2), "Error handling"). The next one may be good.
 			continue
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.refuseOne()
@@ -76,8 +81,11 @@ func (a *Acceptor) refillSpare() {
 	}
 }
 
-// Close gives the spare descriptor back. The listener is its maker's.
+// Close closes the listener and the spare descriptor. It is best called at once after an Accept
+// that failed with ErrNone: a connection that is in the queue of a socket when it is closed gets a
+// reset.
 func (a *Acceptor) Close() {
+	unix.Close(a.Listener)
 	if a.spare >= 0 {
 		unix.Close(a.spare)
 		a.spare = -1

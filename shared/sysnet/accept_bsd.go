@@ -37,5 +37,9 @@ func streamSocket(family int) (int, error) {
 	return fd, nil
 }
 
+// StopArrivals does nothing, since there is no way to stop new connections here. One that comes
+// between the last accept and the close is reset.
+func StopArrivals(int) {}
+
 // tuneListener sets what only makes things faster; there is nothing to set here.
 func tuneListener(int, ListenOptions) {}

@@ -1,7 +1,15 @@
 package sysnet
 
+// What Linux does in its own way about sockets: accept4(2), options that only make things faster,
+// the end of arrivals, and how much the peer has not acknowledged.
+//
+// accept does not tell Go's scheduler, so a listener must be non-blocking. StopArrivals must be
+// called only on sockets that are to be closed for good: it holds for every process that has them,
+// and cannot be undone.
+
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"unsafe"
 
@@ -48,13 +56,33 @@ func streamSocket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
-// tuneListener sets what only makes things faster: a kernel that refuses it serves
-// as well without.
+// tuneListener sets options that only make things faster. Where the kernel refuses one, the server
+// works without it.
 func tuneListener(fd int, opt ListenOptions) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, fastOpenQueue)
 	if opt.DeferAccept {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
 	}
+}
+
+// StopArrivals stops new connections to a listening TCP socket: no handshake begins, and those that
+// have begun are completed. listen(2) has no such option, and shutdown(2) would reset the queue. So
+// a filter (SO_ATTACH_FILTER, socket(7)) drops each SYN that comes; its sender tries again after a
+// second, and finds the port closed, or a successor. It cannot be undone, and holds for all
+// processes that have the socket. Where the kernel refuses it, a few connections that come just
+// then are reset.
+func StopArrivals(fd int) {
+	const flags, syn, synOrAck = 13, 0x02, 0x12 // RFC 9293 3.1: the byte of the flags
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: synOrAck},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jt: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},              // dropped
+		{Code: unix.BPF_RET | unix.BPF_K, K: math.MaxUint32}, // taken whole
+	}
+	unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	// A client that has connected and sent nothing yet enters the queue with its next packet.
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 0)
 }
 
 // Unsent is the number of bytes written to the socket that the peer has not

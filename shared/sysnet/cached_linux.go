@@ -3,7 +3,8 @@ package sysnet
 import "golang.org/x/sys/unix"
 
 // preadCached reads what is in the page cache and fails with ErrCold where nothing is
-// (RWF_NOWAIT, preadv2(2)). A file system that cannot tell is read in the usual way.
+// (RWF_NOWAIT, preadv2(2)), and with errNoAnswer where the file system, or a system that
+// lacks or forbids the call, cannot tell.
 func preadCached(fd int, p []byte, off int64) (int, error) {
 	iov := unix.Iovec{Base: &p[0]}
 	iov.SetLen(len(p))
@@ -13,6 +14,8 @@ func preadCached(fd int, p []byte, off int64) (int, error) {
 		return n, nil
 	case unix.EAGAIN:
 		return 0, ErrCold
+	case unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM, unix.EINVAL:
+		return 0, errNoAnswer
 	}
-	return pread(fd, p, off)
+	return 0, errno
 }

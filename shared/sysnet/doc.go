@@ -1,8 +1,8 @@
-// Package sysnet is every system call that the server makes on sockets and files.
+// Package sysnet makes all system calls of the server on sockets and files.
 //
-// Descriptors are plain ints here and in the stages: package os and package net
-// close theirs from finalizers and put them under Go's own poller, which is the
-// very thing the stages build themselves. Whoever opens a descriptor closes it.
+// Descriptors are plain ints here and in the stages: package os and package net close theirs from
+// finalizers and put them under Go's own poller, which is what the stages build themselves. The
+// code that opens a descriptor closes it.
 //
 // Calls on non-blocking sockets, which return at once, are made without telling the
 // scheduler (RawSyscall); everything that can block tells it.

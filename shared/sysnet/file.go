@@ -1,24 +1,26 @@
 package sysnet
 
-// Files below a served folder. Whatever a path says, and wherever symbolic links
-// lead, nothing outside the folder is opened: the kernel sees to it (openat2(2)
-// with RESOLVE_BENEATH), or os.Root where it cannot. Opening never waits for
-// somebody else either, as a FIFO's reader would for its writer, and gives regular
-// files and folders only.
+// Files below a served folder. Whatever a path says, and wherever symbolic links lead, nothing
+// outside the folder is opened: the kernel sees to it (openat2(2) with RESOLVE_BENEATH), or os.Root
+// where it cannot. Opening never waits for another process, as for the writer of a FIFO, and gives
+// regular files and folders only.
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
 // What opening a file can fail with. Anything else is the system's error as it came.
 var (
-	// ErrNotFound: there is no such file, or it is none: a socket, a FIFO, a device.
+	// ErrNotFound: there is no such file, or it is not a regular one: a socket, a FIFO, a device.
 	ErrNotFound = errors.New("no such file")
 	// ErrOutside: a symbolic link leads out of the folder.
 	ErrOutside = errors.New("the path leads out of the folder")
@@ -38,36 +40,118 @@ type Stat struct {
 	ModTime    int64 // last change of the contents, nanoseconds since 1970
 	ChangeTime int64 // last change of the contents or the metadata, nanoseconds since 1970
 	Dev, Ino   uint64
-	Folder     bool // else a regular file
+	Links      uint64 // names that lead to it
+	Folder     bool   // else a regular file
+}
+
+// SameAs says why a file that was in state st and is now in another cannot be sent on as if it were
+// the same; nil where it can. A change of the contents moves the time of modification. That can be
+// set back, but then the time of change moves, as it also does where only the metadata change; so a
+// moved time of change counts as a change. The exception is that a name was added or removed, for
+// example when another file is renamed over it: the contents stay.
+func (st Stat) SameAs(now Stat) error {
+	switch {
+	case now.Size < st.Size:
+		return ErrTruncated
+	case now.Size != st.Size, now.ModTime != st.ModTime, now.ChangeTime != st.ChangeTime && now.Links == st.Links:
+		return ErrChanged
+	}
+	return nil
 }
 
 // Root is a served folder. It is safe for concurrent use.
 type Root struct {
-	folder *os.Root
-	fd     int // of the folder, for openat2(2); -1 where there is none
+	dir string // its name
+	now atomic.Pointer[folder]
 }
 
-// OpenRoot opens a folder to serve. If its name later comes to mean another folder,
-// this one is served on.
+// folder is what the root's name led to when it was opened. Calls under way may still use a folder
+// that has been replaced. So the garbage collector closes it, once nothing refers to it.
+type folder struct {
+	*os.Root
+	fd      int  // the same folder
+	beneath bool // openat2(2) is available
+}
+
+// OpenRoot opens a folder to serve. If its name later leads to another folder, this one is still
+// served until Reopen.
 func OpenRoot(dir string) (*Root, error) {
-	folder, err := os.OpenRoot(dir)
+	f, err := openFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Root{folder: folder, fd: openBeneath(dir)}, nil
+	r := &Root{dir: dir}
+	r.now.Store(f)
+	return r, nil
 }
 
-// Folder is the same folder for everything but fast reading: making, renaming and
-// removing files.
-func (r *Root) Folder() *os.Root { return r.folder }
+func openFolder(dir string) (*folder, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{Root: root}
+	if f.fd, err = f.openPortably(nil); err != nil {
+		root.Close()
+		return nil, err
+	}
+	f.beneath = beneath(f.fd)
+	runtime.SetFinalizer(f, (*folder).close)
+	return f, nil
+}
+
+func (f *folder) close() error {
+	runtime.SetFinalizer(f, nil)
+	CloseFile(f.fd)
+	return f.Root.Close()
+}
+
+// What Check finds of a root.
+var (
+	// ErrGone: the folder was removed, or there is none under its name.
+	ErrGone = errors.New("the folder is gone")
+	// ErrMoved: its name leads to another folder now.
+	ErrMoved = errors.New("the name leads to another folder")
+)
+
+// Check says whether the folder that is served is the one that its name leads to. It may block as
+// long as the disk takes.
+func (r *Root) Check() error {
+	f := r.now.Load()
+	defer runtime.KeepAlive(f)
+	var served unix.Stat_t
+	var named unix.Stat_t
+	if err := unix.Fstat(f.fd, &served); err != nil {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	err := unix.Stat(r.dir, &named)
+	switch {
+	case served.Nlink == 0:
+		return ErrGone
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	case named.Dev != served.Dev || named.Ino != served.Ino:
+		return ErrMoved
+	}
+	return nil
+}
+
+// Reopen opens the folder that the root's name leads to now, and serves that from now on. It
+// reports whether it is another one. Where it fails, the old one is still served.
+func (r *Root) Reopen() (other bool, err error) {
+	if r.Check() == nil {
+		return false, nil
+	}
+	f, err := openFolder(r.dir)
+	if err != nil {
+		return false, err
+	}
+	r.now.Store(f)
+	return true, nil
+}
 
 // Close closes the folder. Files opened in it stay open.
-func (r *Root) Close() error {
-	if r.fd >= 0 {
-		unix.Close(r.fd)
-	}
-	return r.folder.Close()
-}
+func (r *Root) Close() error { return r.now.Load().close() }
 
 // Open opens a file or folder for reading and says in st which. path is relative to
 // the root and has no slash in front; empty, it is the root itself. It may block as
@@ -107,17 +191,17 @@ func (r *Root) lookPortably(path []byte, st *Stat) error {
 }
 
 // openPortably opens by os.Root, which walks the path a segment at a time.
-func (r *Root) openPortably(path []byte) (int, error) {
+func (f *folder) openPortably(path []byte) (int, error) {
 	name := "."
 	if len(path) > 0 {
 		name = string(path)
 	}
-	f, err := r.folder.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	file, err := f.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return -1, err
 	}
-	defer f.Close()
-	raw, err := f.SyscallConn()
+	defer file.Close()
+	raw, err := file.SyscallConn()
 	if err != nil {
 		return -1, err
 	}
@@ -146,7 +230,7 @@ func Fstat(fd int, st *Stat) error {
 func fill(sys *unix.Stat_t, st *Stat) error {
 	*st = Stat{
 		Size: sys.Size, ModTime: sys.Mtim.Nano(), ChangeTime: sys.Ctim.Nano(),
-		Dev: uint64(sys.Dev), Ino: uint64(sys.Ino),
+		Dev: uint64(sys.Dev), Ino: uint64(sys.Ino), Links: uint64(sys.Nlink),
 	}
 	return st.setKind(uint32(sys.Mode))
 }
@@ -180,14 +264,25 @@ func Pread(fd int, p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// CloseFile closes a descriptor that Open returned. Nothing was written to it, so
-// there is nothing that closing could fail to save.
+// CloseFile closes a descriptor that Open returned. Nothing was written to it, so an error of
+// close(2) means nothing.
 func CloseFile(fd int) { unix.Close(fd) }
 
-// IsFull reports whether an error of writing means that there is no room for more: on
-// the disk, in somebody's share of it, or in a file.
+// IsFull reports whether an error of writing means that there is no room for more: on the disk, in
+// a quota, or in a file.
 func IsFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
+
+// IsUnwritable reports whether an error of making a file means that none can be made in that folder
+// as it is: it is read-only, we may not write to it, or it is gone.
+func IsUnwritable(err error) bool {
+	for _, e := range [...]error{unix.EROFS, unix.EACCES, unix.EPERM, unix.ENOENT, unix.ENOTDIR, unix.ESTALE, ErrForbidden, ErrNotFound} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // IsBusy reports whether an error means that the system is out of descriptors or
@@ -196,7 +291,7 @@ func IsBusy(err error) bool {
 	return errors.Is(err, ErrBusy) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
 }
 
-// classify makes one of this package's errors of the system's where there is one.
+// classify turns an error of the system into one of this package's, where there is one for it.
 func classify(err error) error {
 	if err == nil {
 		return nil

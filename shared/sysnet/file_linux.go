@@ -1,6 +1,14 @@
 package sysnet
 
+// Opening and looking at files below a folder, by openat2(2) and statx(2) without an allocation.
+//
+// The caller owns the descriptor that it gets. The root's own descriptor may be replaced meanwhile:
+// each call loads it once and keeps it alive until it is done. What must not be done: nothing may
+// be opened except with RESOLVE_BENEATH, or by os.Root where openat2(2) is missing. look does not
+// protect: it follows a link that leads out. All calls but Glance may wait for a disk or a network.
+
 import (
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,31 +31,28 @@ var how = unix.OpenHow{
 	Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 }
 
-// openBeneath opens the folder for openat2(2), or answers -1 where that call is
-// missing: before Linux 5.6, and in containers that forbid what they do not know.
-func openBeneath(dir string) int {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1
-	}
+// beneath reports whether openat2(2) is available. It is missing before Linux 5.6, and in
+// containers that forbid system calls that they do not know.
+func beneath(fd int) bool {
 	probe, err := unix.Openat2(fd, ".", &how)
 	if err != nil {
-		unix.Close(fd)
-		return -1
+		return false
 	}
 	unix.Close(probe)
-	return fd
+	return true
 }
 
 // open is openat2(2) without an allocation.
 func (r *Root) open(path []byte) (int, error) {
-	if r.fd < 0 {
-		return r.openPortably(path)
+	f := r.now.Load()
+	if !f.beneath {
+		return f.openPortably(path)
 	}
+	defer runtime.KeepAlive(f)
 	var scratch [shortPath]byte
 	cpath := terminated(scratch[:0], path)
 	for try := 1; ; try++ {
-		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT2, uintptr(r.fd), uintptr(unsafe.Pointer(unsafe.SliceData(cpath))),
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT2, uintptr(f.fd), uintptr(unsafe.Pointer(unsafe.SliceData(cpath))),
 			uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how), 0, 0)
 		switch {
 		case errno == 0:
@@ -62,22 +67,20 @@ func (r *Root) open(path []byte) (int, error) {
 // look is statx(2) without an allocation. It has one form on every architecture,
 // which stat(2) has not.
 func (r *Root) look(path []byte, st *Stat) error {
-	if r.fd < 0 {
+	f := r.now.Load()
+	if !f.beneath {
 		return r.lookPortably(path, st)
 	}
+	defer runtime.KeepAlive(f)
 	var scratch [shortPath]byte
 	var sys unix.Statx_t
 	cpath := terminated(scratch[:0], path)
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(r.fd), uintptr(unsafe.Pointer(unsafe.SliceData(cpath))),
+		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(f.fd), uintptr(unsafe.Pointer(unsafe.SliceData(cpath))),
 			unix.AT_STATX_SYNC_AS_STAT, unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(&sys)), 0)
 		switch errno {
 		case 0:
-			*st = Stat{
-				Size: int64(sys.Size), ModTime: nanoseconds(sys.Mtime), ChangeTime: nanoseconds(sys.Ctime),
-				Dev: unix.Mkdev(sys.Dev_major, sys.Dev_minor), Ino: sys.Ino,
-			}
-			return st.setKind(uint32(sys.Mode))
+			return fillx(&sys, st)
 		case unix.EINTR:
 			continue
 		}
@@ -85,10 +88,39 @@ func (r *Root) look(path []byte, st *Stat) error {
 	}
 }
 
+// Glance is Fstat by what the system knows already: it asks no server of a network folder, and so
+// it does not wait for one (AT_STATX_DONT_SYNC, statx(2)).
+func Glance(fd int, st *Stat) error {
+	var sys unix.Statx_t
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&noPath)),
+			unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(&sys)), 0)
+		switch errno {
+		case 0:
+			return fillx(&sys, st)
+		case unix.EINTR:
+			continue
+		case unix.ENOSYS, unix.EPERM: // a container that does not know the call
+			return Fstat(fd, st)
+		}
+		return errno
+	}
+}
+
+var noPath [1]byte
+
+func fillx(sys *unix.Statx_t, st *Stat) error {
+	*st = Stat{
+		Size: int64(sys.Size), ModTime: nanoseconds(sys.Mtime), ChangeTime: nanoseconds(sys.Ctime),
+		Dev: unix.Mkdev(sys.Dev_major, sys.Dev_minor), Ino: sys.Ino, Links: uint64(sys.Nlink),
+	}
+	return st.setKind(uint32(sys.Mode))
+}
+
 func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
-// terminated is the path as the kernel reads it, with a NUL behind it. A long one
-// moves to memory of its own.
+// terminated is the path as the kernel reads it, with a NUL after it. A long one moves to memory of
+// its own.
 func terminated(b, path []byte) []byte {
 	if len(path) == 0 {
 		b = append(b, '.')

@@ -1,5 +1,8 @@
 package sysnet
 
+// Opening files below a folder, by openat2(2) and without it. Each case runs both ways where the
+// system has both.
+
 import (
 	"io"
 	"os"
@@ -18,15 +21,15 @@ func bothWays(t *testing.T, dir string, test func(t *testing.T, r *Root)) {
 		r, err := OpenRoot(dir)
 		require.NoError(t, err)
 		defer r.Close()
-		if r.fd < 0 {
+		if !r.now.Load().beneath {
 			t.Skip("openat2(2) is not available here")
 		}
 		test(t, r)
 	})
 	t.Run("by os.Root", func(t *testing.T) {
-		folder, err := os.OpenRoot(dir)
+		r, err := OpenRoot(dir)
 		require.NoError(t, err)
-		r := &Root{folder: folder, fd: -1}
+		r.now.Load().beneath = false
 		defer r.Close()
 		test(t, r)
 	})
@@ -96,7 +99,7 @@ func TestRootOpen(t *testing.T) {
 	bothWays(t, fileTree(t), func(t *testing.T, r *Root) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				if r.fd < 0 && strings.HasPrefix(tt.name, "a path of 5000") {
+				if !r.now.Load().beneath && strings.HasPrefix(tt.name, "a path of 5000") {
 					t.Skip("os.Root looks for the first segment, and finds none")
 				}
 				var st Stat
@@ -222,7 +225,7 @@ func TestOpeningDoesNotAllocate(t *testing.T) {
 	r, err := OpenRoot(dir)
 	require.NoError(t, err)
 	defer r.Close()
-	if r.fd < 0 {
+	if !r.now.Load().beneath {
 		t.Skip("os.Root allocates")
 	}
 	path, st := []byte("a.txt"), new(Stat)
@@ -246,4 +249,70 @@ func TestOutOfDescriptorsIsToldApart(t *testing.T) {
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
 		require.ErrorIs(t, err, ErrBusy)
 	})
+}
+
+// What has become of a root's name, what Check says of it, and what is served before and after
+// Reopen.
+func TestARootWhoseNameChanges(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, dir string)
+		finds  error
+		before string // in a.txt; empty for none
+		after  string
+		fails  bool
+	}{
+		{"nothing", func(*testing.T, string) {}, nil, "old", "old", false},
+		{"another folder in its place", func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(dir, dir+".old"))
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			write(t, filepath.Join(dir, "a.txt"), "new")
+		}, ErrMoved, "old", "new", false},
+		{"removed and made again", func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(dir))
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			write(t, filepath.Join(dir, "a.txt"), "new")
+		}, ErrGone, "", "new", false},
+		{"removed", func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) }, ErrGone, "", "", true},
+		{"moved away", func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".old")) }, ErrGone, "old", "old", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "root")
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			write(t, filepath.Join(dir, "a.txt"), "old")
+			r, err := OpenRoot(dir)
+			require.NoError(t, err)
+			defer func() { r.Close() }()
+			serves := func(want string) {
+				t.Helper()
+				var st Stat
+				fd, err := r.Open([]byte("a.txt"), &st)
+				if want == "" {
+					require.ErrorIs(t, err, ErrNotFound)
+					return
+				}
+				require.NoError(t, err)
+				defer CloseFile(fd)
+				got := make([]byte, 3)
+				_, err = Pread(fd, got, 0)
+				require.NoError(t, err)
+				require.Equal(t, want, string(got))
+			}
+			tt.change(t, dir)
+			require.ErrorIs(t, r.Check(), tt.finds)
+			serves(tt.before)
+			other, err := r.Reopen()
+			require.Equal(t, tt.fails, err != nil)
+			require.Equal(t, tt.finds != nil && !tt.fails, other)
+			serves(tt.after)
+		})
+	}
+}
+
+func TestWhatIsOfThisMachine(t *testing.T) {
+	file, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	require.True(t, IsLocal(int(file.Fd())))
+	require.NoError(t, file.Close())
+	require.False(t, IsLocal(-1), "where the system does not say, one may have to wait")
 }

@@ -1,6 +1,12 @@
 package sysnet
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // RaiseFileLimit raises the limit of open descriptors (RLIMIT_NOFILE, getrlimit(2))
 // to the hard one, and returns it.
@@ -19,6 +25,36 @@ func RaiseFileLimit() (uint64, error) {
 	return uint64(l.Cur), nil
 }
 
-// LockMemory keeps the process's memory out of the swap, what it has now and what it
-// gets later (mlockall(2)). Errors: EPERM, or ENOMEM above RLIMIT_MEMLOCK.
+// FileLimit is the limit of open descriptors now, 0 where the system does not say.
+func FileLimit() int {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 0
+	}
+	return int(min(uint64(l.Cur), math.MaxInt32))
+}
+
+// OpenDescriptors counts the descriptors that are open below the limit: from the system's list
+// (proc_pid_fd(5)), or else by asking for each. The kernel gives out the lowest number that is free
+// (open(2)), so the search ends.
+func OpenDescriptors(limit int) (n int) {
+	if entries, err := os.ReadDir("/proc/self/fd"); err == nil {
+		for _, e := range entries {
+			if fd, err := strconv.Atoi(e.Name()); err == nil && fd < limit {
+				n++
+			}
+		}
+		return n - 1 // without that of the list itself
+	}
+	const most = 1 << 14
+	for fd := range min(limit, most) {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// LockMemory keeps the process's memory out of the swap, present and future (mlockall(2)). Errors:
+// EPERM, or ENOMEM above RLIMIT_MEMLOCK.
 func LockMemory() error { return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE) }

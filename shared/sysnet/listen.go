@@ -1,21 +1,36 @@
 package sysnet
 
+// Listening sockets: making them, taking over those that another program made, and sharing them.
+//
+// A descriptor belongs to the caller, who closes it; where Listen fails nothing stays open. What
+// must not be done: SO_REUSEPORT must not be set before bind(2) on the first socket of an address,
+// or it joins a socket that listens there already. A Unix socket's name must not be removed while
+// another process listens at it.
+
 import (
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// backlog is what listen(2) is asked for. The kernel lowers it to its own limit
-	// (net.core.somaxconn, kern.ipc.somaxconn), which is the one to change.
+	// backlog is the length of the queue that listen(2) is asked for. The kernel lowers it to its
+	// own limit (net.core.somaxconn, kern.ipc.somaxconn), which is the one to change.
 	backlog = 65535
 	// fastOpenQueue is how many connections may be opened by TCP Fast Open (RFC 7413)
 	// without having proved their address yet.
 	fastOpenQueue = 5
+	// lockPatience is how long the folder of a Unix socket may be locked by others, and lockPause
+	// the time between two looks.
+	lockPatience = 2 * time.Second
+	lockPause    = 5 * time.Millisecond
+	// staleLooks is how often in a row nobody must listen at a Unix socket for it to be removed.
+	staleLooks = 3
 )
 
 // Addr is where to listen: an IP address and port, or the path of a Unix socket.
@@ -31,7 +46,7 @@ func (a Addr) String() string {
 	return a.IP.String()
 }
 
-// ListenOptions are the choices a listener leaves.
+// ListenOptions are the options of a listener.
 type ListenOptions struct {
 	SockBuf     int  // bytes of each socket's buffers, 0 for the kernel's own tuning
 	DeferAccept bool // a connection is accepted when its first bytes are here (TCP_DEFER_ACCEPT, tcp(7)); Linux only
@@ -59,6 +74,11 @@ func Listen(a Addr, opt ListenOptions) (fd int, actual Addr, err error) {
 
 func bindAndListen(fd int, a Addr, sa unix.Sockaddr, opt ListenOptions) (Addr, error) {
 	if a.Path != "" {
+		unlock, err := lockFolder(filepath.Dir(a.Path))
+		if err != nil {
+			return a, err
+		}
+		defer unlock()
 		if err := removeStale(a.Path); err != nil {
 			return a, err
 		}
@@ -154,8 +174,34 @@ func ShareAddress(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
-// removeStale removes a Unix socket that nobody listens on any more. A file that is
-// no socket, or one in use, stays.
+// Duplicate is another descriptor of the same socket (F_DUPFD_CLOEXEC, fcntl(2)).
+func Duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+
+// lockFolder keeps other servers that would lock it from the folder of a Unix socket, until unlock:
+// between bind(2) and listen(2) a socket looks like one that was left behind, and of two servers
+// that find such a one, the slower would remove the other's. A folder that cannot be opened or
+// locked (flock(2)) is nobody's.
+func lockFolder(dir string) (unlock func(), err error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return func() {}, nil
+	}
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPause) {
+		switch err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); {
+		case err != unix.EWOULDBLOCK && err != unix.EINTR:
+			return func() { unix.Close(fd) }, nil
+		case time.Now().After(deadline):
+			unix.Close(fd)
+			return nil, fmt.Errorf("%s: %w", dir, errLocked)
+		}
+	}
+}
+
+var errLocked = errors.New("another program has locked the folder (flock(2))")
+
+// removeStale removes a Unix socket at which no process listens any more. A file that is not a
+// socket, or a socket in use, stays. So does one of a program that does not lock the folder, unless
+// that takes longer from bind(2) to listen(2) than we wait.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -167,15 +213,25 @@ func removeStale(path string) error {
 	if info.Mode().Type() != os.ModeSocket {
 		return fmt.Errorf("%s exists and is not a socket", path)
 	}
-	fd, err := streamSocket(unix.AF_UNIX)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != unix.ECONNREFUSED {
-		return ErrInUse
+	for range staleLooks {
+		if refuses, err := refusesConnections(path); err != nil {
+			return err
+		} else if !refuses {
+			return ErrInUse
+		}
+		time.Sleep(lockPause)
 	}
 	return os.Remove(path)
+}
+
+// refusesConnections reports whether nobody listens at a Unix socket.
+func refusesConnections(path string) (bool, error) {
+	fd, err := streamSocket(unix.AF_UNIX)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) == unix.ECONNREFUSED, nil
 }
 
 func (a Addr) sockaddr() (family int, sa unix.Sockaddr) {
@@ -189,7 +245,7 @@ func (a Addr) sockaddr() (family int, sa unix.Sockaddr) {
 	}
 }
 
-// addrPort is the address of an Internet socket, invalid for another's.
+// addrPort is the address of an Internet socket, invalid for another one.
 func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:

@@ -1,5 +1,8 @@
 package sysnet
 
+// How much work waits for a processor, as Linux measures it. Not every kernel does, and no other
+// system: OpenPressure then fails, and its caller must go on without it.
+
 import (
 	"bytes"
 	"errors"

@@ -2,7 +2,7 @@
 
 package sysnet
 
-import "fourways/shared/http1"
+import "fourways/shared/chain"
 
 // Sender sends chains by reading files and writing what was read: sendfile(2) has another
 // form on each of these systems.
@@ -12,7 +12,7 @@ type Sender struct{ Copier }
 func NewSender() *Sender { return &Sender{*NewCopier()} }
 
 // Send is Copier.Send.
-func (s *Sender) Send(fd int, q *http1.Chain, budget int64) error {
+func (s *Sender) Send(fd int, q *chain.Chain, budget int64) error {
 	return s.Copier.Send(fd, q, budget)
 }
 

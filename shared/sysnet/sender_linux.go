@@ -1,12 +1,19 @@
 package sysnet
 
+// Sending a chain with sendfile(2). On other systems a Sender is a Copier.
+//
+// A Sender belongs to one thread, and its sockets must be non-blocking: bytes go out without
+// telling Go's scheduler. What must not be done: sendfile(2) must not be called before inMemory has
+// looked: it would wait for the disk, and delay all connections of the thread.
+
 import (
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"fourways/shared/http1"
+	"fourways/shared/chain"
 )
 
 // Sender sends chains on non-blocking sockets: bytes by sendmsg(2), ranges of files by
@@ -17,15 +24,20 @@ type Sender struct {
 	iov  [maxSegs]unix.Iovec
 	msg  unix.Msghdr
 	page [1]byte
+
+	copier *Copier // for files that sendfile(2) cannot send; nil before the first
 }
 
 // NewSender makes a Sender.
 func NewSender() *Sender { return &Sender{} }
 
 // Send sends what is in the chain, up to about budget bytes, and acknowledges what the
-// socket took. Errors are those of sendmsg(2) and sendfile(2), also EAGAIN, ErrTruncated,
-// and ErrCold.
-func (s *Sender) Send(fd int, q *http1.Chain, budget int64) error {
+// socket took. Errors are those of sendmsg(2), also EAGAIN, ErrUnreadable, ErrTruncated,
+// ErrChanged, and ErrCold. An empty chain is EAGAIN too ([Copier.Send]).
+func (s *Sender) Send(fd int, q *chain.Chain, budget int64) error {
+	if q.Empty() {
+		return unix.EAGAIN
+	}
 	for budget > 0 && !q.Empty() {
 		segs, fileNext := q.Bytes(s.segs[:0])
 		var n int64
@@ -39,6 +51,7 @@ func (s *Sender) Send(fd int, q *http1.Chain, budget int64) error {
 			continue
 		}
 		if err != nil {
+			q.NoteWait()
 			return err
 		}
 		q.Ack(n)
@@ -47,9 +60,9 @@ func (s *Sender) Send(fd int, q *http1.Chain, budget int64) error {
 	return nil
 }
 
-// bytes sends segments. MSG_MORE tells the kernel that a file follows: the head then
-// leaves in one packet with the beginning of it. write(2) has no such flag, so it is
-// sendto(2) for one segment and sendmsg(2) for several.
+// bytes sends segments. MSG_MORE tells the kernel that a file follows: the head is then sent in one
+// packet with its beginning. write(2) has no such flag, so it is sendto(2) for one segment and
+// sendmsg(2) for several.
 func (s *Sender) bytes(fd int, segs [][]byte, fileNext bool) (int64, error) {
 	flags := uintptr(unix.MSG_NOSIGNAL)
 	if fileNext {
@@ -69,40 +82,96 @@ func (s *Sender) bytes(fd int, segs [][]byte, fileNext bool) (int64, error) {
 		n, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&s.msg)), flags)
 	}
 	runtime.KeepAlive(segs)
+	// Do not keep bodies alive here that have left the cache.
+	clear(s.iov[:len(segs)])
+	clear(segs)
 	if errno != 0 {
 		return 0, errno
 	}
 	return int64(n), nil
 }
 
-// file sends some of the file range at the chain's front. It carries its own offset, for
-// others may be sending the same file. A count that falls short is no EAGAIN: the socket
-// may just have been about to be full, so the caller tries again and hears it then. None
-// at all means that the file has become shorter.
-func (s *Sender) file(fd int, q *http1.Chain, budget int64) (int64, error) {
+// file sends some of the file range at the chain's front. The call takes its own offset, because
+// other connections may be sending the same file. If it sends fewer bytes than asked, that is not
+// EAGAIN yet: the caller tries again, and gets EAGAIN if the socket is full. If it sends none, the
+// file has become shorter.
+func (s *Sender) file(fd int, q *chain.Chain, budget int64) (int64, error) {
 	f, off, n, _ := q.FileRange()
-	from := f.(descriptor).Fd()
+	from := f.Fd()
 	// Never more than the range has: the kernel holds the last packet back, up to 200 ms,
 	// while it was promised more than came.
-	count := min(n, budget, pieceAt(off))
-	// The first page may be there because the kernel reads ahead, and the others not. Where
-	// the last is there too, so is nearly always what lies between.
-	if s.cold(from, off) || s.cold(from, off+count-1) {
-		return 0, ErrCold
+	count, err := s.inMemory(q, from, off, min(n, budget, pieceAt(off)))
+	if err != nil {
+		return 0, err
 	}
-	// It may wait for a disk after all, between the pages that were looked at: so the
-	// scheduler is told.
+	// The pages between those that were checked may be missing, and then it waits for a disk. So
+	// the scheduler is told.
+	mark := copyOnly(f)
+	if mark != nil && mark.Load() {
+		return s.copy(fd, q, count)
+	}
 	sent, err := unix.Sendfile(fd, from, &off, int(count))
-	if err == nil && sent == 0 {
-		err = ErrTruncated
+	switch err {
+	case nil:
+		if sent == 0 {
+			err = ErrTruncated
+		} else {
+			err = stillTheSame(f)
+		}
+		return int64(sent), err
+	case unix.EAGAIN, unix.EINTR:
+		return 0, err
+	case unix.EIO, unix.ESTALE:
+		return 0, readError(err)
+	case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM:
+		if mark != nil {
+			mark.Store(true)
+		}
 	}
-	return int64(max(sent, 0)), err
+	// sendfile(2) does not say whether it was the file or the socket. Reading and writing does.
+	return s.copy(fd, q, count)
 }
 
-// cold reports whether a byte of a file is not in the page cache.
-func (s *Sender) cold(fd int, off int64) bool {
+// copyOnly is a file's mark that sendfile(2) cannot send it, nil for a File without one. Some file
+// systems cannot, and some containers forbid the call.
+func copyOnly(f chain.File) *atomic.Bool {
+	if m, ok := f.(interface{ CopyOnly() *atomic.Bool }); ok {
+		return m.CopyOnly()
+	}
+	return nil
+}
+
+// copy sends what is in memory of the file range at the chain's front by reading and writing.
+func (s *Sender) copy(fd int, q *chain.Chain, count int64) (int64, error) {
+	if s.copier == nil {
+		s.copier = NewCopier() // hardly ever needed
+	}
+	p, err := s.copier.load(q, count)
+	if err != nil {
+		return 0, err
+	}
+	return s.bytes(fd, append(s.segs[:0], p), false)
+}
+
+// inMemory says how much of the next count bytes of a file can be sent without waiting for a disk.
+// The first page may be there only because the kernel reads ahead. If the last is there too, nearly
+// always all pages between them are.
+func (s *Sender) inMemory(q *chain.Chain, fd int, off, count int64) (int64, error) {
+	count, ask := inMemory(q, count)
+	if !ask {
+		return count, nil
+	}
 	_, err := preadCached(fd, s.page[:], off)
-	return err == ErrCold
+	if err == nil {
+		_, err = preadCached(fd, s.page[:], off+count-1)
+	}
+	if known, _ := q.FileRead(); err == errNoAnswer && known > 0 {
+		return min(count, known), nil
+	}
+	if err != nil {
+		err = readError(err)
+	}
+	return count, err
 }
 
 // ReadNow is read(2) on a socket that does not block: the scheduler need not know.

@@ -1,5 +1,8 @@
 package sysnet
 
+// Sending chains by sendfile(2): budgets, full sockets, files that change, and cold files. The
+// sockets are real ones; waits are for readiness, and end with the test's patience.
+
 import (
 	"bytes"
 	"fmt"
@@ -13,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/bufpool"
-	"fourways/shared/http1"
+	"fourways/shared/chain"
 )
 
 // patience is when a test gives up what should have happened at once.
@@ -44,7 +47,7 @@ func nonBlockingPair(t *testing.T) (fd int, client net.Conn) {
 	return fd, client
 }
 
-func newChain() http1.Chain { return http1.NewChain(bufpool.New(http1.ChunkSize, 4)) }
+func newChain() chain.Chain { return chain.New(bufpool.New(chain.ChunkSize, 4)) }
 
 // pattern is n bytes of which no two parts that a test could mistake for each other are
 // alike.
@@ -58,7 +61,7 @@ func pattern(n int) []byte {
 
 // sendAll sends a chain as a loop does: at most so much a turn, and waiting where the
 // socket is full. It says how often that was.
-func sendAll(t *testing.T, s *Sender, fd int, q *http1.Chain, budget int64) (waits int) {
+func sendAll(t *testing.T, s *Sender, fd int, q *chain.Chain, budget int64) (waits int) {
 	t.Helper()
 	for !q.Empty() {
 		err := s.Send(fd, q, budget)
@@ -86,29 +89,29 @@ func TestASenderSendsWhatIsInTheChain(t *testing.T) {
 	content := pattern(400_000)
 	for _, tt := range []struct {
 		name   string
-		fill   func(q *http1.Chain, f http1.File)
+		fill   func(q *chain.Chain, f chain.File)
 		want   []byte
 		budget int64
 		buffer int // bytes of the socket's send buffer, 0 for what it has
 	}{
 		{
-			"a whole file", func(q *http1.Chain, f http1.File) { q.AppendFile(f, 0, 400_000) },
+			"a whole file", func(q *chain.Chain, f chain.File) { q.AppendFile(f, 0, 400_000) },
 			content, plenty, 0,
 		},
 		{
-			"a whole file through a buffer of a few KiB", func(q *http1.Chain, f http1.File) { q.AppendFile(f, 0, 400_000) },
+			"a whole file through a buffer of a few KiB", func(q *chain.Chain, f chain.File) { q.AppendFile(f, 0, 400_000) },
 			content, plenty, 4 << 10,
 		},
 		{
-			"a whole file in small turns", func(q *http1.Chain, f http1.File) { q.AppendFile(f, 0, 400_000) },
+			"a whole file in small turns", func(q *chain.Chain, f chain.File) { q.AppendFile(f, 0, 400_000) },
 			content, 1000, 0,
 		},
 		{
-			"a range from the middle, and nothing behind it", func(q *http1.Chain, f http1.File) { q.AppendFile(f, 12_345, 200_000) },
+			"a range from the middle, and nothing behind it", func(q *chain.Chain, f chain.File) { q.AppendFile(f, 12_345, 200_000) },
 			content[12_345:212_345], plenty, 4 << 10,
 		},
 		{
-			"bytes and ranges in turn", func(q *http1.Chain, f http1.File) {
+			"bytes and ranges in turn", func(q *chain.Chain, f chain.File) {
 				q.Copy([]byte("head"))
 				q.AppendFile(f, 100, 50_000)
 				q.AppendBytes([]byte("delimiter"), nil)
@@ -118,7 +121,7 @@ func TestASenderSendsWhatIsInTheChain(t *testing.T) {
 			bytes.Join([][]byte{[]byte("head"), content[100:50_100], []byte("delimiter"), content[10:70_010], []byte("tail")}, nil), 30_000, 4 << 10,
 		},
 		{
-			"more segments than fit one call", func(q *http1.Chain, f http1.File) {
+			"more segments than fit one call", func(q *chain.Chain, f chain.File) {
 				for i := range 3 * maxSegs {
 					q.AppendBytes(content[1000*i:1000*(i+1)], nil)
 				}
@@ -168,10 +171,10 @@ func TestAFullSocketIsEAGAIN(t *testing.T) {
 	require.NoError(t, f.Truncate(size))
 	for _, tt := range []struct {
 		name string
-		fill func(q *http1.Chain)
+		fill func(q *chain.Chain)
 	}{
-		{"within a file", func(q *http1.Chain) { q.AppendFile(f, 0, size) }},
-		{"within bytes", func(q *http1.Chain) { q.AppendBytes(make([]byte, size), nil) }},
+		{"within a file", func(q *chain.Chain) { q.AppendFile(f, 0, size) }},
+		{"within bytes", func(q *chain.Chain) { q.AppendBytes(make([]byte, size), nil) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fd, client := nonBlockingPair(t)
@@ -198,7 +201,7 @@ func TestASenderLeavesTheFilesOwnOffsetAlone(t *testing.T) {
 	require.NoError(t, err)
 	s := NewSender()
 	var fds [2]int
-	var chains [2]http1.Chain
+	var chains [2]chain.Chain
 	var got [2]<-chan []byte
 	for i := range fds {
 		var client net.Conn
@@ -254,13 +257,13 @@ func TestNothingIsHeldBack(t *testing.T) {
 	f := fileOf(t, pattern(100_000))
 	for _, tt := range []struct {
 		name string
-		fill func(q *http1.Chain)
+		fill func(q *chain.Chain)
 	}{
-		{"one segment of bytes", func(q *http1.Chain) { q.Copy([]byte("answer")) }},
-		{"several segments", func(q *http1.Chain) { q.Copy([]byte("head")); q.AppendBytes([]byte("body"), nil) }},
-		{"a head and a file", func(q *http1.Chain) { q.Copy([]byte("head")); q.AppendFile(f, 0, 100_000) }},
-		{"a head and a part of a file", func(q *http1.Chain) { q.Copy([]byte("head")); q.AppendFile(f, 100, 1000) }},
-		{"bytes behind a file", func(q *http1.Chain) { q.AppendFile(f, 0, 1000); q.Copy([]byte("tail")) }},
+		{"one segment of bytes", func(q *chain.Chain) { q.Copy([]byte("answer")) }},
+		{"several segments", func(q *chain.Chain) { q.Copy([]byte("head")); q.AppendBytes([]byte("body"), nil) }},
+		{"a head and a file", func(q *chain.Chain) { q.Copy([]byte("head")); q.AppendFile(f, 0, 100_000) }},
+		{"a head and a part of a file", func(q *chain.Chain) { q.Copy([]byte("head")); q.AppendFile(f, 100, 1000) }},
+		{"bytes after a file", func(q *chain.Chain) { q.AppendFile(f, 0, 1000); q.Copy([]byte("tail")) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fd, client := nonBlockingPair(t)
@@ -299,11 +302,11 @@ func TestAClientThatIsGoneIsAnError(t *testing.T) {
 	f := fileOf(t, pattern(1000))
 	for _, tt := range []struct {
 		name string
-		fill func(q *http1.Chain)
+		fill func(q *chain.Chain)
 	}{
-		{"for one segment", func(q *http1.Chain) { q.Copy([]byte("answer")) }},
-		{"for several", func(q *http1.Chain) { q.Copy([]byte("head")); q.AppendBytes([]byte("body"), nil) }},
-		{"for a file", func(q *http1.Chain) { q.AppendFile(f, 0, 1000) }},
+		{"for one segment", func(q *chain.Chain) { q.Copy([]byte("answer")) }},
+		{"for several", func(q *chain.Chain) { q.Copy([]byte("head")); q.AppendBytes([]byte("body"), nil) }},
+		{"for a file", func(q *chain.Chain) { q.AppendFile(f, 0, 1000) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fd, client := nonBlockingPair(t)
@@ -322,7 +325,7 @@ func TestAClientThatIsGoneIsAnError(t *testing.T) {
 }
 
 func TestASenderDoesNotAllocate(t *testing.T) {
-	var file http1.File = fileOf(t, make([]byte, 1000))
+	var file chain.File = fileOf(t, make([]byte, 1000))
 	fd, client := nonBlockingPair(t)
 	go io.Copy(io.Discard, client)
 	q := newChain()
@@ -351,7 +354,7 @@ const coldTries = 10
 // meetCold begins to send head and a cold file, until that is refused because the file is
 // cold. q is what is left to send then, and before what had left in vain. The test is
 // skipped where files cannot be had cold: on tmpfs, or where the disk is too quick.
-func meetCold(t *testing.T, head, content []byte, send func(q *http1.Chain) error) (q http1.Chain, before []byte) {
+func meetCold(t *testing.T, head, content []byte, send func(q *chain.Chain) error) (q chain.Chain, before []byte) {
 	t.Helper()
 	whole := append(bytes.Clone(head), content...)
 	cold := 0 // times that the kernel itself found one so
@@ -390,7 +393,7 @@ func TestAColdFileIsNotWaitedFor(t *testing.T) {
 	fd, client := nonBlockingPair(t)
 	got := reader(client)
 	s := NewSender()
-	q, before := meetCold(t, []byte("head"), content, func(q *http1.Chain) error { return s.Send(fd, q, 5) })
+	q, before := meetCold(t, []byte("head"), content, func(q *chain.Chain) error { return s.Send(fd, q, 5) })
 	require.EqualValues(t, 4, q.Sent(), "the head has left, and nothing else")
 
 	for !q.Empty() {
@@ -411,14 +414,14 @@ func TestAColdFileIsNotWaitedFor(t *testing.T) {
 	require.True(t, bytes.Equal(want, <-got))
 }
 
-// The kernel reads ahead, so a cold file's next pages may be there and those behind them not.
+// The kernel reads ahead, so a cold file's next pages may be there and those after them not.
 func TestAFileThatIsColdBehindItsFirstPageIsNotWaitedFor(t *testing.T) {
 	fd, client := nonBlockingPair(t)
 	got := reader(client)
 	s := NewSender()
-	q, before := meetCold(t, nil, pattern(1<<20), func(q *http1.Chain) error {
+	q, before := meetCold(t, nil, pattern(1<<20), func(q *chain.Chain) error {
 		f, _, _, _ := q.FileRange()
-		from := f.(descriptor).Fd()
+		from := f.Fd()
 		require.NoError(t, unix.Fadvise(from, 0, 0, unix.FADV_RANDOM)) // one page is read, and none ahead
 		_, err := pread(from, make([]byte, 1), 0)
 		require.NoError(t, err)
@@ -435,7 +438,7 @@ func TestACopierThatIsImpatientDoesNotWaitEither(t *testing.T) {
 	got := reader(client)
 	c := NewCopier()
 	c.Impatient = true
-	q, before := meetCold(t, nil, content, func(q *http1.Chain) error { return c.Send(fd, q, 5) })
+	q, before := meetCold(t, nil, content, func(q *chain.Chain) error { return c.Send(fd, q, 5) })
 	require.Zero(t, q.Sent())
 	Front(&q).Warm()
 	require.NoError(t, c.Send(fd, &q, 5))

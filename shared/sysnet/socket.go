@@ -1,6 +1,14 @@
 package sysnet
 
+// The calls on connected sockets: reading, writing, time-outs, and the ways to end.
+//
+// A descriptor belongs to one thread, and only that closes it. What must not be done: another
+// thread must not close it, since its number may be a new connection's at once. It calls Cut
+// instead, under a lock that keeps the owner from closing meanwhile.
+
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/clock"
@@ -60,12 +68,21 @@ func setTimeout(fd, option int, d clock.Time) error {
 	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &tv)
 }
 
-// EndSending closes the sending direction: the peer reads the end of the stream
-// behind what was sent.
+// LocalAddr is our own end's address of a socket, invalid for one that is not of the Internet.
+func LocalAddr(fd int) netip.AddrPort {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(sa)
+}
+
+// EndSending closes the sending direction: the peer reads the end of the stream after what was
+// sent.
 func EndSending(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
-// Cut ends both directions at once and wakes whoever is blocked on the socket. The
-// descriptor stays its owner's to close.
+// Cut ends both directions at once and wakes a thread that is blocked on the socket. The owner
+// still has to close the descriptor.
 func Cut(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
 
 // Close closes a socket. Where abortive is set the peer gets a reset and the kernel

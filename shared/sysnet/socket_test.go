@@ -1,5 +1,8 @@
 package sysnet
 
+// Listening, accepting, and the calls on sockets that block. The sockets are real ones of 127.0.0.1
+// and of Unix.
+
 import (
 	"bytes"
 	"errors"
@@ -8,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/bufpool"
+	"fourways/shared/chain"
 	"fourways/shared/clock"
-	"fourways/shared/http1"
 )
 
 var loopback = Addr{IP: netip.MustParseAddrPort("127.0.0.1:0")}
@@ -107,6 +111,64 @@ func TestUnixSockets(t *testing.T) {
 	require.FileExists(t, file)
 }
 
+// Each round begins with what a killed server has left.
+func TestOfServersThatStartAtOnceOneGetsTheUnixSocket(t *testing.T) {
+	const rounds, servers = 20, 8
+	for round := range rounds {
+		path := filepath.Join(t.TempDir(), "s")
+		left, _, err := Listen(Addr{Path: path}, ListenOptions{})
+		require.NoError(t, err)
+		unix.Close(left)
+		var all sync.WaitGroup
+		var got [servers]int
+		var errs [servers]error
+		for i := range servers {
+			all.Go(func() { got[i], _, errs[i] = Listen(Addr{Path: path}, ListenOptions{}) })
+		}
+		all.Wait()
+		listen := 0
+		for i, err := range errs {
+			if err == nil {
+				listen++
+				defer unix.Close(got[i])
+			} else {
+				require.ErrorIs(t, err, ErrInUse)
+			}
+		}
+		require.Equal(t, 1, listen, "servers that believe they have the name, round %d", round)
+		conn, err := net.Dial("unix", path)
+		require.NoError(t, err)
+		conn.Close()
+	}
+}
+
+// A socket that is bound and does not listen yet is not one that was left behind.
+func TestASocketThatIsBeingSetUpIsNotRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	unlock, err := lockFolder(filepath.Dir(path))
+	require.NoError(t, err)
+	first, err := streamSocket(unix.AF_UNIX)
+	require.NoError(t, err)
+	defer unix.Close(first)
+	require.NoError(t, unix.Bind(first, &unix.SockaddrUnix{Name: path}))
+	failed := make(chan error)
+	go func() {
+		fd, _, err := Listen(Addr{Path: path}, ListenOptions{})
+		if err == nil {
+			unix.Close(fd)
+		}
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		require.ErrorIs(t, err, errLocked, "it has waited as long as it may")
+	case <-time.After(lockPatience / 4):
+		require.NoError(t, unix.Listen(first, 1))
+		unlock()
+		require.ErrorIs(t, <-failed, ErrInUse)
+	}
+}
+
 func TestAReadTimesOut(t *testing.T) {
 	fd, client := pair(t)
 	require.NoError(t, SetReadTimeout(fd, 1)) // rounded up: none at all would be for ever
@@ -170,7 +232,7 @@ func TestACopierSendsWhatIsInTheChain(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 20_000)
 	f := fileOf(t, content)
 	fd, client := pair(t)
-	q := http1.NewChain(bufpool.New(http1.ChunkSize, 4))
+	q := chain.New(bufpool.New(chain.ChunkSize, 4))
 	var want []byte
 	for i := range 40 {
 		q.Copy([]byte("head"))
@@ -198,7 +260,7 @@ func TestACopierSendsWhatIsInTheChain(t *testing.T) {
 func TestAFileThatShrankIsNoticed(t *testing.T) {
 	f := fileOf(t, []byte("short"))
 	fd, client := pair(t)
-	q := http1.NewChain(bufpool.New(http1.ChunkSize, 4))
+	q := chain.New(bufpool.New(chain.ChunkSize, 4))
 	q.AppendFile(f, 0, 6)
 	require.ErrorIs(t, NewCopier().Send(fd, &q, 1<<20), ErrTruncated)
 	require.EqualValues(t, 1, q.Len())
@@ -211,9 +273,9 @@ func TestSendingDoesNotAllocate(t *testing.T) {
 	f := fileOf(t, make([]byte, 1000))
 	fd, client := pair(t)
 	go io.Copy(io.Discard, client)
-	q := http1.NewChain(bufpool.New(http1.ChunkSize, 4))
+	q := chain.New(bufpool.New(chain.ChunkSize, 4))
 	c := NewCopier()
-	var file http1.File = f
+	var file chain.File = f
 	require.Zero(t, testing.AllocsPerRun(200, func() {
 		q.Copy([]byte("head"))
 		q.AppendFile(file, 0, 1000)

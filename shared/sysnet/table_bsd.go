@@ -2,5 +2,5 @@
 
 package sysnet
 
-// GrowDescriptorTable does nothing: here nobody waits for a table that grows.
+// GrowDescriptorTable does nothing: here a growing table makes no thread wait.
 func GrowDescriptorTable(int) error { return nil }

@@ -12,7 +12,7 @@ func (v *vector) write(fd int, segs [][]byte) (n int, err error) {
 		m, err := unix.Write(fd, p)
 		n += max(m, 0)
 		if err != nil && n > 0 {
-			return n, nil // what was written counts; the error comes again
+			return n, nil // what was written counts; the next call gets the error
 		}
 		if err != nil || m < len(p) {
 			return n, err

@@ -1,8 +1,12 @@
 package timerwheel
 
+// The wheel against a plain list of deadlines: never early, less than a tick late. The time is
+// given by hand.
+
 import (
 	"math"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,9 +20,16 @@ const (
 )
 
 // fired advances and returns the owners of what fired, in order of their names.
-func fired(w *Wheel, now int64) []string {
+type (
+	wheel = Wheel[string]
+	node  = Node[string]
+)
+
+func named(name string) *node { return &node{Owner: &name} }
+
+func fired(w *wheel, now int64) []string {
 	var names []string
-	w.Advance(now, func(n *Node) { names = append(names, n.Owner.(string)) })
+	w.Advance(now, func(n *node) { names = append(names, *n.Owner) })
 	slices.Sort(names)
 	return names
 }
@@ -26,10 +37,10 @@ func fired(w *Wheel, now int64) []string {
 func TestADeadlineIsNeverEarlyAndLessThanATickLate(t *testing.T) {
 	for _, start := range []int64{0, 1, 63 * ms, 12345*second + 678} {
 		for _, after := range []int64{1, ms - 1, ms, ms + 1, 63 * ms, 64 * ms, 65 * ms, 4095 * ms, 4096 * ms, 30 * second, 3600 * second, 1e18} {
-			var w Wheel
+			var w wheel
 			w.Advance(start, nil)
 			at := start + after
-			w.Schedule(&Node{Owner: "a"}, at)
+			w.Schedule(named("a"), at)
 			assert.Empty(t, fired(&w, at-1), "%d after %d", after, start)
 			assert.Equal(t, []string{"a"}, fired(&w, at+Tick-1), "%d after %d", after, start)
 			assert.Empty(t, fired(&w, at+second), "once only")
@@ -38,11 +49,11 @@ func TestADeadlineIsNeverEarlyAndLessThanATickLate(t *testing.T) {
 }
 
 func TestOneAdvanceOverALongTimeFiresAll(t *testing.T) {
-	var w Wheel
-	w.Schedule(&Node{Owner: "a"}, 5*ms)
-	w.Schedule(&Node{Owner: "b"}, 500*ms)
-	w.Schedule(&Node{Owner: "c"}, 50*second)
-	w.Schedule(&Node{Owner: "d"}, 5000*second)
+	var w wheel
+	w.Schedule(named("a"), 5*ms)
+	w.Schedule(named("b"), 500*ms)
+	w.Schedule(named("c"), 50*second)
+	w.Schedule(named("d"), 5000*second)
 	assert.Equal(t, []string{"a", "b", "c"}, fired(&w, 100*second))
 	assert.Equal(t, []string{"d"}, fired(&w, math.MaxInt64))
 }
@@ -50,21 +61,21 @@ func TestOneAdvanceOverALongTimeFiresAll(t *testing.T) {
 func TestCancelAndMove(t *testing.T) {
 	cases := []struct {
 		name string
-		do   func(*Wheel, *Node)
+		do   func(*wheel, *node)
 		at   int64 // when it fires; 0 for never
 	}{
-		{"cancelled, it does not fire", func(w *Wheel, n *Node) { w.Cancel(n) }, 0},
-		{"cancelled twice", func(w *Wheel, n *Node) { w.Cancel(n); w.Cancel(n) }, 0},
-		{"cancelled and set again", func(w *Wheel, n *Node) { w.Cancel(n); w.Schedule(n, 7*second) }, 7 * second},
-		{"moved to later", func(w *Wheel, n *Node) { w.Schedule(n, 90*second) }, 90 * second},
-		{"moved to earlier", func(w *Wheel, n *Node) { w.Schedule(n, 3*ms) }, 3 * ms},
-		{"moved to later and back", func(w *Wheel, n *Node) { w.Schedule(n, 90*second); w.Schedule(n, 10*second) }, 10 * second},
-		{"moved to the past, it fires at the next tick", func(w *Wheel, n *Node) { w.Advance(2*ms, nil); w.Schedule(n, 1) }, 3 * ms},
+		{"cancelled, it does not fire", func(w *wheel, n *node) { w.Cancel(n) }, 0},
+		{"cancelled twice", func(w *wheel, n *node) { w.Cancel(n); w.Cancel(n) }, 0},
+		{"cancelled and set again", func(w *wheel, n *node) { w.Cancel(n); w.Schedule(n, 7*second) }, 7 * second},
+		{"moved to later", func(w *wheel, n *node) { w.Schedule(n, 90*second) }, 90 * second},
+		{"moved to earlier", func(w *wheel, n *node) { w.Schedule(n, 3*ms) }, 3 * ms},
+		{"moved to later and back", func(w *wheel, n *node) { w.Schedule(n, 90*second); w.Schedule(n, 10*second) }, 10 * second},
+		{"moved to the past, it fires at the next tick", func(w *wheel, n *node) { w.Advance(2*ms, nil); w.Schedule(n, 1) }, 3 * ms},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			var w Wheel
-			n := &Node{Owner: "a"}
+			var w wheel
+			n := named("a")
 			w.Schedule(n, 10*second)
 			tc.do(&w, n)
 			if tc.at == 0 {
@@ -78,13 +89,13 @@ func TestCancelAndMove(t *testing.T) {
 }
 
 func TestWhatFiresMayScheduleAndCancel(t *testing.T) {
-	var w Wheel
-	a, b := &Node{Owner: "a"}, &Node{Owner: "b"}
+	var w wheel
+	a, b := named("a"), named("b")
 	w.Schedule(a, ms)
 	w.Schedule(b, ms)
 	var order []string
-	w.Advance(10*ms, func(n *Node) { // whichever comes first drops the other, and itself comes again at once
-		order = append(order, n.Owner.(string))
+	w.Advance(10*ms, func(n *node) { // whichever comes first drops the other, and itself comes again at once
+		order = append(order, *n.Owner)
 		other := a
 		if n == a {
 			other = b
@@ -98,9 +109,9 @@ func TestWhatFiresMayScheduleAndCancel(t *testing.T) {
 	w.Schedule(a, 20*ms)
 	w.Schedule(b, 20*ms)
 	order = nil
-	w.Advance(20*ms, func(n *Node) { // whichever comes first puts the other off
-		order = append(order, n.Owner.(string))
-		for _, other := range []*Node{a, b} {
+	w.Advance(20*ms, func(n *node) { // whichever comes first puts the other off
+		order = append(order, *n.Owner)
+		for _, other := range []*node{a, b} {
 			if other != n {
 				w.Schedule(other, 40*ms)
 			}
@@ -112,11 +123,11 @@ func TestWhatFiresMayScheduleAndCancel(t *testing.T) {
 }
 
 func TestNext(t *testing.T) {
-	var w Wheel
+	var w wheel
 	_, ok := w.Next(0)
 	assert.False(t, ok, "an empty wheel wants no waking")
 
-	n := &Node{}
+	n := named("")
 	w.Schedule(n, 10*ms)
 	wait, ok := w.Next(4*ms + 1)
 	assert.True(t, ok)
@@ -134,13 +145,39 @@ func TestNext(t *testing.T) {
 	assert.Positive(t, wait)
 }
 
+func TestTimeoutIsInWholeMillisecondsAndNeverTooShort(t *testing.T) {
+	const forever = math.MaxInt64
+	for _, c := range []struct {
+		says          string
+		at, now, most int64
+		want          int
+	}{
+		{"nothing is scheduled", -1, 0, forever, -1},
+		{"nothing is scheduled, and somebody wants to be woken", -1, 0, 5 * ms, 5},
+		{"the whole of a millisecond", 3 * ms, 0, forever, 3},
+		{"a fraction is rounded up", 3 * ms, 1, forever, 3},
+		{"no time at all would be too early", 3 * ms, 3*ms - 1, forever, 1},
+		{"it is due", 3 * ms, 4 * ms, forever, 0},
+		{"somebody wants to be woken before", 30 * ms, 0, 2*ms + 1, 3},
+		{"somebody wants to be woken after", 30 * ms, 0, 31 * ms, 30},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			var w Wheel[int]
+			if c.at >= 0 {
+				w.Schedule(&Node[int]{}, c.at)
+			}
+			require.Equal(t, c.want, w.Timeout(c.now, c.most))
+		})
+	}
+}
+
 func TestSleepingUntilNextIsEnough(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var w Wheel
+		var w wheel
 		now := rapid.Int64Range(0, 1e15).Draw(t, "now")
 		w.Advance(now, nil)
 		at := now + rapid.Int64Range(1, 1e14).Draw(t, "after")
-		w.Schedule(&Node{Owner: "a"}, at)
+		w.Schedule(named("a"), at)
 		var names []string
 		wakes := 0
 		for ; len(names) == 0; wakes++ {
@@ -163,24 +200,24 @@ func TestTheWheelDoesWhatAListDoes(t *testing.T) {
 		rapid.Int64Range(-5*ms, 5*ms), rapid.Int64Range(0, 200*ms), rapid.Int64Range(0, 20*second), rapid.Int64Range(0, 1e6*second),
 	)
 	rapid.Check(t, func(t *rapid.T) {
-		var w Wheel
-		all := make([]*Node, nodes)
+		var w wheel
+		all := make([]*node, nodes)
 		for i := range all {
-			all[i] = &Node{Owner: i}
+			all[i] = named(strconv.Itoa(i))
 		}
 		model := map[int]int64{} // node to the tick at which it fires
 		now := rapid.Int64Range(0, 1e6*second).Draw(t, "now")
 		w.Advance(now, nil)
-		node := rapid.IntRange(0, nodes-1)
+		which := rapid.IntRange(0, nodes-1)
 		set := func(i int, at int64) {
 			at = max(at, 0)
 			w.Schedule(all[i], at)
 			model[i] = max(ceil(at), now/Tick+1)
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"schedule": func(t *rapid.T) { set(node.Draw(t, "node"), now+delay.Draw(t, "delay")) },
+			"schedule": func(t *rapid.T) { set(which.Draw(t, "node"), now+delay.Draw(t, "delay")) },
 			"cancel": func(t *rapid.T) {
-				i := node.Draw(t, "node")
+				i := which.Draw(t, "node")
 				w.Cancel(all[i])
 				delete(model, i)
 			},
@@ -193,8 +230,8 @@ func TestTheWheelDoesWhatAListDoes(t *testing.T) {
 						want = append(want, i)
 					}
 				}
-				w.Advance(now, func(n *Node) {
-					i := n.Owner.(int)
+				w.Advance(now, func(n *node) {
+					i, _ := strconv.Atoi(*n.Owner)
 					got = append(got, i)
 					delete(model, i)
 					if again {
@@ -217,10 +254,10 @@ func TestTheWheelDoesWhatAListDoes(t *testing.T) {
 }
 
 func TestNothingIsAllocated(t *testing.T) {
-	var w Wheel
-	var n Node
+	var w wheel
+	var n node
 	now := int64(0)
-	fire := func(*Node) {}
+	fire := func(*node) {}
 	assert.Zero(t, testing.AllocsPerRun(1000, func() {
 		w.Schedule(&n, now+30*second)
 		w.Schedule(&n, now+10*second)
@@ -231,12 +268,13 @@ func TestNothingIsAllocated(t *testing.T) {
 	}))
 }
 
-// BenchmarkKeepAlive is what a request costs a connection that pushes out its timeout, among many others.
+// BenchmarkKeepAlive is what a request costs a connection that pushes out its timeout, among many
+// others.
 func BenchmarkKeepAlive(b *testing.B) {
 	const conns = 50_000
-	var w Wheel
-	nodes := make([]Node, conns)
-	fire := func(*Node) {}
+	var w wheel
+	nodes := make([]node, conns)
+	fire := func(*node) {}
 	now := int64(0)
 	for i := 0; b.Loop(); i++ {
 		now += 10_000 // 100,000 requests a second
@@ -248,9 +286,9 @@ func BenchmarkKeepAlive(b *testing.B) {
 // BenchmarkChurn is what a connection costs that lives for one request.
 func BenchmarkChurn(b *testing.B) {
 	const conns = 50_000
-	var w Wheel
-	nodes := make([]Node, conns)
-	fire := func(*Node) {}
+	var w wheel
+	nodes := make([]node, conns)
+	fire := func(*node) {}
 	now := int64(0)
 	for i := 0; b.Loop(); i++ {
 		now += 10_000

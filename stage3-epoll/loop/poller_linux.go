@@ -1,10 +1,19 @@
 package loop
 
+// The poller by epoll(7). Package kqueue has the same methods by kqueue(2), and their contract.
+//
+// A poller belongs to the loop's thread; only Wake may be called from elsewhere, until Close. What
+// must not be done: Set must not be called where the interest has not changed, since each call is a
+// system call; and an event must not be used before its generation is compared, since its
+// descriptor may be another socket's by now.
+
 import (
 	"encoding/binary"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"fourways/shared/machine"
 )
 
 // poller is epoll(7), woken by an eventfd(2).
@@ -13,15 +22,17 @@ type poller struct {
 	wakeFD int
 }
 
-// event is what the kernel reports. What it carries for us is a descriptor and its
-// generation, packed into the 64 bits that epoll_ctl(2) took.
+// event is what the kernel reports. It returns the 64 bits that epoll_ctl(2) was given: a
+// descriptor and its generation.
 type event unix.EpollEvent
 
-func (e *event) fd() int        { return int(e.Fd) }
-func (e *event) gen() uint32    { return uint32(e.Pad) }
-func (e *event) readable() bool { return e.Events&(unix.EPOLLIN|unix.EPOLLERR|unix.EPOLLHUP) != 0 }
+func (e *event) FD() int        { return int(e.Fd) }
+func (e *event) Gen() uint32    { return uint32(e.Pad) }
+func (e *event) Readable() bool { return e.Events&(unix.EPOLLIN|unix.EPOLLERR|unix.EPOLLHUP) != 0 }
 
-func (p *poller) open() (err error) {
+func (e *event) HungUp() bool { return e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 }
+
+func (p *poller) Open() (err error) {
 	if p.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
@@ -29,37 +40,40 @@ func (p *poller) open() (err error) {
 		unix.Close(p.ep)
 		return err
 	}
-	// Edge-triggered, and never read: each write is an edge, so no read has to take the
-	// readiness away again.
+	// Edge-triggered, and never read: each write is a new edge, so no read is needed to clear the
+	// readiness.
 	return p.control(unix.EPOLL_CTL_ADD, p.wakeFD, wakeGen, unix.EPOLLIN|unix.EPOLLET)
 }
 
-func (p *poller) close() {
+func (p *poller) Close() {
 	unix.Close(p.ep)
 	unix.Close(p.wakeFD)
 }
 
-// addListener watches with EPOLLEXCLUSIVE: of several loops that share the socket the
-// kernel wakes one for a connection, or a few, and not all.
-func (p *poller) addListener(fd int) error {
-	return p.control(unix.EPOLL_CTL_ADD, fd, listenGen, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+// AddListener watches with EPOLLEXCLUSIVE: the kernel then wakes one or a few of the loops that
+// share the socket for a connection, and not all.
+func (p *poller) AddListener(fd int, gen uint32) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, gen, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 }
 
-func (p *poller) set(c *conn, i interest) error {
+func (p *poller) Set(fd int, gen uint32, was, want machine.Want) error {
 	op := unix.EPOLL_CTL_MOD
-	if c.watch == forNothing {
+	if was == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	// EPOLLRDHUP is not asked for: that the client has ended its direction is found by
-	// reading, behind what it has sent, and not before.
-	events := uint32(unix.EPOLLIN)
-	if i == forWrite {
-		events = unix.EPOLLOUT
+	// Errors and hang-ups are always reported. EPOLLRDHUP is not asked for: a read finds the end of
+	// the peer's direction, after all that it has sent.
+	events := uint32(0)
+	if want&machine.WantRead != 0 {
+		events |= unix.EPOLLIN
 	}
-	return p.control(op, int(c.fd), c.gen, events)
+	if want&machine.WantWrite != 0 {
+		events |= unix.EPOLLOUT
+	}
+	return p.control(op, fd, gen, events)
 }
 
-func (p *poller) remove(fd int) {
+func (p *poller) Remove(fd int) {
 	unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.ep), unix.EPOLL_CTL_DEL, uintptr(fd), 0, 0, 0)
 }
 
@@ -72,27 +86,33 @@ func (p *poller) control(op, fd int, gen, events uint32) error {
 	return nil
 }
 
-// look does not tell the scheduler: it returns at once.
-func (p *poller) look(events []event) int {
+// Look is a raw system call, of which Go's scheduler does not know: it returns at once.
+func (p *poller) Look(events []event) int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	if errno != 0 {
-		return 0 // EINTR
-	}
-	return int(n)
+	return reported(int(n), errno)
 }
 
-// wait tells the scheduler, which may use the processor otherwise meanwhile. A signal ends
-// it early; the caller then looks at the time and comes again.
-func (p *poller) wait(events []event, timeout int) int {
+// Wait tells Go's scheduler, which may use the processor for other work meanwhile. A signal ends it
+// early; the caller then looks at the time and waits again.
+func (p *poller) Wait(events []event, timeout int) int {
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeout), 0, 0)
-	if errno != 0 {
-		return 0 // EINTR
-	}
-	return int(n)
+	return reported(int(n), errno)
 }
 
-func (p *poller) wake() {
+// reported is how many are ready. A signal ends a wait with nothing (EINTR); any other error
+// is a fault of ours that would not go away (EBADF, EFAULT, EINVAL), and the loop would spin.
+func reported(n int, errno unix.Errno) int {
+	switch errno {
+	case 0:
+		return n
+	case unix.EINTR:
+		return 0
+	}
+	panic(errno)
+}
+
+func (p *poller) Wake() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	unix.Write(p.wakeFD, one[:]) // EAGAIN would mean 2⁶⁴ wake-ups that nobody noticed
+	unix.Write(p.wakeFD, one[:]) // EAGAIN would mean 2⁶⁴ wake-ups without a wait
 }

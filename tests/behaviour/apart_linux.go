@@ -44,9 +44,9 @@ func Main(m *testing.M, stage string) {
 // processors are those of this process before it confines itself.
 var processors = sync.OnceValues(proc.Processors)
 
-// AttackRatios measures what each attack costs the good clients, one attack after the other
-// and nothing beside it. It fails where they wait too long, but for the stage that needs a
-// thread for each connection.
+// AttackRatios measures what each attack costs the good clients, one attack after the other and
+// nothing beside it. It fails where they wait too long, except the stage that needs a thread for
+// each connection.
 func AttackRatios(b *testing.B) {
 	cpus, err := processors()
 	require.NoError(b, err)

@@ -6,7 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +38,7 @@ func busyAttacks() []attack {
 		{"GiantPipelines", giantPipelines},
 		{"RangesOfDeath", rangesOfDeath},
 		{"GzipOfManyFiles", gzipOfManyFiles},
+		{"FloodOfHandshakes", floodOfHandshakes},
 	}
 }
 
@@ -48,6 +49,7 @@ func slowAttacks() []attack {
 		{"SlowHeads", slowHeads},
 		{"SlowBodies", slowBodies},
 		{"SlowReaders", slowReaders},
+		{"HandshakesThatStall", handshakesThatStall},
 	}
 }
 
@@ -58,7 +60,7 @@ func Attacks(t *testing.T) {
 	} else {
 		l.Close()
 	}
-	for _, a := range busyAttacks() {
+	for _, a := range append(busyAttacks(), attack{"FloodLowersTheRate", floodLowersTheRate}) {
 		t.Run(a.name, func(t *testing.T) { a.run(t) })
 	}
 	patient := append(slowAttacks(), attack{"ABanEnds", aBanEnds}, attack{"LogInjection", logInjection})
@@ -72,9 +74,6 @@ func Attacks(t *testing.T) {
 		})
 	}
 }
-
-// oneThreadEach reports whether the stage needs a thread for each connection.
-func oneThreadEach() bool { return strings.Contains(harness.Binary(), "stage1") }
 
 // worstRatio is how many times as long a good client may wait under attack, and tries how
 // often that is measured before it counts: a virtual machine may stand still for
@@ -91,6 +90,7 @@ var lastRatio float64
 type siege struct {
 	t testing.TB
 	*harness.Server
+	secured     string // its address for TLS, if it has one: then the crowd asks there
 	root        string // the folder served
 	crowd       *crowd
 	calm        fare
@@ -105,7 +105,7 @@ type siege struct {
 // address. attackers is how many connections they will have at once; files come into the
 // served folder beside the crowd's.
 func besiege(t testing.TB, attackers int, files map[string]string, flags ...string) *siege {
-	root := t.TempDir()
+	root := rootWithUploads(t)
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
 	}
@@ -114,14 +114,22 @@ func besiege(t testing.TB, attackers int, files map[string]string, flags ...stri
 		write(name, text)
 	}
 	// The crowd's clients and some who ask for /health come on top.
-	flags = append(append(flags, room(attackers+crowdSize+8)...), "-root", root, "-rate-exempt", "none", "-adaptive", "off")
+	flags = append(append(flags, room(attackers+crowdSize+8)...), "-root", root, "-adaptive", "off")
+	if !slices.Contains(flags, "-rate-exempt") {
+		flags = append(flags, "-rate-exempt", "none")
+	}
 	a := &siege{t: t, root: root}
 	if b, ok := t.(*testing.B); ok {
 		a.Server = serverApart(b, flags...)
 	} else {
 		a.Server = harness.Start(t, flags...)
 	}
-	a.crowd = gather(t, a.Addr)
+	addr := a.Addr
+	if slices.Contains(flags, "-tls-listen") {
+		a.secured = SecuredOn(t, a.Server)
+		addr = byTLS + a.secured
+	}
+	a.crowd = gather(t, addr)
 	a.crowd.await(t, answersEach(t)/10) // threads exist, files are in the cache
 	return a
 }

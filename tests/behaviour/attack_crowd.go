@@ -1,12 +1,19 @@
 package behaviour
 
+// The good clients that an attack must not disturb, and how long they wait.
+//
+// A crowd belongs to the test that gathers it, and ends with it. What must not be done: a crowd
+// must not ask faster than its pace, or it would be a load of its own.
+
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -31,10 +38,13 @@ const (
 	smallText = "small"
 )
 
+// byTLS is before the address of a server that good clients are to ask by TLS.
+const byTLS = "https://"
+
 // crowd is good clients, each with an address of its own. Half of them keep their
 // connections, half make a new one for each request.
 type crowd struct {
-	disperse func() // ends it, each client behind the answer it waits for; may be called again
+	disperse func() // ends it, each client after the answer it waits for; may be called again
 
 	mu     sync.Mutex
 	more   *sync.Cond
@@ -66,7 +76,7 @@ func (c *crowd) note(took time.Duration, err error) {
 	c.more.Broadcast()
 }
 
-// send sends the clients of a crowd to the server. Each calls note behind each request.
+// send sends the clients of a crowd to the server. Each calls note after each request.
 func send(addr string, pace time.Duration, note func(time.Duration, error)) (goHome func()) {
 	quit := make(chan struct{})
 	var all sync.WaitGroup
@@ -107,6 +117,7 @@ func visit(addr, from string, keep bool, pace time.Duration, note func(time.Dura
 type visitor struct {
 	conn net.Conn
 	r    *bufio.Reader
+	tls  *tls.Config // with its session, for the next connection; nil before the first
 }
 
 func (v *visitor) leave() {
@@ -119,7 +130,7 @@ func (v *visitor) leave() {
 // ask makes one request, and wants the file.
 func (v *visitor) ask(addr, from string, keep bool) (err error) {
 	if v.conn == nil {
-		if v.conn, err = connect(addr, from); err != nil {
+		if v.conn, err = v.connect(addr, from); err != nil {
 			return err
 		}
 		v.r = bufio.NewReader(v.conn)
@@ -137,6 +148,20 @@ func (v *visitor) ask(addr, from string, keep bool) (err error) {
 		v.leave()
 	}
 	return err
+}
+
+// connect makes a connection, by TLS where the address says so.
+func (v *visitor) connect(addr, from string) (net.Conn, error) {
+	addr, secured := strings.CutPrefix(addr, byTLS)
+	c, err := connect(addr, from)
+	if err != nil || !secured {
+		return c, err
+	}
+	if v.tls == nil {
+		v.tls = small()
+		v.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	}
+	return tls.Client(c, v.tls), nil
 }
 
 // request sends a request and reads its whole answer.

@@ -68,8 +68,8 @@ var (
 	quoted      = `"(?:[^"\\]|\\.)*"`
 	textLine    = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+(?:-\d+)?\] `)
 	refusedLine = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+(?:-\d+)?\] refused level=WARN` +
-		` client=(127\.66\.0\.20|192\.0\.2\.1) reason=[a-z0-9-]+ status=\d{3} id=[A-Za-z0-9._-]{1,64} request=(?:` + quoted + `|[^ ="\\]+)$`)
-	combinedLine = regexp.MustCompile(`^(?:127\.66\.0\.20|127\.0\.0\.1|192\.0\.2\.1) - - \[[^\]"]+\] "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*" \d{3} \d+` +
+		` client=(127\.66\.0\.20|192\.0\.2\.1|unknown) reason=[a-z0-9-]+ status=\d{3} id=[A-Za-z0-9._-]{1,64} request=(?:` + quoted + `|[^ ="\\]+)$`)
+	combinedLine = regexp.MustCompile(`^(?:127\.66\.0\.20|127\.0\.0\.1|192\.0\.2\.1|-) - - \[[^\]"]+\] "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*" \d{3} \d+` +
 		strings.Repeat(` "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*"`, 3) + ` \d+\.\d{6}$`)
 )
 
@@ -155,7 +155,7 @@ func examine(t testing.TB, format, line string) (refused int) {
 	var entry map[string]any
 	require.NoError(t, json.Unmarshal([]byte(line), &entry), "%q", line)
 	if entry["msg"] == "refused" {
-		require.Contains(t, []any{"127.66.0.20", "192.0.2.1"}, entry["client"])
+		require.Contains(t, []any{"127.66.0.20", "192.0.2.1", "unknown"}, entry["client"])
 		refused = 1
 	}
 	return refused
@@ -170,5 +170,5 @@ func examineAccess(t testing.TB, format, line string) {
 	var entry map[string]any
 	require.NoError(t, json.Unmarshal([]byte(line), &entry), "%q", line)
 	require.Len(t, entry, 11)
-	require.Contains(t, []any{"127.66.0.20", "127.0.0.1", "192.0.2.1"}, entry["client"])
+	require.Contains(t, []any{"127.66.0.20", "127.0.0.1", "192.0.2.1", "-"}, entry["client"])
 }

@@ -26,7 +26,7 @@ import (
 func giantPipelines(t testing.TB) {
 	const requests, kinds, others = 50_000, 7, 7
 	const buffers = 256 << 10 // bytes that the kernel takes at either end
-	// A page is small enough to be copied behind its head, and much larger than its request.
+	// A page is small enough to be copied after its head, and much larger than its request.
 	files := map[string]string{"page.txt": strings.Repeat("x", 8000)}
 	for i := range kinds {
 		files[fmt.Sprintf("%d.txt", i)] = strings.Repeat(fmt.Sprint(i), i+1)
@@ -165,27 +165,11 @@ func gzipOfManyFiles(t testing.TB) {
 	a := besiege(t, hands, files, "-rate", "0", "-max-requests", "0", "-cache-size", fmt.Sprint(cacheMiB))
 	a.attack()
 	var compressed, all atomic.Int64
-	ask := func(hand, page int) (body []byte, coding string, err error) {
-		c, err := connect(a.Addr, fmt.Sprintf("127.66.1.%d", hand+1))
-		if err != nil {
-			return nil, "", err
-		}
-		defer c.Close()
-		resp, body, err := request(c, newReader(c), fmt.Sprintf("GET /%d.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", page))
-		if err != nil {
-			return nil, "", err
-		}
-		coding = resp.Header.Get("Content-Encoding")
-		if resp.StatusCode != 200 || coding == "" && len(body) != size || coding != "" && coding != "gzip" {
-			err = fmt.Errorf("%s, %d bytes, coding %q", resp.Status, len(body), coding)
-		}
-		return body, coding, err
-	}
 	var wg sync.WaitGroup
 	for hand := range hands {
 		wg.Go(func() {
 			for i := hand; a.goesOn(); i += hands {
-				_, coding, err := ask(hand, i%pages)
+				_, coding, err := askForGzip(a.Addr, hand, i%pages, size)
 				if err != nil {
 					t.Errorf("page %d: %v", i%pages, err)
 					return
@@ -207,7 +191,7 @@ func gzipOfManyFiles(t testing.TB) {
 	require.Positive(t, compressed.Load())
 	t.Logf("%d of %d pages were sent compressed", compressed.Load(), all.Load())
 	for page := range hands { // not before: to look into them takes a processor
-		body, coding, err := ask(page, page)
+		body, coding, err := askForGzip(a.Addr, page, page, size)
 		require.NoError(t, err)
 		require.Equal(t, "gzip", coding, "now that there is time")
 		plain, err := gzip.NewReader(bytes.NewReader(body))
@@ -216,6 +200,25 @@ func gzipOfManyFiles(t testing.TB) {
 		require.NoError(t, err)
 		require.Equal(t, files[fmt.Sprintf("%d.html", page)], string(text))
 	}
+}
+
+// askForGzip asks for a page of that many bytes, from an address that differs for each hand. The
+// page may come compressed or as it is.
+func askForGzip(addr string, hand, page, size int) (body []byte, coding string, err error) {
+	c, err := connect(addr, fmt.Sprintf("127.66.1.%d", hand+1))
+	if err != nil {
+		return nil, "", err
+	}
+	defer c.Close()
+	resp, body, err := request(c, newReader(c), fmt.Sprintf("GET /%d.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", page))
+	if err != nil {
+		return nil, "", err
+	}
+	coding = resp.Header.Get("Content-Encoding")
+	if resp.StatusCode != 200 || coding == "" && len(body) != size || coding != "" && coding != "gzip" {
+		err = fmt.Errorf("%s, %d bytes, coding %q", resp.Status, len(body), coding)
+	}
+	return body, coding, err
 }
 
 // prose is so many bytes that compress about as well as text does.

@@ -197,9 +197,9 @@ func sip(c net.Conn, bytes int64, done <-chan struct{}) error {
 	}
 }
 
-// tenSlowClients is what a thread for each connection comes to (stage 1): ten clients that
-// send nothing hold the ten threads, and good ones wait behind them, or are sent away where
-// the queue is full. When the slow ones' time is up, those who wait are served.
+// tenSlowClients is what a thread for each connection comes to (stage 1): ten clients that send
+// nothing hold the ten threads, and good ones wait after them, or are sent away where the queue is
+// full. When the slow ones' time is up, those who wait are served.
 func tenSlowClients(t testing.TB) {
 	const threads, places = 10, 4
 	s := harness.Start(t, "-workers", fmt.Sprint(threads), "-queue", fmt.Sprint(places), "-head-timeout", "3",

@@ -1,5 +1,10 @@
 package behaviour
 
+// The statistics against what a client has counted itself.
+//
+// Each case has a server for itself alone, since any other request would be counted as well. What
+// must not be done: a figure must not be compared while an answer is still being counted; await it.
+
 import (
 	"bufio"
 	"bytes"
@@ -29,8 +34,8 @@ type load struct {
 	status int
 	reason string // what it is counted under; "" for nothing
 	failed bool   // reason is no refusal
-	broken bool   // its head cannot be understood, so that it is no request
-	body   int    // bytes that it has behind its head
+	broken bool   // its head cannot be understood, so that it is counted and not measured
+	body   int    // bytes that it has after its head
 }
 
 const closing = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -83,8 +88,8 @@ func (c *expected) play(t *testing.T, s *harness.Server, l load) (body []byte) {
 	c.responses[fmt.Sprintf("%dxx", l.status/100)]++
 	c.in += l.body
 	c.out += len(body)
+	c.requests++
 	if !l.broken {
-		c.requests++
 		c.measured++
 	}
 	if l.reason != "" && l.failed {
@@ -134,9 +139,11 @@ type statsSaid struct {
 	Older struct{ Requests, Blocked int }
 }
 
-// Figures: what /health, /stats and /metrics say is what the client has counted, and
+var _ = test("Figures", figures)
+
+// figures: what /health, /stats and /metrics say is what the client has counted, and
 // Prometheus's own tools find nothing to complain of.
-func Figures(t *testing.T) {
+func figures(t *testing.T) {
 	s := harness.Start(t, "-root", rootOfPages(t))
 	c := newExpected()
 	for _, l := range everyKind {
@@ -259,7 +266,7 @@ func ofWorkers(t *testing.T, families map[string]*dto.MetricFamily, then expecte
 		for _, n := range samples(families, name, label) {
 			sum += n
 		}
-		require.Equal(t, then.requests, sum, name)
+		require.Equal(t, then.requests, sum, "%s: a name of this form is for what each %s has done, and adds up to all requests", name, label)
 	}
 }
 

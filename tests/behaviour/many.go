@@ -101,8 +101,8 @@ func loads(t *testing.T, s *harness.Server, name string) (list []int) {
 	return list
 }
 
-// slowAndGreedyReaders: a client that reads a large file slowly, and one that reads another as fast as it can,
-// share the one thread with small requests, which do not have to wait for either.
+// slowAndGreedyReaders: a client that reads a large file slowly, and one that reads another as fast
+// as it can, share the one thread with small requests, which do not have to wait for either.
 func slowAndGreedyReaders(t *testing.T, flags ...string) {
 	const size = 1 << 30
 	root := rootWith(t, "big.txt", size)
@@ -188,7 +188,7 @@ func quietAfterADownload(t *testing.T) {
 
 // manyUploads: what the disk makes wait runs beside the thread, and comes back to it.
 func manyUploads(t *testing.T) {
-	root := t.TempDir()
+	root := rootWithUploads(t)
 	s := harness.Start(t, "-workers", "1", "-root", root)
 	const clients = 50
 	var wg sync.WaitGroup

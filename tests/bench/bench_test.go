@@ -2,6 +2,9 @@
 
 package main
 
+// The bench itself: its arithmetic, its tables, its command line, and one short run. The short run
+// measures one peer for a moment.
+
 import (
 	"bytes"
 	"context"
@@ -102,6 +105,8 @@ func TestTheCommandLine(t *testing.T) {
 		{"no time is refused", "-duration 0s", "-duration"},
 		{"hours are refused", "-duration 2h", "-duration"},
 		{"a pattern that is none is refused", "-servers (", "-servers"},
+		{"no idle connections are refused", "-idle 0", "-idle"},
+		{"more than a process can have are refused", "-idle 10001", "-idle"},
 		{"words beside the flags are refused", "small", "small"},
 	}
 	for _, tt := range tests {
@@ -130,47 +135,97 @@ func TestEveryWorkAsksForAFileThatIsMade(t *testing.T) {
 }
 
 func TestConfigurationsAreFilledInWhole(t *testing.T) {
-	for _, config := range []string{nginxConfig, lighttpdConfig, h2oConfig} {
-		at := place{port: 8080, root: "/srv", dir: t.TempDir()}
-		args, _, err := configured("conf", config, []string{"-f"})(works[0], at)
+	for _, tt := range []struct {
+		config string
+		secure map[string]string
+		work   *work
+	}{
+		{nginxConfig, nginxTLS, works[0]}, {lighttpdConfig, nil, works[0]}, {h2oConfig, h2oTLS, works[0]}, {haproxyConfig, nil, works[0]},
+		{nginxConfig, nginxTLS, byTLS(t)}, {h2oConfig, h2oTLS, byTLS(t)},
+	} {
+		at := place{port: 8080, root: "/srv", dir: t.TempDir(), pem: "/srv/pem"}
+		args, _, err := configured("conf", tt.config, tt.secure, "-f")(tt.work, at)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"-f", filepath.Join(at.dir, "conf")}, args)
 		text, err := os.ReadFile(args[1])
 		require.NoError(t, err)
 		assert.NotContains(t, string(text), "@")
 		assert.Contains(t, string(text), "8080")
+		assert.Equal(t, tt.work.tls != nil || tt.config == haproxyConfig, strings.Contains(string(text), at.pem))
 	}
 }
 
-// TestSmoke measures one peer for a moment, from the outside, with wrk or hey. What it
-// finds says nothing; that it finds something is the point.
-func TestSmoke(t *testing.T) {
+// byTLS is a work by TLS.
+func byTLS(t *testing.T) *work {
+	chosen, err := chooseWorks("tls-small")
+	require.NoError(t, err)
+	return chosen[0]
+}
+
+// smoke runs the command with some flags, for a moment, and returns its tables and its JSON.
+func smoke(t *testing.T, args ...string) (table string, works []workReport) {
 	file := filepath.Join(t.TempDir(), "bench.json")
 	binary := filepath.Join(t.TempDir(), "bench")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	ctx, cancel := context.WithTimeout(t.Context(), smokePatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-work", "small", "-servers", "^nethttp$", "-rounds", "1", "-duration", "100ms", "-json", file)
+	cmd := exec.CommandContext(ctx, binary, append(args, "-rounds", "1", "-duration", "100ms", "-json", file)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it has children to stop
-	var table, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &table, &errs
+	var tables, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &tables, &errs
 	err = cmd.Run()
-	if err == nil && strings.Contains(table.String(), "neither wrk nor hey") {
-		t.Skip(table.String())
+	if err == nil && strings.Contains(tables.String(), "neither wrk nor hey") {
+		t.Skip(tables.String())
 	}
-	require.NoError(t, err, "%s%s", &table, &errs)
-	assert.Regexp(t, `(?m)^nethttp\s+[\d.]+\*`, table.String())
-
+	require.NoError(t, err, "%s%s", &tables, &errs)
 	var written struct{ Works []workReport }
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &written))
-	require.Len(t, written.Works, 1)
-	require.Len(t, written.Works[0].Servers, 1)
-	row := written.Works[0].Servers[0]
+	return tables.String(), written.Works
+}
+
+// TestSmoke measures one peer for a moment, from the outside, with wrk or hey. What it
+// finds says nothing; that it finds something is the point.
+func TestSmoke(t *testing.T) {
+	table, written := smoke(t, "-work", "small", "-servers", "^nethttp$")
+	assert.Regexp(t, `(?m)^nethttp\s+[\d.]+\*`, table)
+	require.Len(t, written, 1)
+	require.Len(t, written[0].Servers, 1)
+	row := written[0].Servers[0]
 	assert.Len(t, row.Rounds, 1)
 	assert.Positive(t, row.Median[keyRate])
 	assert.Positive(t, row.Median[keyPSS])
 	assert.Zero(t, row.Median[keyErrors])
+}
+
+// TestSmokeByTLS measures stage 3 at each work by TLS.
+func TestSmokeByTLS(t *testing.T) {
+	var names []string
+	for _, w := range works {
+		if w.tls != nil {
+			names = append(names, w.name)
+		}
+	}
+	_, written := smoke(t, "-work", strings.Join(names, ","), "-servers", "^stage3-epoll$", "-idle", "50")
+	require.Len(t, written, len(names))
+	found := map[string]figures{}
+	for _, w := range written {
+		require.Len(t, w.Servers, 1)
+		found[w.Work] = w.Servers[0].Median
+		assert.Contains(t, w.Note, "OpenSSL", "said beside the figures")
+		assert.Contains(t, w.Servers[0].Median, keyPSS)
+	}
+	for _, name := range []string{"tls-full", "tls-resumed", "tls-resumed12", "tls-small", "tls-1m"} {
+		assert.Positive(t, found[name][keyRate], name)
+	}
+	for name, all := range map[string]bool{"tls-full": false, "tls-resumed": true, "tls-resumed12": true} {
+		f := found[name]
+		assert.Positive(t, f[keyNew], name)
+		assert.Equal(t, all, f[keyResumed] == f[keyNew], "%s: %v", name, f)
+	}
+	for _, name := range []string{"tls-idle", "tls-idle-hybrid"} {
+		assert.EqualValues(t, 50, found[name][keyIdle], name)
+	}
 }

@@ -2,8 +2,15 @@
 
 package main
 
+// Building everything that a run measures: the stages, the peers, the load generator, and the
+// files.
+//
+// All of it goes into the folder of the run, which main removes. What must not be done: nothing is
+// built while something is measured.
+
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,12 +18,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"fourways/shared/certs"
 )
 
 // Names in the folder of a run.
 const (
 	binDir  = "bin"  // what was built
 	rootDir = "root" // what is served
+	tlsDir  = "tls"  // the certificate of all servers
 )
 
 // heyPackage is the generator for machines without wrk. It is a tool of this module.
@@ -46,7 +56,32 @@ func build(ctx context.Context, o *options, dir string) error {
 	if _, err := exec.LookPath("wrk"); err != nil {
 		compile(ctx, tests, heyPackage, filepath.Join(dir, binDir, "hey"))
 	}
+	if err := makeCertificate(filepath.Join(dir, tlsDir)); err != nil {
+		return err
+	}
 	return writeRoot(o, filepath.Join(dir, rootDir))
+}
+
+// makeCertificate makes the certificate that all servers show, with an ECDSA key on P-256.
+func makeCertificate(folder string) error {
+	_, err := certs.Load(certs.Options{SelfSigned: &certs.SelfSigned{Folder: folder}})
+	if err == nil {
+		_, _, err = certificate(folder)
+	}
+	return err
+}
+
+// certificate is the file with certificate and key, and the certificate in DER.
+func certificate(folder string) (file string, leaf []byte, err error) {
+	found, err := filepath.Glob(filepath.Join(folder, "*.pem"))
+	if err != nil || len(found) != 1 {
+		return "", nil, fmt.Errorf("there are %d certificates in %s", len(found), folder)
+	}
+	pair, err := tls.LoadX509KeyPair(found[0], found[0])
+	if err != nil {
+		return "", nil, err
+	}
+	return found[0], pair.Certificate[0], nil
 }
 
 // compile builds a package where folder's module can see it.

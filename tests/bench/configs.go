@@ -45,11 +45,26 @@ http {
     uwsgi_temp_path @DIR/uwsgi;
     scgi_temp_path @DIR/scgi;
     server {
-        listen 127.0.0.1:@PORT backlog=4096 @DEFERRED;
+        listen 127.0.0.1:@PORT backlog=4096 @DEFERRED @SSL;
         root @ROOT;
+        @TLS
     }
 }
 `
+
+// nginxTLS has nginx give one ticket, as the others do, and not two. It has no cache of sessions:
+// its tickets resume them.
+var nginxTLS = map[string]string{
+	"@SSL": "ssl",
+	"@TLS": `
+        ssl_certificate @PEM;
+        ssl_certificate_key @PEM;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ecdh_curve X25519;
+        ssl_conf_command NumTickets 1;
+        output_buffers 2 256k;
+`,
+}
 
 const lighttpdConfig = `
 server.bind = "127.0.0.1"
@@ -80,9 +95,39 @@ tcp-fastopen: 0
 listen:
   host: 127.0.0.1
   port: @PORT
+@TLS
 hosts:
   default:
     paths:
       /:
         file.dir: @ROOT
+`
+
+// h2oTLS has h2o use its key itself, and not in a process apart.
+var h2oTLS = map[string]string{"@TLS": `
+  ssl:
+    certificate-file: @PEM
+    key-file: @PEM
+    minimum-version: TLSv1.2
+    neverbleed: OFF
+ssl-session-resumption:
+  mode: ticket
+`}
+
+// haproxy serves no files: it answers each request with one that it has read at its start. It
+// prefers AES-256 by itself, where the others take what the client prefers.
+const haproxyConfig = `
+global
+    maxconn @HAPROXY_CONNS
+    nbthread 1
+    tune.ssl.cachesize 0
+defaults
+    mode http
+    timeout connect @SECONDSs
+    timeout client @SECONDSs
+    timeout server @SECONDSs
+    timeout http-keep-alive @SECONDSs
+frontend bench
+    bind 127.0.0.1:@PORT backlog 4096 ssl crt @PEM curves X25519 alpn http/1.1 ssl-min-ver TLSv1.2 ciphersuites TLS_AES_128_GCM_SHA256 ciphers ECDHE-ECDSA-AES128-GCM-SHA256
+    http-request return status 200 content-type text/html file @ROOT/@FILE
 `

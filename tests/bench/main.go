@@ -53,6 +53,7 @@ type options struct {
 	rounds   int
 	duration time.Duration
 	touch    bool
+	idle     int    // connections, where memory is measured
 	json     string // file, or empty
 }
 
@@ -87,7 +88,8 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	servers := flags.String("servers", "", "measure only servers whose name matches this `REGEXP`")
 	flags.IntVar(&o.rounds, "rounds", 3, "`ROUNDS`; a figure is the median of them")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement, `TIME` such as 3s")
-	flags.BoolVar(&o.touch, "touch", true, "make one request on each idle connection first; without it, a server that defers accept(2) has not seen them")
+	flags.BoolVar(&o.touch, "touch", true, "make one request on each idle connection first; without it, a server that defers accept(2) has not seen them; by TLS one is always made")
+	flags.IntVar(&o.idle, "idle", idleConns, "`CONNECTIONS` that are idle in idle-memory, tls-idle and tls-idle-hybrid")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` as well")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -100,6 +102,8 @@ func parse(args []string, errs io.Writer) (*options, error) {
 		return nil, errors.New("-rounds must be 1 at least")
 	case o.duration < 10*time.Millisecond || o.duration > time.Minute:
 		return nil, errors.New("-duration must be from 10ms to 1m")
+	case o.idle < 1 || o.idle > idleConns:
+		return nil, fmt.Errorf("-idle must be from 1 to %d", idleConns)
 	}
 	if o.servers, err = regexp.Compile(*servers); err != nil {
 		return nil, fmt.Errorf("-servers: %w", err)

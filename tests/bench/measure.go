@@ -2,11 +2,21 @@
 
 package main
 
+// A run: which server is measured at which work, round by round, and what each kind of measurement
+// does.
+//
+// One goroutine does all of it. Each function stops the processes that it starts. What must not be
+// done: no client may run on the server's processor, where there is another one, and a measurement
+// that failed must not become a figure.
+
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +34,7 @@ import (
 const (
 	descriptors  = idleConns + 2*smallConns + 200 // of the process that serves or holds idle connections
 	drainOverrun = 30 * time.Second               // for the helper to end
+	settleTime   = 6 * time.Second                // in which a server may give back what it needed to begin connections
 )
 
 // bench is a run under way.
@@ -36,6 +47,8 @@ type bench struct {
 	tool      load.Tool
 	noTool    string // why there is no generator, or empty
 	script    string // Lua script that pipelines
+	pem       string // file with the certificate of all servers and its key
+	leaf      []byte // the certificate, in DER
 	report    *report
 }
 
@@ -89,6 +102,9 @@ func newBench(ctx context.Context, o *options, dir string, notes []string) (*ben
 	if err := os.WriteFile(b.script, fmt.Appendf(nil, pipelineScript, pipelineDeep), 0o644); err != nil {
 		return nil, err
 	}
+	if b.pem, b.leaf, err = certificate(filepath.Join(dir, tlsDir)); err != nil {
+		return nil, err
+	}
 	b.report = newReport(o, b, notes)
 	return b, nil
 }
@@ -131,7 +147,7 @@ func raiseDescriptors() error {
 func (b *bench) cannot(w *work) string {
 	var limit syscall.Rlimit
 	switch {
-	case b.noTool != "":
+	case b.noTool != "" && w.tls == nil:
 		return b.noTool
 	case w.deep > 1 && b.tool.Name != "wrk":
 		return load.ErrNoScript.Error()
@@ -163,6 +179,10 @@ func (b *bench) measureWork(w *work, all []*server) {
 			}
 			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d: %s\n", w.name, round+1, b.o.rounds, s.name)
 			f, err := b.measureOnce(w, s)
+			if errors.Is(err, errNoGroup) {
+				b.report.skip(w, s, err.Error())
+				continue
+			}
 			if err != nil {
 				b.report.fail(w, s, err)
 				continue
@@ -179,13 +199,21 @@ func (b *bench) measureOnce(w *work, s *server) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name)}
+	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name), pem: b.pem}
 	r, err := s.start(b.ctx, w, at, b.serverCPU)
 	if err != nil {
 		return nil, err
 	}
 	defer r.stop()
-	if err := r.check(b.ctx, w.file, at.root); err != nil {
+	if w.tls != nil {
+		r.tls = &client.Terms{Version: w.tls.version, Group: w.tls.group, Resume: w.tls.resumes, Leaf: b.leaf}
+	}
+	err = r.check(b.ctx, w.file, at.root)
+	// It says so by an alert, or just leaves.
+	if refused := (*net.OpError)(nil); w.tls == hybrid && (errors.Is(err, io.EOF) || errors.As(err, &refused) && refused.Op == "remote error") {
+		return nil, errNoGroup
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w; it said: %s", err, r.said())
 	}
 	f, err := w.measure(b, w, r)
@@ -202,6 +230,9 @@ func (b *bench) measureOnce(w *work, s *server) (figures, error) {
 	}
 	return f, nil
 }
+
+// errNoGroup is why a server is not measured with the hybrid group.
+var errNoGroup = errors.New("it does not have the group")
 
 // measureLoad loads the server with the generator.
 func (b *bench) measureLoad(w *work, r *running) (figures, error) {
@@ -250,19 +281,24 @@ func (b *bench) measureBulk(w *work, r *running) (figures, error) {
 	if d.Bytes == 0 {
 		return nil, errors.New("no byte arrived")
 	}
+	return bulk(w, d, after-before), nil
+}
+
+// bulk is what a load of large bodies came to.
+func bulk(w *work, d client.Drained, cpu time.Duration) figures {
 	gb, seconds := float64(d.Bytes)/1e9, d.Elapsed.Seconds()
 	requests := float64(d.Bytes) / float64(sizes[w.file])
 	f := figures{
 		keyRate:     requests / seconds,
 		keyGBRate:   gb / seconds,
-		keyCPU:      micros(after-before) / requests,
-		keyCPUPerGB: (after - before).Seconds() / gb,
+		keyCPU:      micros(cpu) / requests,
+		keyCPUPerGB: cpu.Seconds() / gb,
 		keyErrors:   0,
 	}
 	if d.Whole > 0 {
 		f[keyP50], f[keyP99] = micros(d.P50), micros(d.P99)
 	}
-	return f, nil
+	return f
 }
 
 func (b *bench) drain(w *work, r *running) (d client.Drained, err error) {
@@ -281,6 +317,64 @@ func (b *bench) drain(w *work, r *running) (d client.Drained, err error) {
 	return d, json.Unmarshal([]byte(out.String()), &d)
 }
 
+// ask is the load of a work by TLS, as the helper's argument. All of it but the number of
+// connections is the work's.
+func (b *bench) ask(w *work, r *running, conns int) string {
+	text, err := json.Marshal(client.Ask{
+		Addr: netip.MustParseAddrPort(r.addr), Path: "/" + w.file, Size: int64(sizes[w.file]),
+		Conns: conns, Closes: w.closes, Terms: *r.tls, For: b.o.duration,
+	})
+	if err != nil {
+		panic(err) // it is made of numbers and text
+	}
+	return string(text)
+}
+
+// secured loads the server by TLS, and returns what came of it and the processor time it took. The
+// first request of each connection is not in them.
+func (b *bench) secured(w *work, r *running) (a client.Asked, cpu time.Duration, err error) {
+	h, err := startHelper(b.ctx, b.clientCPU, "ask", "-ask", b.ask(w, r, w.conns))
+	if err != nil {
+		return a, 0, err
+	}
+	before, beforeErr := proc.CPU(r.pid)
+	said, err := h.last()
+	after, afterErr := proc.CPU(r.pid)
+	if err = errors.Join(err, beforeErr, afterErr); err != nil {
+		return a, 0, err
+	}
+	if err = json.Unmarshal([]byte(said), &a); err == nil && a.Whole == 0 {
+		err = errors.New("no request was answered")
+	}
+	return a, after - before, err
+}
+
+// measureAsk loads the server by TLS.
+func (b *bench) measureAsk(w *work, r *running) (figures, error) {
+	a, cpu, err := b.secured(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return figures{
+		keyRate:    float64(a.Whole) / a.Elapsed.Seconds(),
+		keyP50:     micros(a.P50),
+		keyP99:     micros(a.P99),
+		keyCPU:     micros(cpu) / float64(a.Whole),
+		keyNew:     float64(a.Connections),
+		keyResumed: float64(a.Resumed),
+		keyErrors:  0, // with one there are no figures
+	}, nil
+}
+
+// measureAskBulk takes large bodies by TLS.
+func (b *bench) measureAskBulk(w *work, r *running) (figures, error) {
+	a, cpu, err := b.secured(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return bulk(w, a.Drained, cpu), nil
+}
+
 // idleOf is how many of n idle connections the server can have, beside those of the load
 // and the one that checks.
 func (r *running) idleOf(w *work, n int) int { return min(n, r.most-w.conns-1) }
@@ -291,8 +385,11 @@ func (b *bench) withIdle(w *work, r *running, n int, do func() error) error {
 	if n == 0 {
 		return do()
 	}
-	h, err := startHelper(b.ctx, b.clientCPU, "hold", "-addr", r.addr, "-path", "/"+w.file,
-		"-n", strconv.Itoa(n), "-touch="+strconv.FormatBool(b.o.touch))
+	args := []string{"hold", "-addr", r.addr, "-path", "/" + w.file, "-n", strconv.Itoa(n), "-touch=" + strconv.FormatBool(b.o.touch)}
+	if r.tls != nil {
+		args = []string{"hold", "-ask", b.ask(w, r, n)}
+	}
+	h, err := startHelper(b.ctx, b.clientCPU, args...)
 	if err != nil {
 		return err
 	}
@@ -308,16 +405,21 @@ func (b *bench) withIdle(w *work, r *running, n int, do func() error) error {
 	return errors.Join(err, endErr)
 }
 
-// measureIdleMemory compares the memory with and without idle connections. The check
-// before was a request, so what a first request needs is there already.
+// measureIdleMemory compares the memory with and without idle connections, when they have been
+// idle for a while. The check before was a request, so what a first request needs is there already.
 func (b *bench) measureIdleMemory(w *work, r *running) (figures, error) {
 	before, err := proc.MemoryOf(r.pid)
 	if err != nil {
 		return nil, err
 	}
-	n := r.idleOf(w, idleConns)
+	n := r.idleOf(w, b.o.idle)
 	f := figures{keyIdle: float64(n)}
 	err = b.withIdle(w, r, n, func() error {
+		select {
+		case <-b.ctx.Done():
+			return b.ctx.Err()
+		case <-time.After(settleTime):
+		}
 		with, err := proc.MemoryOf(r.pid)
 		f[keyPSS] = float64(with.PSS)
 		f[keyPerConn] = float64(with.PSS-before.PSS) / float64(n)

@@ -2,6 +2,11 @@
 
 package main
 
+// A server as a process: starting it on a processor, waiting until it accepts, and stopping it.
+//
+// The function that starts one stops it. What must not be done: no server may be left running, or
+// the next one is measured beside it.
+
 import (
 	"bytes"
 	"context"
@@ -11,6 +16,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	"fourways/tests/bench/client"
 	"fourways/tests/bench/proc"
 )
 
@@ -35,7 +42,8 @@ const (
 type running struct {
 	addr string // host:port
 	pid  int
-	most int // connections that it can have open
+	most int           // connections that it can have open
+	tls  *client.Terms // nil where it speaks plain HTTP
 
 	cmd  *exec.Cmd
 	log  string        // file with what it said
@@ -118,17 +126,25 @@ func (r *running) said() string {
 func (r *running) check(ctx context.Context, file, root string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/"+file, nil)
+	transport, scheme := &http.Transport{DisableCompression: true}, "http"
+	if r.tls != nil {
+		scheme, transport.TLSClientConfig = "https", r.tls.Config(netip.MustParseAddrPort(r.addr))
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+r.addr+"/"+file, nil)
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
+	if r.tls != nil {
+		if err := r.tls.Check(*response.TLS); err != nil {
+			return err
+		}
+	}
 	want, err := os.Open(filepath.Join(root, file))
 	if err != nil {
 		return err

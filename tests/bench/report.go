@@ -2,6 +2,12 @@
 
 package main
 
+// What was measured: medians, marks, tables, and the JSON.
+//
+// The report belongs to the goroutine that measures. What must not be done: a server that failed in
+// one round must not show the median of the others, and figures of two runs must not be put into
+// one table.
+
 import (
 	"encoding/json"
 	"fmt"
@@ -21,7 +27,7 @@ import (
 // one machine differ by as much.
 const tie = 0.08
 
-// Marks behind a figure.
+// Marks after a figure.
 const (
 	markBest = "*"
 	markTie  = "="
@@ -54,6 +60,7 @@ type machine struct {
 type workReport struct {
 	Work    string    `json:"work"`
 	Title   string    `json:"title"`
+	Note    string    `json:"note,omitempty"`
 	Servers []*result `json:"servers"` // in the order in which they were measured
 }
 
@@ -101,7 +108,7 @@ func congestion() string {
 // row finds or makes the row of a server at a work.
 func (p *report) row(w *work, s *server) *result {
 	if len(p.works) == 0 || p.works[len(p.works)-1].Work != w.name {
-		p.works = append(p.works, &workReport{Work: w.name, Title: w.title})
+		p.works = append(p.works, &workReport{Work: w.name, Title: w.title, Note: w.note()})
 	}
 	now := p.works[len(p.works)-1]
 	for _, r := range now.Servers {
@@ -206,6 +213,9 @@ func (p *report) printWork(out io.Writer, w *work) {
 	}
 	now := p.works[len(p.works)-1]
 	fmt.Fprintf(out, "\n%s: %s\n", w.name, w.title)
+	if now.Note != "" {
+		fmt.Fprintf(out, "note: %s\n", now.Note)
+	}
 	printCells(out, cells(w.columns, now.Servers))
 	for _, r := range now.Servers {
 		switch {

@@ -23,6 +23,9 @@ import (
 // the role.
 var roles = map[string]func(args []string, in io.Reader, out, errs io.Writer) int{
 	"hold": role("hold", func(f roleFlags, in io.Reader, out io.Writer) error {
+		if f.ask.Terms.Version != 0 {
+			return client.HoldSecured(f.ask, out, in)
+		}
 		return client.Hold(f.addr, f.path, f.n, f.touch, out, in)
 	}),
 	"dribble": role("dribble", func(f roleFlags, in io.Reader, out io.Writer) error {
@@ -35,6 +38,13 @@ var roles = map[string]func(args []string, in io.Reader, out, errs io.Writer) in
 		}
 		return json.NewEncoder(out).Encode(d)
 	}),
+	"ask": role("ask", func(f roleFlags, in io.Reader, out io.Writer) error {
+		a, err := f.ask.Run(out, in)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(a)
+	}),
 }
 
 // roleFlags are what a helper is told.
@@ -44,6 +54,7 @@ type roleFlags struct {
 	n        int // connections
 	touch    bool
 	duration time.Duration
+	ask      client.Ask // the same for clients by TLS; of no version for plain ones
 }
 
 func role(name string, do func(roleFlags, io.Reader, io.Writer) error) func([]string, io.Reader, io.Writer, io.Writer) int {
@@ -56,7 +67,18 @@ func role(name string, do func(roleFlags, io.Reader, io.Writer) error) func([]st
 		flags.IntVar(&f.n, "n", 1, "connections")
 		flags.BoolVar(&f.touch, "touch", false, "make one request on each")
 		flags.DurationVar(&f.duration, "for", time.Second, "`TIME` to go on")
-		if flags.Parse(args) != nil || !f.addr.Addr().Is4() {
+		text := flags.String("ask", "", "all of that as `JSON`, for clients by TLS")
+		if flags.Parse(args) != nil {
+			return usage
+		}
+		if *text != "" {
+			if err := json.Unmarshal([]byte(*text), &f.ask); err != nil {
+				fmt.Fprintln(errs, err)
+				return usage
+			}
+			f.addr = f.ask.Addr
+		}
+		if !f.addr.Addr().Is4() {
 			return usage
 		}
 		if err := raiseDescriptors(); err != nil {
@@ -106,11 +128,20 @@ func startHelper(ctx context.Context, cpu int, args ...string) (*helper, error) 
 // end stops the helper and returns the number it says last: connections that the server
 // closed meanwhile.
 func (h *helper) end() (int, error) {
+	said, err := h.last()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(said)
+}
+
+// last ends the helper's input and returns the line it says last.
+func (h *helper) last() (string, error) {
 	h.in.Close()
 	h.lines.Scan()
 	said := h.lines.Text()
 	if err := h.cmd.Wait(); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, strings.TrimSpace(h.errs.String()))
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(h.errs.String()))
 	}
-	return strconv.Atoi(said)
+	return said, nil
 }

@@ -2,7 +2,13 @@
 
 package main
 
+// The kinds of work and their columns: tables that nothing changes after the start.
+//
+// The keys of figures are the names in the JSON and say their unit. What must not be done: a key
+// must not get another meaning, or older results are compared with something else.
+
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 )
@@ -15,6 +21,8 @@ const (
 	goodConns    = 32  // clients beside slow ones
 	slowConns    = 500 // slow ones
 	idleConns    = 10_000
+
+	handshakeConns = 16 // connections at a time where each is a new one by TLS
 )
 
 // idleCurve are the idle connections at which idle-rate measures, fewest first.
@@ -37,8 +45,36 @@ type work struct {
 	closes      bool   // a new connection for each request
 	deep        int    // requests sent at once, if more than 1
 	idle        bool   // thousands of connections stay idle
+	tls         *terms // nil where connections are plain
 	measure     func(*bench, *work, *running) (figures, error)
 	columns     []column
+}
+
+// terms are what every connection of a work by TLS comes to.
+type terms struct {
+	version uint16
+	group   tls.CurveID
+	resumes bool // sessions
+}
+
+// The terms of the works. OpenSSL 3.0 has no group but those of before, so all works but one have
+// the one that is common to all servers.
+var (
+	full      = &terms{version: tls.VersionTLS13, group: tls.X25519}
+	resumed   = &terms{version: tls.VersionTLS13, group: tls.X25519, resumes: true}
+	resumed12 = &terms{version: tls.VersionTLS12, group: tls.X25519, resumes: true}
+	hybrid    = &terms{version: tls.VersionTLS13, group: tls.X25519MLKEM768}
+)
+
+// note is what stands beside the figures of a work, or empty.
+func (w *work) note() string {
+	switch w.tls {
+	case nil:
+		return ""
+	case hybrid:
+		return "clients offer X25519MLKEM768 alone, which OpenSSL 3.0 has not"
+	}
+	return "clients offer X25519 alone: OpenSSL 3.0 has no hybrid group, and is slow at handshakes"
 }
 
 // connections are all that want a thread where each has its own.
@@ -71,7 +107,7 @@ var works = []*work{
 		file: "100m.html", conns: bulkConns, measure: (*bench).measureBulk, columns: bulkColumns,
 	},
 	{
-		name: "idle-memory", title: fmt.Sprintf("memory with %d idle connections", idleConns),
+		name: "idle-memory", title: "memory with idle connections",
 		file: "1k.html", idle: true, measure: (*bench).measureIdleMemory, columns: memoryColumns,
 	},
 	{
@@ -81,6 +117,34 @@ var works = []*work{
 	{
 		name: "slow", title: fmt.Sprintf("1 KiB, keep-alive, %d good clients beside %d slow ones", goodConns, slowConns),
 		file: "1k.html", conns: goodConns, others: slowConns, measure: (*bench).measureSlow, columns: slowColumns,
+	},
+	{
+		name: "tls-full", title: fmt.Sprintf("TLS 1.3, a whole handshake (ECDSA P-256), 1 KiB and the end, %d at a time", handshakeConns),
+		file: "1k.html", conns: handshakeConns, closes: true, tls: full, measure: (*bench).measureAsk, columns: handshakeColumns,
+	},
+	{
+		name: "tls-resumed", title: fmt.Sprintf("TLS 1.3, a resumed handshake, 1 KiB and the end, %d at a time", handshakeConns),
+		file: "1k.html", conns: handshakeConns, closes: true, tls: resumed, measure: (*bench).measureAsk, columns: handshakeColumns,
+	},
+	{
+		name: "tls-resumed12", title: fmt.Sprintf("TLS 1.2, a resumed handshake, 1 KiB and the end, %d at a time", handshakeConns),
+		file: "1k.html", conns: handshakeConns, closes: true, tls: resumed12, measure: (*bench).measureAsk, columns: handshakeColumns,
+	},
+	{
+		name: "tls-small", title: fmt.Sprintf("TLS 1.3, 1 KiB, keep-alive, %d connections", smallConns),
+		file: "1k.html", conns: smallConns, tls: full, measure: (*bench).measureAsk, columns: requestColumns,
+	},
+	{
+		name: "tls-1m", title: fmt.Sprintf("TLS 1.3, 1 MiB, %d connections", bulkConns),
+		file: "1m.html", conns: bulkConns, tls: full, measure: (*bench).measureAskBulk, columns: bulkColumns,
+	},
+	{
+		name: "tls-idle", title: "TLS 1.3, memory with idle connections",
+		file: "1k.html", idle: true, tls: full, measure: (*bench).measureIdleMemory, columns: memoryColumns,
+	},
+	{
+		name: "tls-idle-hybrid", title: "TLS 1.3 with the hybrid group, memory with idle connections",
+		file: "1k.html", idle: true, tls: hybrid, measure: (*bench).measureIdleMemory, columns: memoryColumns,
 	},
 }
 
@@ -111,6 +175,8 @@ const (
 	keyIdle     = "idle_connections"
 	keyErrors   = "errors"
 	keyCut      = "slow_connections_cut"
+	keyNew      = "new_connections"
+	keyResumed  = "resumed_connections" // of these
 )
 
 // atIdle is a key of the curve.
@@ -145,6 +211,13 @@ var (
 	requestColumns = append([]column{
 		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer, toLimit: true},
 		{key: keyRate, head: "req/s", scale: 1, better: higher},
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyP99, head: "p99 µs", scale: 1},
+	}, memoryTail...)
+	handshakeColumns = append([]column{
+		{key: keyCPU, head: "CPU µs/conn", scale: 1, decimals: 1, better: fewer},
+		{key: keyRate, head: "conn/s", scale: 1, better: higher},
+		{key: keyResumed, head: "resumed", scale: 1},
 		{key: keyP50, head: "p50 µs", scale: 1},
 		{key: keyP99, head: "p99 µs", scale: 1},
 	}, memoryTail...)

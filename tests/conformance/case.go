@@ -76,7 +76,7 @@ type Case struct {
 // Topic is the part of the ID before the slash.
 func (c *Case) Topic() string { topic, _, _ := strings.Cut(c.ID, "/"); return topic }
 
-// Name is the part of the ID behind the slash.
+// Name is the part of the ID after the slash.
 func (c *Case) Name() string { _, name, _ := strings.Cut(c.ID, "/"); return name }
 
 // Variant is the way in which the case wants the server started.
@@ -120,8 +120,8 @@ func (c Case) withProcess() Case { c.process = true; return c }
 // once leaves the two replays out: for bodies that are large, or never end.
 func (c Case) once() Case { c.replays = []replay{whole}; return c }
 
-// alone leaves out the replay with a request behind: where the bytes are not whole,
-// what follows would become part of them.
+// alone leaves out the replay with a following request: where the bytes are not whole, what follows
+// would become part of them.
 func (c Case) alone() Case { c.replays = []replay{whole, byteByByte}; return c }
 
 // topic collects the cases of one topic and puts its name before theirs.

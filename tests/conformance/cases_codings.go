@@ -1,6 +1,9 @@
 package conformance
 
 // Content codings: files compressed beforehand and on the way.
+//
+// Each row is one case; see doc.go. What must not be done: no row may require that a file is
+// compressed, only that an answer is right if it is.
 
 import (
 	"bytes"

@@ -157,7 +157,7 @@ func pipelineCases() []Case {
 			x.send(get(sample) + "GET " + probePath + " HT")
 			r := x.expect(ok(bodyOf(sample)), 1)
 			x.write("TP/1.1\r\n" + localhost + "\r\n")
-			x.replay = followed // the request behind is on its way
+			x.replay = followed // the request after is on its way
 			x.after(ok(), r, 1)
 		}),
 		script(MUST, "half-body-behind", "9112 9.3.2", "half a body does not delay the answer before it", func(x *exchange) {
@@ -253,13 +253,13 @@ func closingCases() []Case {
 			x.storm(20, func() {
 				x.send(get("/big.txt"))
 				_ = x.in.fill(time.Now().Add(answerWait)) // the answer has begun
-				_ = x.conn.SetLinger(0)                   // Close now resets
+				x.reset()
 			})
 		}).withFixtures(),
 		script(MUST, "reset-in-head", "9112 9.5", "clients that reset in the middle of a head do no harm", func(x *exchange) {
 			x.storm(20, func() {
 				x.send("GET " + sample + " HTTP/1.1\r\nHo")
-				_ = x.conn.SetLinger(0)
+				x.reset()
 			})
 		}),
 		script(MUST, "gone-at-once", "9112 9.5", "clients that send nothing and go do no harm", func(x *exchange) {
@@ -267,8 +267,8 @@ func closingCases() []Case {
 		}),
 		script(HOUSE, "no-reset-after-refusal", "9112 9.6", "a refusal reaches a client that is still sending", func(x *exchange) {
 			x.open()
-			// More than what fits in both sockets' buffers would block us: a refusal
-			// must be readable although bytes behind it were not taken.
+			// More than what fits in both sockets' buffers would block us: a refusal must be
+			// readable although bytes after it were not taken.
 			x.send("POST /upload HTTP/1.1\r\n" + localhost + jsonType + "Content-Length: 900000000\r\n\r\n" + strings.Repeat("x", 60_000))
 			x.expect(want{method: "POST", status: "413"}, 1)
 		}),

@@ -1,6 +1,9 @@
 package conformance
 
-// /health and the other routes that look inside, and what flags add to answers.
+// The monitoring routes and the probes, and what flags add to answers.
+//
+// Each row is one case; see doc.go. All of it is our own policy, or that of Prometheus; so another
+// server is not judged by it unless it claims to have the routes.
 
 import (
 	"encoding/json"
@@ -43,7 +46,46 @@ func healthCases() []Case {
 				x.fail(HOUSE, "requests.blocked went from %d to %d", first.Requests.Blocked, second.Requests.Blocked)
 			}
 		}),
-	}, statsCases(), metricsCases())
+	}, monitorCases(), probeCases(), statsCases(), metricsCases())
+}
+
+// monitorCases: the suite comes from the server's own machine, and so may anybody who comes
+// through a proxy there.
+func monitorCases() []Case {
+	var cases []Case
+	for _, route := range []string{"health", "stats", "stats.html", "metrics", "livez", "readyz"} {
+		cases = append(cases,
+			house("proxied-"+route, "", "/"+route+" is not for who comes through a proxy that is not trusted", get("/"+route, "X-Forwarded-For: 198.51.100.1"), bad("404")))
+	}
+	return append(cases,
+		house("proxied-by-name", "", "a proxy that says that its client is on this machine is not believed", get("/health", "X-Forwarded-For: 127.0.0.1"), bad("404")),
+		house("proxied-forwarded", "7239 4", "Forwarded says that there was a proxy", get("/health", "Forwarded: for=198.51.100.1"), bad("404")),
+		house("proxied-via", "9110 7.6.3", "Via says that there was a proxy", get("/health", "Via: 1.1 front"), bad("404")),
+		house("proxied-real-ip", "", "X-Real-IP says that there was a proxy", get("/health", "X-Real-IP: 198.51.100.1"), bad("404")),
+	)
+}
+
+// probeCases: what a balancer asks, as balancers write it.
+func probeCases() []Case {
+	const foreign = "Host: 10.1.2.3:31080\r\n"
+	return []Case{
+		house("live", "", "/livez is one word", get("/livez"), ok(begins("Content-Type", "text/plain"), lists("Cache-Control", "no-store"), oneWord("alive"))),
+		house("ready", "", "/readyz is one word", get("/readyz"), ok(begins("Content-Type", "text/plain"), lists("Cache-Control", "no-store"), oneWord("ready"))),
+		house("live-head", "9110 9.3.2", "HEAD /livez has no body", head("/livez"), ok(empty)),
+		house("ready-head", "9110 9.3.2", "HEAD /readyz has no body", head("/readyz"), ok(empty)),
+		house("ready-http10", "9112 3.2", "an HTTP/1.0 probe needs no Host", "GET /readyz HTTP/1.0\r\n\r\n", refused("200", oneWord("ready"))),
+		house("live-http10-head", "9112 3.2", "an HTTP/1.0 probe may be a HEAD", "HEAD /livez HTTP/1.0\r\n\r\n", refused("200", empty).to("HEAD")),
+		house("ready-foreign-host", "", "a probe may come under any name", "GET /readyz HTTP/1.1\r\n"+foreign+"\r\n", ok(oneWord("ready"))),
+		must("ready-no-host", "9112 3.2", "HTTP/1.1 without Host is no request, nor a probe", "GET /readyz HTTP/1.1\r\n\r\n", refused("400")),
+		house("live-post", "9110 15.5.6", "POST /livez is 405", request("POST", "/livez", "Content-Length: 0"), bad("405", allowed("GET"))),
+		house("ready-slash", "", "/readyz/ is another name", get("/readyz/"), bad("404")),
+		house("ready-keep-alive", "9112 9.3", "/readyz can be asked again and again", strings.Repeat(get("/readyz"), 3), times(3, ok(oneWord("ready")))...),
+	}
+}
+
+// oneWord wants a body that is just that.
+func oneWord(word string) check {
+	return func(x *exchange, r *Response) { x.sameBody(r, []byte(word)) }
 }
 
 func statsCases() []Case {
@@ -156,7 +198,7 @@ func selfContained(x *exchange, r *Response) {
 	}
 }
 
-var metricLine = regexp.MustCompile(`^(# (HELP [a-z_]+ .+|TYPE [a-z_]+ (counter|gauge|histogram))|[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+0-9.e]+)$`)
+var metricLine = regexp.MustCompile(`^(# (HELP [a-z_][a-z0-9_]* .+|TYPE [a-z_][a-z0-9_]* (counter|gauge|histogram))|[a-z_][a-z0-9_]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+0-9.e]+)$`)
 
 // metricLines wants nothing but samples and their descriptions, each with its line end.
 func metricLines(x *exchange, r *Response) {
@@ -250,8 +292,14 @@ func optionCases() []Case {
 		house("cache-control-304", "9110 15.4.5", "-cache-control sets the field of a 304", get(sample, "If-None-Match: *"), answer("304", field("Cache-Control", "max-age=60"))),
 		house("host", "9110 7.2", "-host adds a name", "GET "+sample+" HTTP/1.1\r\nHost: other.example\r\n\r\n", ok()),
 		house("host-case", "9110 4.2.3", "-host's name is case-insensitive", "GET "+sample+" HTTP/1.1\r\nHost: Other.EXAMPLE\r\n\r\n", ok()),
+		house("host-dot", "9110 4.2.3", "a dot at the end of -host's name changes nothing", "GET "+sample+" HTTP/1.1\r\nHost: other.example.\r\n\r\n", ok()),
+		house("host-port", "9110 7.2", "-host may name a port that is mapped to ours", "GET "+sample+" HTTP/1.1\r\nHost: mapped.example:443\r\n\r\n", ok()),
+		house("host-port-only", "9110 7.2", "-host's port is the only one that its name goes with", "GET "+sample+" HTTP/1.1\r\nHost: mapped.example:{port}\r\n\r\n", bad("403")),
 		house("host-others", "9110 7.4", "-host does not let others in", "GET "+sample+" HTTP/1.1\r\nHost: not-ours.example\r\n\r\n", bad("403")),
 		house("cors", "", "-cors lets its origin read answers", get(sample, "Origin: "+origin), ok(field("Access-Control-Allow-Origin", origin))),
+		house("cors-exposed", "", "-cors lets its scripts read what a download, an upload and an error say of themselves",
+			get(sample, "Origin: "+origin, "Range: bytes=0-1"), answer("206", lists("Access-Control-Expose-Headers", "Content-Range"),
+				lists("Access-Control-Expose-Headers", "ETag"), lists("Access-Control-Expose-Headers", "Location"), lists("Access-Control-Expose-Headers", "X-Request-Id"))),
 		house("cors-preflight", "", "-cors answers a preflight", request("OPTIONS", "/upload", "Origin: "+origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"),
 			answer("204", field("Access-Control-Allow-Origin", origin), lists("Access-Control-Allow-Methods", "POST"), has("Access-Control-Allow-Headers"))),
 		house("cors-other", "", "-cors lets no other origin read answers", get(sample, "Origin: https://evil.example"), ok(func(x *exchange, r *Response) {

@@ -57,6 +57,11 @@ const (
 	lateWait   = 8 * time.Second // a second, or the grace, and some for a busy machine
 	dripEvery  = 100 * time.Millisecond
 	mostUnread = 64 << 20 // bytes that may lie in buffers between server and client
+
+	// unreadBuffer is the receive buffer of a client that does not read, in bytes: small, but
+	// of several segments. With less, the kernel tells the server of new room late, and an
+	// answer that goes on would look like one that was cut.
+	unreadBuffer = 256 << 10
 )
 
 func timeoutCases() []Case {
@@ -119,7 +124,7 @@ func timeoutCases() []Case {
 		}),
 		script(HOUSE, "slow-reader", "9112 9.5", "a client that does not read its answer is cut", func(x *exchange) {
 			x.open()
-			_ = x.conn.SetReadBuffer(4 << 10)
+			_ = x.tcp.SetReadBuffer(unreadBuffer)
 			x.send(get("/sparse.txt"))
 			// Nothing can be seen of a cut before the bytes in both sockets' buffers
 			// are read, and reading would be what the client must not do: time is all

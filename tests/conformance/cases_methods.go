@@ -1,6 +1,9 @@
 package conformance
 
 // Methods, and HEAD, whose answer is GET's without its body.
+//
+// Each row is one case; see doc.go. A case that compares two answers must allow for what may
+// differ: the Date, and the request's id.
 
 import (
 	"slices"

@@ -1,8 +1,8 @@
 package conformance
 
-// Paths that lead, or seem to lead, where nobody may go. An RFC only says that such
-// an attack must not succeed (RFC 9110 section 17.3): that is judged for every server,
-// by the secret that each answer is searched for. Which status says no is our policy.
+// Paths that lead, or seem to lead, where nobody may go. An RFC only says that such an attack must
+// not succeed (RFC 9110 17.3): that is judged for every server, by the secret that each answer is
+// searched for. Which status says no is our policy.
 
 import "strings"
 

@@ -1,6 +1,9 @@
 package conformance
 
 // Uploads: what is stored, what is refused, and what must not be left behind.
+//
+// Each row is one case; see doc.go. A case that looks into the folder compares it with what lay
+// there before, since others have stored files as well.
 
 import (
 	"bytes"
@@ -45,8 +48,13 @@ func uploadCases() []Case {
 		house("empty-chunked", "9110 15.5.1", "an empty chunked body is 400", uploadChunks("0\r\n\r\n"), bad("400")),
 		house("no-type", "9110 15.5.16", "a body without type is 415", request("POST", "/upload", "Content-Length: 7")+doc, bad("415")),
 		house("other-type", "9110 15.5.16", "another type is 415", request("POST", "/upload", "Content-Type: text/plain", "Content-Length: 7")+doc, bad("415")),
+		house("two-types", "9110 5.3", "two types are none: 400", upload(doc, "Content-Type: text/plain"), bad("400")),
+		house("list-of-types", "9110 8.3", "a list of types is no type", request("POST", "/upload", "Content-Type: application/json; a=b, text/plain", "Content-Length: 7")+doc, bad("400|415")),
 		house("similar-type", "9110 15.5.16", "a type that only begins like JSON's is 415", request("POST", "/upload", "Content-Type: application/jsonx", "Content-Length: 7")+doc, bad("415")),
 		house("form", "9110 15.5.16", "a form is 415", request("POST", "/upload", "Content-Type: multipart/form-data; boundary=x", "Content-Length: 7")+doc, bad("415")),
+		house("encoded", "9110 15.5.16", "a body in a content coding is 415, and the answer names the codings that are taken",
+			upload(doc, "Content-Encoding: gzip"), bad("415", lists("Accept-Encoding", "identity"))),
+		house("not-encoded", "9110 8.4.1", "identity is no coding", upload(doc, "Content-Encoding: identity"), answer("201")),
 		house("too-large", "9110 15.5.14", "a length over the limit is 413 at once", uploadRaw("Content-Length: 1048577\r\n", ""), refused("413")).alone(),
 		script(HOUSE, "too-large-chunked", "9110 15.5.14", "chunks over the limit are 413 as soon as they pass it", func(x *exchange) {
 			x.open()

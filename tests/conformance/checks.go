@@ -94,10 +94,14 @@ func (x *exchange) sameBody(r *Response, want []byte) {
 	}
 }
 
-// empty wants no body.
+// empty wants no body. The reader takes none after an answer that may have none: what
+// came with such a head, and begins no other answer, was meant for one.
 func empty(x *exchange, r *Response) {
 	if len(r.Body) > 0 {
 		x.complain(r, "the body has %d bytes and should have none", len(r.Body))
+	}
+	if rest := x.in.buf[x.in.pos:]; len(rest) > 0 && !bytes.HasPrefix(rest, []byte("HTTP/")[:min(len(rest), 5)]) {
+		x.at(x.weight, x.c.RFC, x.in.pos, "a body follows a head that has none")
 	}
 }
 
@@ -164,7 +168,7 @@ func isChunked(x *exchange, r *Response) {
 	}
 }
 
-// chunksOf wants chunks of n bytes each, but for the last.
+// chunksOf wants chunks of n bytes each, except the last.
 func chunksOf(n int) check {
 	return func(x *exchange, r *Response) {
 		isChunked(x, r)

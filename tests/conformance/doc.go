@@ -13,9 +13,12 @@
 //     answer is here, to see whether the connection is still in step;
 //   - byte by byte: each byte leaves in a write of its own. No verdict may depend on
 //     how the stream was cut;
-//   - followed: another request rides behind in the same write. Where the connection
+//   - followed: another request follows in the same write. Where the connection
 //     stays open it must be answered correctly; where it must close it must not be
 //     answered at all. This is what request smuggling turns on.
+//
+// Over TLS (Target.TLS) all of it is the same: the bytes go through the connection of TLS, the end
+// of a half is close_notify, and a server must announce its own.
 //
 // A case that needs a dialogue (Expect, timeouts, half-close) is a script instead: a
 // function that drives the exchange.

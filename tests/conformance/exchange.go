@@ -4,6 +4,7 @@ package conformance
 // exchange belongs to the goroutine that plays it and opens one connection at a time.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -16,10 +17,14 @@ import (
 )
 
 // How long a judge waits. Only a server that fails makes it wait so long.
-const (
-	answerWait = 5 * time.Second // for an answer, from the end of the request
+var (
+	answerWait = 5 * time.Second // for an answer, from the end of the request, or a part of a large one
 	closeWait  = 3 * time.Second // for the end of a connection that must close
 )
+
+// BePatient has all judges wait four times as long, as on a machine that has other things to do.
+// It is to be called before the first of them.
+func BePatient() { answerWait, closeWait = 4*answerWait, 4*closeWait }
 
 // probePath is what the request behind a case's own asks for, and sample the file
 // that the cases on ranges and conditions ask for.
@@ -38,6 +43,8 @@ type Fault struct {
 	Text  string
 	Wide  bool // found by the checks of every answer: many cases may show it
 	At    int  // offset in the bytes received, -1 where no byte is to blame
+
+	wish expectation // of the case that is not met; the zero value for a script's
 }
 
 // exchange is one play of one case. Its methods note faults; those that cannot go
@@ -47,13 +54,15 @@ type exchange struct {
 	c      *Case
 	replay replay
 	began  time.Time
-	conn   *net.TCPConn
+	conn   duplex       // what the case's bytes go through
+	tcp    *net.TCPConn // beneath it: the same, or what carries the TLS
 	in     reader
 	sent   []byte
 	mark   int // offset in sent of the byte that the case is about, -1 for none
 	faults []Fault
-	wide   bool  // the checks of every answer are running
-	weight Level // of what the checks complain about
+	wide   bool        // the checks of every answer are running
+	weight Level       // of what the checks complain about
+	wish   expectation // the one that is being looked at
 	skip   string
 	made   []string // files to remove after the play
 }
@@ -107,10 +116,12 @@ func (x *exchange) run() {
 				w.method = method
 			}
 		}
+		x.wish = expectation{answer: i + 1}
 		if last = x.expect(w, minor); last == nil {
 			return // closed, and that was allowed
 		}
 	}
+	x.wish = expectation{what: connection}
 	x.after(x.c.wants[len(x.c.wants)-1], last, minor)
 }
 
@@ -127,11 +138,11 @@ func firstLine(bytes string) (method string, minor int) {
 // open dials the server. A script that needs a second connection calls it again.
 func (x *exchange) open() {
 	x.hangUp()
-	conn, err := net.DialTimeout("tcp", x.server.addr, answerWait)
+	conn, tcp, err := x.server.dial(cmp.Or(x.server.relay, x.server.addr))
 	if err != nil {
 		x.fail(x.c.Level, "no connection to the server: %v", err)
 	}
-	x.conn = conn.(*net.TCPConn)
+	x.conn, x.tcp = conn, tcp
 	x.in = reader{conn: conn}
 	x.sent, x.mark = nil, -1
 }
@@ -140,6 +151,12 @@ func (x *exchange) hangUp() {
 	if x.conn != nil {
 		_ = x.conn.Close()
 	}
+}
+
+// reset ends the connection with a reset, and says nothing of it before.
+func (x *exchange) reset() {
+	_ = x.tcp.SetLinger(0)
+	_ = x.tcp.Close()
 }
 
 // write sends bytes, one at a time in that replay. An error is no fault: the server
@@ -164,7 +181,7 @@ func (x *exchange) send(bytes string) { x.write(x.expand(bytes)) }
 
 // at notes a fault that concerns a byte received.
 func (x *exchange) at(l Level, rfc string, at int, format string, args ...any) {
-	x.faults = append(x.faults, Fault{Level: l, RFC: rfc, Text: fmt.Sprintf(format, args...), Wide: x.wide, At: at})
+	x.faults = append(x.faults, Fault{Level: l, RFC: rfc, Text: fmt.Sprintf(format, args...), Wide: x.wide, At: at, wish: x.wish})
 }
 
 // complain notes a fault at the weight of the case, or of the check that is running.
@@ -201,7 +218,7 @@ func (x *exchange) skipped(format string, args ...any) {
 func (x *exchange) expect(w want, minor int) *Response {
 	r, err := x.in.response(w.method, time.Now().Add(answerWait))
 	for err == nil && r.Status/100 == 1 && !inSet(w.status, strconv.Itoa(r.Status)) {
-		x.inspect(r, minor) // an interim answer says nothing yet (RFC 9110 section 15.2)
+		x.inspect(r, minor) // an interim answer says nothing yet (RFC 9110 15.2)
 		r, err = x.in.response(w.method, time.Now().Add(answerWait))
 	}
 	if errors.Is(err, errClosed) && w.status != "" && inSet(w.status, closedStatus) {
@@ -210,16 +227,25 @@ func (x *exchange) expect(w want, minor int) *Response {
 	}
 	x.noteBroken(r, err)
 	x.inspect(r, minor)
+	x.look(theStatus, 0)
 	status := strconv.Itoa(r.Status)
 	if !inSet(w.status, status) {
 		x.at(x.weight, x.c.RFC, r.StatusAt, "the status is %s, not %s", status, or(w.status))
 	} else {
 		x.narrow(w, status, r.StatusAt)
 	}
-	for _, check := range w.checks {
+	for i, check := range w.checks {
+		x.look(theCheck, i+1)
 		check(x, r)
 	}
 	return r
+}
+
+// look notes which expectation of the case's own row is looked at. A script has none.
+func (x *exchange) look(what aspect, check int) {
+	if x.c.script == nil {
+		x.wish.what, x.wish.check = what, check
+	}
 }
 
 // noteBroken ends the play where there is no answer that could be judged.
@@ -281,6 +307,7 @@ func (x *exchange) expectClose(l Level) {
 	} else if x.in.pos < len(x.in.buf) {
 		x.at(l, "9112 9.6", x.in.pos, "more comes after the last answer, where the connection should be closed")
 	}
+	x.expectNotify()
 }
 
 // expectAnnouncedClose is expectClose after "Connection: close". A server may drain
@@ -291,6 +318,15 @@ func (x *exchange) expectAnnouncedClose() {
 		x.at(HOUSE, "9112 9.6", len(x.in.buf), "the connection stays open for %v and more after \"Connection: close\"", closeWait)
 	} else if x.in.pos < len(x.in.buf) {
 		x.at(MUST, "9112 9.6", x.in.pos, "more comes after an answer with \"Connection: close\"")
+	}
+	x.expectNotify()
+}
+
+// expectNotify wants an end of TLS to have been announced: without close_notify a client cannot
+// tell it from one that an attacker made.
+func (x *exchange) expectNotify() {
+	if errors.Is(x.in.end, errUnannounced) {
+		x.at(MUST, "9112 9.8", len(x.in.buf), "the connection is closed without close_notify")
 	}
 }
 
@@ -359,6 +395,7 @@ const shortestSample = 32
 // day, and its length {size}, {size-1}, {size+1}.
 func (x *exchange) expand(bytes string) string {
 	bytes = strings.ReplaceAll(bytes, "{addr}", x.server.addr)
+	bytes = strings.ReplaceAll(bytes, "{port}", x.server.addr[strings.LastIndexByte(x.server.addr, ':')+1:])
 	for _, name := range []string{"{etag}", "{date}", "{rfc850}", "{asctime}", "{earlier}", "{later}", "{size}", "{size-1}", "{size+1}"} {
 		if strings.Contains(bytes, name) {
 			bytes = strings.ReplaceAll(bytes, name, x.sampleValue(name))

@@ -1,6 +1,10 @@
 package conformance
 
 // The document root: the sample site's names and whatever a server may stumble on.
+//
+// MakeSite fills a new folder, which is its caller's to remove, with the one beside it. What must
+// not be done: a file's content or time must not be changed without a look at the cases that know
+// it, and nothing may be put outside of the two folders.
 
 import (
 	"bytes"
@@ -23,9 +27,8 @@ const (
 // sparseTail is what the sparse file ends with.
 const sparseTail = "the last thirty-two bytes of it\n"
 
-// siteTime is when every file of the site was last changed: long ago, so that its
-// Last-Modified is a strong validator (RFC 9110 section 8.8.2.2), and with
-// nanoseconds, which Last-Modified must drop.
+// siteTime is when every file of the site was last changed: long ago, so that its Last-Modified is
+// a strong validator (RFC 9110 8.8.2.2), and with nanoseconds, which Last-Modified must drop.
 var siteTime = time.Date(2024, 3, 15, 10, 30, 0, 123456789, time.UTC)
 
 // page is a small HTML page.
@@ -34,8 +37,8 @@ func page(title string) string {
 		"</title></head>\n<body><h1>" + title + "</h1></body></html>\n"
 }
 
-// MakeSite fills a new folder with the document root that the cases know. Beside it,
-// it makes a folder named like it with "-secret" behind, which nobody may reach.
+// MakeSite fills a new folder with the document root that the cases know. Beside it, it makes a
+// folder named like it with "-secret" at its end, which nobody may reach.
 func MakeSite(root string) error {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err

@@ -1,6 +1,11 @@
 package conformance
 
 // What holds for every answer of every case, whatever was asked.
+//
+// The checks run on the goroutine of the exchange, and tell it what they find. What must not be
+// done: a check must not depend on the case, since whoever adds a case counts on all of them; and
+// what only our own policy asks for must be judged at the level HOUSE, since other servers are
+// measured too.
 
 import (
 	"bytes"
@@ -24,7 +29,7 @@ const clockSkew = 5
 // serverName is what our servers call themselves.
 const serverName = "fourways"
 
-// singletons are fields that may stand once only (RFC 9110 section 5.3).
+// singletons are fields that may stand once only (RFC 9110 5.3).
 var singletons = []string{
 	"Content-Type", "Content-Range", "Content-Disposition", "Date", "ETag", "Last-Modified", "Location", "Retry-After", "Server",
 }
@@ -64,10 +69,9 @@ func (x *exchange) inspectFraming(r *Response, minor int) {
 	}
 }
 
-// inspectDate wants a Date in the preferred form and near the truth (RFC 9110
-// section 6.6.1). An answer may have been dated at any time since the exchange began: a
-// client that is slow to read it finds it old and not wrong. An RFC lets only 5xx answers
-// do without.
+// inspectDate wants a Date in the preferred form and near the truth (RFC 9110 6.6.1). An answer may
+// have been dated at any time since the exchange began: a client that is slow to read it finds it
+// old and not wrong. An RFC lets only 5xx answers do without.
 func (x *exchange) inspectDate(r *Response) {
 	if r.Status < 200 {
 		return
@@ -126,7 +130,7 @@ func (x *exchange) inspectFields(r *Response) {
 	}
 }
 
-// validTag is RFC 9110 section 8.8.3's entity-tag.
+// validTag is RFC 9110 8.8.3's entity-tag.
 func validTag(tag string) bool {
 	tag = strings.TrimPrefix(tag, "W/")
 	if len(tag) < 2 || tag[0] != '"' || tag[len(tag)-1] != '"' {

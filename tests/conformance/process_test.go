@@ -1,6 +1,7 @@
 package conformance
 
-// The suite's dealings with a process, on net/http.
+// The suite and the processes that it starts. A process here may be one that does not start, or
+// ends too soon.
 
 import (
 	"testing"

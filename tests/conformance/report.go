@@ -12,7 +12,7 @@ import (
 // Bounds of what a report shows.
 const (
 	shownFirst  = 12  // lines of each direction from its beginning
-	shownAround = 6   // lines before and behind the one with the caret
+	shownAround = 6   // lines before and after the one with the caret
 	shownWidth  = 110 // bytes of a line, around the caret
 )
 
@@ -79,8 +79,8 @@ func gap(b *strings.Builder, hidden *int) {
 	*hidden = 0
 }
 
-// wireLines cuts bytes at their line feeds. at is the number of the line with the
-// caret, or 0. A caret at the very end stands behind the last line.
+// wireLines cuts bytes at their line feeds. at is the number of the line with the caret, or 0. A
+// caret at the very end stands after the last line.
 func wireLines(wire []byte, mark int) (lines []wireLine, at int) {
 	for from := 0; from < len(wire); {
 		to := endOfLine(wire, from)
@@ -95,7 +95,7 @@ func wireLines(wire []byte, mark int) (lines []wireLine, at int) {
 	return lines, at
 }
 
-// endOfLine is the offset behind the next LF, or the end.
+// endOfLine is the offset after the next LF, or the end.
 func endOfLine(b []byte, from int) int {
 	if i := bytes.IndexByte(b[from:], '\n'); i >= 0 {
 		return from + i + 1

@@ -22,6 +22,7 @@ const (
 	longestHead  = 64 << 10 // bytes of an answer's head; more is a fault
 	chunkDigits  = 15       // hexadecimal digits of a chunk's size
 	longestTrail = 64 << 10 // bytes of a chunk-size line or trailer section
+	longestAwait = 64 << 20 // bytes of a body of known length that may take longer than answerWait
 )
 
 // Field is one field line of an answer.
@@ -41,7 +42,7 @@ type Response struct {
 	ToEOF    bool // the body ended with the connection
 	At       int  // offset of its first byte in the bytes received
 	StatusAt int  // offset of its status
-	BodyAt   int  // offset of the byte behind its head
+	BodyAt   int  // offset of the byte after its head
 }
 
 // Get is the value of the first field of that name, and "" where there is none.
@@ -106,10 +107,8 @@ func (r *reader) fill(deadline time.Time) error {
 	if r.end != nil {
 		return r.end
 	}
+	r.reserve(readStep, 2*cap(r.buf)+readStep)
 	_ = r.conn.SetReadDeadline(deadline)
-	if cap(r.buf)-len(r.buf) < readStep {
-		r.buf = append(make([]byte, 0, 2*cap(r.buf)+readStep), r.buf...)
-	}
 	n, err := r.conn.Read(r.buf[len(r.buf):cap(r.buf)])
 	r.buf = r.buf[:len(r.buf)+n]
 	if n > 0 {
@@ -122,7 +121,14 @@ func (r *reader) fill(deadline time.Time) error {
 	return err
 }
 
-// response reads the next answer to a request of that method (RFC 9112 section 6.3).
+// reserve moves the buffer to one of the given size where it has no room for n bytes more.
+func (r *reader) reserve(n, size int) {
+	if cap(r.buf)-len(r.buf) < n {
+		r.buf = append(make([]byte, 0, size), r.buf...)
+	}
+}
+
+// response reads the next answer to a request of that method (RFC 9112 6.3).
 func (r *reader) response(method string, deadline time.Time) (*Response, error) {
 	for r.pos == len(r.buf) {
 		if err := r.fill(deadline); errors.Is(err, errSilent) {
@@ -168,13 +174,13 @@ func (r *reader) broken(where string, err error) error {
 	if errors.Is(err, errSilent) {
 		return &malformed{len(r.buf), "9112 8", "the answer stops " + where + " and the connection stays open"}
 	}
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, errUnannounced) {
 		return &malformed{len(r.buf), "9112 8", "the connection was closed " + where}
 	}
 	return &malformed{len(r.buf), "9112 9.6", "the connection was reset " + where}
 }
 
-// head reads a status line and fields (RFC 9112 sections 4 and 5).
+// head reads a status line and fields (RFC 9112 4 and 5).
 func (r *reader) head(res *Response, deadline time.Time) error {
 	line, err := r.line(longestHead, deadline)
 	if err != nil {
@@ -221,7 +227,7 @@ func parseField(line string, at int) (Field, error) {
 	return Field{name, strings.Trim(value, " \t"), at}, nil
 }
 
-// body reads what the head announces (RFC 9112 section 6.3).
+// body reads what the head announces (RFC 9112 6.3).
 func (r *reader) body(res *Response, method string, deadline time.Time) error {
 	te, length := res.All("Transfer-Encoding"), res.All("Content-Length")
 	switch {
@@ -260,17 +266,28 @@ func (r *reader) body(res *Response, method string, deadline time.Time) error {
 	return nil
 }
 
+// take takes the next n bytes. Whenever readStep more of them have come, the next ones may take
+// answerWait again: how long a large body takes is the disk's business, and only whoever stops
+// sending it, or drips, has failed. The buffer grows once for all of it: under the race detector,
+// on a busy machine, moving tens of MiB takes longer than answerWait.
 func (r *reader) take(n int, deadline time.Time) ([]byte, error) {
-	for len(r.buf)-r.pos < n {
+	large := n > readStep && n <= longestAwait
+	if large {
+		r.reserve(n+readStep, r.pos+n+2*readStep)
+	}
+	for mark := len(r.buf) + readStep; len(r.buf)-r.pos < n; {
 		if err := r.fill(deadline); err != nil {
 			return nil, r.broken(fmt.Sprintf("%d bytes before the body's end", n-(len(r.buf)-r.pos)), err)
+		}
+		if large && len(r.buf) >= mark {
+			mark, deadline = len(r.buf)+readStep, time.Now().Add(answerWait)
 		}
 	}
 	r.pos += n
 	return r.buf[r.pos-n : r.pos : r.pos], nil
 }
 
-// chunks reads a chunked body and its trailer section (RFC 9112 section 7.1).
+// chunks reads a chunked body and its trailer section (RFC 9112 7.1).
 func (r *reader) chunks(res *Response, deadline time.Time) error {
 	for {
 		at := r.pos
@@ -316,7 +333,7 @@ func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// tokenChar is RFC 9110 section 5.6.2's tchar.
+// tokenChar is RFC 9110 5.6.2's tchar.
 func tokenChar(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
 }

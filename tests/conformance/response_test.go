@@ -1,9 +1,13 @@
 package conformance
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -88,4 +92,46 @@ func TestReaderSaysWhereAnAnswerIsMalformed(t *testing.T) {
 func TestReaderTellsAClosedConnectionFromABrokenAnswer(t *testing.T) {
 	_, _, err := readAnswer(t, "GET", "")
 	assert.ErrorIs(t, err, errClosed)
+}
+
+// Time is synctest's here: nobody really waits.
+func TestReaderWaitsForALargeBodyAsLongAsItComes(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		length, comes int // bytes: what the head says, and what comes of it
+		piece         int // bytes that come each second
+		whole         bool
+	}{
+		{"a body that takes longer than an answer may", 64 * readStep, 64 * readStep, readStep, true},
+		{"a body that stops", 64 * readStep, 32 * readStep, readStep, false},
+		{"a body that drips", 64 * readStep, 64 * readStep, 1, false},
+		{"a body that nobody has asked for", longestAwait + 1, 64 * readStep, readStep, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := net.Pipe()
+				var sending sync.WaitGroup
+				sending.Go(func() {
+					_, _ = fmt.Fprintf(server, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", row.length)
+					for sent := 0; sent < row.comes; sent += row.piece {
+						time.Sleep(time.Second)
+						if _, err := server.Write(bytes.Repeat([]byte("x"), row.piece)); err != nil {
+							return
+						}
+					}
+				})
+				in := &reader{conn: client}
+				r, err := in.response("GET", time.Now().Add(answerWait))
+				_ = client.Close()
+				sending.Wait()
+				if row.whole {
+					require.NoError(t, err)
+					require.Len(t, r.Body, row.length)
+					require.LessOrEqual(t, cap(in.buf), row.length+4*readStep, "bytes of the buffer, which has not grown step by step")
+				} else {
+					require.ErrorContains(t, err, "stays open")
+				}
+			})
+		})
+	}
 }

@@ -1,5 +1,8 @@
 package conformance
 
+// Every case of the table must notice the flaw that was made for it. The servers are those of
+// internal/flawed, each with one flaw.
+
 import (
 	"net"
 	"path/filepath"

@@ -1,9 +1,14 @@
 package conformance
 
 // A server under test: a process that the suite started, or an address only.
+//
+// A process belongs to the server that started it, with its whole group, and stop ends it.
+// Exchanges of many goroutines use one server at once; the lock covers what they share. What must
+// not be done: the group must be killed only once, since its number may be another's later.
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -35,9 +40,12 @@ const (
 type server struct {
 	variant  Variant
 	addr     string // host:port
+	relay    string // where exchanges connect in its place, in the tests of the suite itself
 	root     string // "" where it is not known
 	house    bool   // our policy is judged too
 	zeroCopy bool   // files leave straight from the page cache
+	secure   bool   // it speaks TLS at addr
+	sessions tls.ClientSessionCache
 	slots    chan struct{}
 
 	cmd    *exec.Cmd // nil where only an address is known
@@ -52,7 +60,7 @@ type server struct {
 
 // startServer starts a command, in which {port} and {root} are filled in, and waits
 // until it accepts connections.
-func startServer(v Variant, command []string, root string) (*server, error) {
+func startServer(v Variant, command []string, root string, secure bool) (*server, error) {
 	var failure error
 	for range startTries {
 		port, err := freePort()
@@ -65,6 +73,7 @@ func startServer(v Variant, command []string, root string) (*server, error) {
 			args = append(args, fill.Replace(arg))
 		}
 		s := newServer(v, net.JoinHostPort("127.0.0.1", port), root)
+		s.secure = secure
 		if failure = s.start(args); failure == nil {
 			return s, nil
 		}
@@ -73,7 +82,7 @@ func startServer(v Variant, command []string, root string) (*server, error) {
 }
 
 func newServer(v Variant, addr, root string) *server {
-	return &server{variant: v, addr: addr, root: root, slots: make(chan struct{}, atOnce), output: newTail(), refs: map[string]*Response{}}
+	return &server{variant: v, addr: addr, root: root, slots: make(chan struct{}, atOnce), output: newTail(), refs: map[string]*Response{}, sessions: tls.NewLRUClientSessionCache(1)}
 }
 
 // freePort asks the kernel for a port that nobody listens on.
@@ -263,7 +272,7 @@ func (s *server) ref(path string) (*Response, error) {
 	if r := s.refs[path]; r != nil {
 		return r, nil
 	}
-	conn, err := net.DialTimeout("tcp", s.addr, answerWait)
+	conn, _, err := s.dial(s.addr)
 	if err != nil {
 		return nil, err
 	}

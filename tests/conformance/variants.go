@@ -12,6 +12,6 @@ var FourWays = map[Variant][]string{
 	},
 	Options: {
 		"-cors", "https://app.example", "-error-page", "404=/404.html", "-header", "X-Extra: yes",
-		"-cache-control", "max-age=60", "-host", "other.example",
+		"-cache-control", "max-age=60", "-host", "other.example,mapped.example:443",
 	},
 }

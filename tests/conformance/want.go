@@ -3,7 +3,10 @@ package conformance
 // What may come back, at three weights: what the RFC demands, what it recommends, and
 // what our own policy narrows it to.
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // after says what becomes of the connection once an answer is complete.
 type after uint8
@@ -47,7 +50,7 @@ func ok(checks ...check) want { return answer("200", checks...) }
 // bad wants a status and leaves the connection to the server.
 func bad(status string, checks ...check) want { return want{status: status, checks: checks} }
 
-// refused wants a status and the connection closed, with nothing answered behind it.
+// refused wants a status and the connection closed, with nothing answered after it.
 func refused(status string, checks ...check) want {
 	return want{status: status, conn: closes, oursConn: closes, checks: checks}
 }
@@ -63,6 +66,52 @@ func (w want) freely() want { w.conn = either; return w }
 
 // to names the method of the request that is answered.
 func (w want) to(method string) want { w.method = method; return w }
+
+// expectation names one thing that a case wants, as far as its own row says it. The test
+// of the suite itself asks of each whether it can fail.
+type expectation struct {
+	answer int // which of the case's answers, from 1 on; 0 for all of them
+	what   aspect
+	check  int // which of the answer's checks, from 1 on
+}
+
+// aspect is what of an answer is looked at.
+type aspect uint8
+
+const (
+	theForm    aspect = iota // that it is an answer, and what every answer must be
+	theStatus                // its status
+	theCheck                 // one of its checks
+	connection               // what becomes of the connection
+)
+
+func (e expectation) String() string {
+	switch e.what {
+	case theStatus:
+		return fmt.Sprintf("the status of answer %d", e.answer)
+	case theCheck:
+		return fmt.Sprintf("check %d of answer %d", e.check, e.answer)
+	case connection:
+		return "what becomes of the connection"
+	}
+	return "that there is an answer"
+}
+
+// expectations lists what a case wants. A script has one: the zero value.
+func (c *Case) expectations() (all []expectation) {
+	if c.script != nil {
+		return []expectation{{}}
+	}
+	for i, w := range c.wants {
+		if w.status != "" || w.ours != "" || w.ideal != "" {
+			all = append(all, expectation{i + 1, theStatus, 0})
+		}
+		for j := range w.checks {
+			all = append(all, expectation{i + 1, theCheck, j + 1})
+		}
+	}
+	return append(all, expectation{what: connection})
+}
 
 // inSet reports whether a status, or closedStatus, is in a set.
 func inSet(set, status string) bool {

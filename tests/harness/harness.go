@@ -9,6 +9,7 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,16 +32,38 @@ import (
 
 // Patience is how long a test waits for something that should happen soon. It only
 // bounds how long a failure takes to be noticed.
-const Patience = 20 * time.Second
+var Patience = patience()
+
+// PatienceVariable names another Patience in the environment, for tests that are to fail.
+const PatienceVariable = "FOURWAYS_TEST_PATIENCE"
+
+func patience() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv(PatienceVariable)); err == nil {
+		return d
+	}
+	return time.Minute
+}
+
+// atOnce is how many parallel tests run together where the command line does not say: more than
+// there are processors, since most of a test's time is spent waiting for a process.
+const atOnce = 8
 
 // lastLines is how long the last lines of a process that has ended may take to arrive.
 const lastLines = time.Second
 
 var binary string
 
+// ServerVariable names a program in the environment that Main takes in place of one that it
+// builds. Its file has the stage's name. The tests of the mutants give theirs in this way.
+const ServerVariable = "FOURWAYS_TEST_SERVER"
+
 // Main builds the stage, with the race detector if the test has it, runs the tests,
 // and exits. Call it from TestMain.
 func Main(m *testing.M, stage string) {
+	ManyAtOnce()
+	if binary = os.Getenv(ServerVariable); binary != "" {
+		os.Exit(m.Run())
+	}
 	dir, err := os.MkdirTemp("", "fourways-test-*")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -57,6 +82,18 @@ func Main(m *testing.M, stage string) {
 	}
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// ManyAtOnce has as many parallel tests run together as the command line says, or else atOnce.
+// Main does so. Call it before the tests run.
+func ManyAtOnce() {
+	const parallel = "test.parallel"
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == parallel })
+	if !said {
+		flag.Set(parallel, strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
+	}
 }
 
 // Binary is the path of the program that Main built.

@@ -54,5 +54,17 @@ func (s *Server) CountSystemCalls(t testing.TB, _ func()) map[string]int {
 	return nil
 }
 
+// Inject is not there without strace.
+func (s *Server) Inject(t testing.TB, _ string, _ ...string) (trace *Log, stop func()) {
+	t.Skip(noProc)
+	return nil, nil
+}
+
+// InjectFor skips the test.
+func (s *Server) InjectFor(t testing.TB, _ string, _ ...string) (stop func()) {
+	t.Skip(noProc)
+	return nil
+}
+
 // DropFromCache skips the test.
 func DropFromCache(t testing.TB, _ string) { t.Skip("there is no posix_fadvise(2) here") }

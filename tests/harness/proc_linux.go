@@ -1,5 +1,12 @@
 package harness
 
+// What a test asks the kernel about the server's processes, and does to them: what they hold and
+// use, which system calls they make, and how these fail.
+//
+// The functions fail the test by themselves, so they belong on its goroutine. Whoever starts a
+// trace stops it; the end of the test does so too. What must not be done: no function may be called
+// after the server has ended, since its process ids may be somebody else's.
+
 import (
 	"errors"
 	"fmt"
@@ -7,9 +14,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,7 +80,7 @@ func (s *Server) Memory(t testing.TB) (sum int) {
 	return sum
 }
 
-// field is the number behind a word in one of a process's files.
+// field is the number after a word in one of a process's files.
 func field(t testing.TB, pid int, file, word string) int {
 	t.Helper()
 	text, err := os.ReadFile(proc(pid, file))
@@ -109,14 +116,15 @@ func From(ip net.IP) *net.Dialer {
 const ClockTick = 10 * time.Millisecond
 
 // LimitDescriptors lowers the running processes' limits of open files (prlimit(2)), so that
-// those who serve may open this many more than they have, all together.
+// those who serve may open this many more than they have, all together. Where it is negative they
+// have so many too many, but never more than half.
 func (s *Server) LimitDescriptors(t testing.TB, more int) {
 	t.Helper()
 	serving := max(len(s.Children(t)), 1)
 	for _, pid := range s.Processes(t) {
 		entries, err := os.ReadDir(proc(pid, "fd"))
 		require.NoError(t, err)
-		n := uint64(len(entries) + more/serving)
+		n := uint64(max(len(entries)+more/serving, len(entries)/2))
 		require.NoError(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}, nil))
 	}
 }
@@ -168,28 +176,60 @@ func (s *Server) CountSystemCalls(t testing.TB, during func()) map[string]int {
 		t.Skip("the race detector makes system calls of its own")
 	}
 	report := filepath.Join(t.TempDir(), "strace")
-	args := []string{"-c", "-f", "-o", report}
+	_, stop := s.trace(t, "-c", "-o", report)
+	defer stop()
+	during()
+	stop()
+	return parseStrace(t, report)
+}
+
+// Inject has system calls of the processes fail, or take long, by a rule of strace (-e inject=),
+// which may get more arguments. It returns what strace reports of them, and what ends it. The test
+// is skipped where strace is not there or may not trace.
+func (s *Server) Inject(t testing.TB, rule string, more ...string) (trace *Log, stop func()) {
+	t.Helper()
+	calls, _, _ := strings.Cut(rule, ":")
+	return s.trace(t, append(more, "-e", "trace="+calls, "-e", "inject="+rule)...)
+}
+
+// InjectFor is Inject for the system calls about one file, by several rules.
+func (s *Server) InjectFor(t testing.TB, file string, rules ...string) (stop func()) {
+	t.Helper()
+	var calls, args []string
+	for _, rule := range rules {
+		name, _, _ := strings.Cut(rule, ":")
+		calls = append(calls, name)
+		args = append(args, "-e", "inject="+rule)
+	}
+	_, stop = s.trace(t, append(args, "-P", file, "-e", "trace="+strings.Join(calls, ","))...)
+	return stop
+}
+
+// trace runs strace on all of the processes.
+func (s *Server) trace(t testing.TB, args ...string) (trace *Log, stop func()) {
+	t.Helper()
+	args = append(args, "-f")
 	for _, pid := range s.Processes(t) {
 		args = append(args, "-p", strconv.Itoa(pid))
 	}
 	cmd := exec.Command("strace", args...)
-	trace := newLog()
+	trace = newLog()
 	cmd.Stderr = trace
 	if err := cmd.Start(); err != nil {
 		t.Skipf("strace: %v", err)
 	}
-	stop := func() {
+	stop = sync.OnceFunc(func() {
 		cmd.Process.Signal(os.Interrupt)
 		cmd.Wait()
-	}
-	defer stop()
-	attached := regexp.MustCompile(`attached|(Operation not permitted|ptrace)`)
-	if m := trace.Await(t, attached); m[1] != "" {
-		t.Skipf("strace may not trace here: %s", trace)
-	}
-	during()
-	stop()
-	return parseStrace(t, report)
+	})
+	t.Cleanup(stop)
+	Eventually(t, "strace has all processes", func() bool {
+		if trace.Count("ptrace")+trace.Count("Operation not permitted") > 0 {
+			t.Skipf("strace may not trace here: %s", trace)
+		}
+		return trace.Count(" attached") >= len(s.Processes(t))
+	})
+	return trace, stop
 }
 
 // parseStrace reads the table that strace -c writes.

@@ -1,5 +1,10 @@
 package mutants
 
+// Building a stage with one mutant in it, by an overlay.
+//
+// The folder that is given belongs to the caller, who removes it. What must not be done: the
+// project's own files must not be touched, since other builds go on at the same time.
+
 import (
 	"bytes"
 	"encoding/json"

@@ -36,7 +36,7 @@ func (m Mutant) Diff(root string) (string, error) {
 	return b.String(), nil
 }
 
-// hunk is a diff's way of naming n lines behind the first skipped ones.
+// hunk is a diff's way of naming n lines after the first skipped ones.
 func hunk(skipped, n int) string {
 	if n == 0 {
 		return fmt.Sprintf("%d,0", skipped)

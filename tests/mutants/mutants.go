@@ -7,7 +7,8 @@
 //	go run ./tests/mutants/mutate -show NAME     the solution
 //
 // The sources stay as they are. An edit is made on a copy, which go build takes in place
-// of the original by its -overlay flag.
+// of the original by its -overlay flag. The tests put as many mutants as can be into one
+// program, since building each takes minutes (see together.go).
 //
 // To add a mutant, add a row to the table of its topic. Old must stand in the file
 // exactly once; a row whose text has moved on since is an error that says so. Choose a
@@ -44,7 +45,9 @@ type Check string
 func (c Check) GoTest() (folder, test string, ok bool) { return strings.Cut(string(c), " ") }
 
 // All returns every mutant, stage by stage, and those that are no stage's own.
-func All() []Mutant { return slices.Concat(stage1, stage2, stage3, stage4, common) }
+func All() []Mutant {
+	return slices.Concat(stage1, stage2, stage3, stage4, common, overTLS, passedOn, forwarded, ofQueues)
+}
 
 // Find returns the mutant of that name.
 func Find(name string) (m Mutant, ok bool) {

@@ -1,5 +1,8 @@
 package mutants
 
+// Every mutant's row is in order, and each mutant is caught by its check. Builds go to a folder of
+// the test, by overlays; the sources stay as they are.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -12,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -30,28 +34,35 @@ const (
 	busyAtOnce = 2
 )
 
+// shared is a folder for what is built once, for all tests of the package.
+var shared string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	dir, err := os.MkdirTemp("", "fourways-mutants-*")
+	if err != nil {
+		panic(err)
+	}
+	shared = dir
 	if err := flag.Set("test.parallel", fmt.Sprint(atOnce)); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
 }
 
-// testTimeout bounds a Go test that hangs on a mutant.
-const testTimeout = "-test.timeout=1m"
+const (
+	// testTimeout bounds a Go test that hangs on a mutant.
+	testTimeout = "-test.timeout=5m"
+	// patience is that of the tests that are to fail.
+	patience = harness.PatienceVariable + "=15s"
+)
 
 // noDebugger leaves out what only a debugger reads. Linking is then half the work.
 const noDebugger = "-ldflags=-w"
 
 var busy = make(chan struct{}, busyAtOnce)
-
-// processor bounds what is run at once by busyAtOnce.
-func processor(do func()) {
-	busy <- struct{}{}
-	defer func() { <-busy }()
-	do()
-}
 
 func TestTheTable(t *testing.T) {
 	root := projectRoot(t)
@@ -66,11 +77,11 @@ func TestTheTable(t *testing.T) {
 			require.False(t, seen[m.Name], "the name is there twice")
 			seen[m.Name] = true
 			require.NotEqual(t, m.Old, m.New)
-			require.DirExists(t, filepath.Join(root, m.Stage))
+			require.FileExists(t, filepath.Join(root, m.Stage, "main.go"), "Stage is the program to build")
 			require.Regexp(t, `\.$`, m.Why, "a sentence")
 			if folder, test, ok := m.Check.GoTest(); ok {
-				require.DirExists(t, filepath.Join(root, folder))
-				require.NotEmpty(t, test)
+				name, _, _ := strings.Cut(test, "/")
+				require.Contains(t, testsOf(t, filepath.Join(root, folder)), "func "+name+"(", "there is no test %s in %s", name, folder)
 			} else {
 				require.True(t, cases[string(m.Check)], "there is no case %s", m.Check)
 			}
@@ -79,6 +90,26 @@ func TestTheTable(t *testing.T) {
 			require.Regexp(t, `(?m)^[-+][^-+]`, diff)
 		})
 	}
+}
+
+// testsOf is the text of a folder's tests.
+func testsOf(t *testing.T, folder string) (text string) {
+	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	require.NoError(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		text += string(b)
+	}
+	return text
+}
+
+// A mutant whose text has moved on spoils no other one.
+func TestAStaleMutantIsBuiltAlone(t *testing.T) {
+	const text = "package p\n\nfunc f() int { return 1 }\n"
+	_, inside, err := join(text, []Mutant{{Name: "stale", Old: "return 2", New: "return 3"}, {Name: "sound", Old: "return 1", New: "return 3"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"sound"}, inside)
 }
 
 func TestAStaleMutantIsAnError(t *testing.T) {
@@ -91,7 +122,8 @@ func TestAStaleMutantIsAnError(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Every check passes on the server as it is: what it finds in a mutant is the edit's.
+// Every check passes on the server as it is, that is with no mutant in force: what it finds in
+// one is the edit's.
 func TestEveryCheckPassesWithoutAMutant(t *testing.T) {
 	t.Parallel()
 	root := projectRoot(t)
@@ -106,7 +138,7 @@ func TestEveryCheckPassesWithoutAMutant(t *testing.T) {
 	for stage, checks := range cases {
 		t.Run("suite on "+stage, func(t *testing.T) {
 			t.Parallel()
-			suite := suiteOf(t, buildStage(t, root, stage))
+			suite := suiteOf(t, together(t).server(t, stage))
 			for _, check := range checks {
 				t.Run(string(check), func(t *testing.T) {
 					t.Parallel()
@@ -120,7 +152,7 @@ func TestEveryCheckPassesWithoutAMutant(t *testing.T) {
 	for folder, names := range tests {
 		t.Run("go test "+folder, func(t *testing.T) {
 			t.Parallel()
-			ended, output := goTest(t, root, folder, names, "")
+			ended, output := runTests(t, root, folder, together(t).tests(t, folder), names)
 			for _, name := range names {
 				require.Equal(t, "pass", ended[name], "%s\n%s", name, output)
 			}
@@ -133,19 +165,23 @@ func TestEachMutantIsCaughtByItsCheck(t *testing.T) {
 	root := projectRoot(t)
 	site := filepath.Join(t.TempDir(), "site")
 	require.NoError(t, conformance.MakeSite(site))
-	for _, m := range All() {
+	for _, m := range longestFirst(All()) {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
-			overlay, err := m.Overlay(root, t.TempDir())
-			require.NoError(t, err)
-			binary := buildStage(t, root, m.Stage, "-overlay", overlay)
-			answersAPlainRequest(t, binary, site)
+			programs := together(t)
+			if !programs.has[m.Name] {
+				overlay, err := m.Overlay(root, t.TempDir())
+				require.NoError(t, err)
+				programs = &builds{root: root, overlay: overlay, dir: t.TempDir()}
+			}
+			server, inForce := programs.server(t, m.Stage), InForce+"="+m.Name
+			answersAPlainRequest(t, server, site, inForce)
 			if folder, name, ok := m.Check.GoTest(); ok {
-				ended, output := goTest(t, root, folder, []string{name}, overlay)
+				ended, output := runTests(t, root, folder, programs.tests(t, folder), []string{name}, inForce, patience, harness.ServerVariable+"="+server)
 				require.Equal(t, "fail", ended[name], "%s does not catch it\n%s", m.Check, output)
 				return
 			}
-			result := suiteOf(t, binary).Play(caseOf(t, m.Check))
+			result := suiteOf(t, "env", inForce, server).Play(caseOf(t, m.Check))
 			require.Empty(t, result.Skipped)
 			require.NotEmpty(t, result.Failed, "%s does not catch it", m.Check)
 			t.Log(result.Explain())
@@ -153,31 +189,98 @@ func TestEachMutantIsCaughtByItsCheck(t *testing.T) {
 	}
 }
 
+// longestFirst puts the checks first that take the longest, so that they do not run alone
+// at the end: those of processes, and of stage 4 before all.
+func longestFirst(all []Mutant) []Mutant {
+	rank := func(m Mutant) int {
+		folder, _, goTest := m.Check.GoTest()
+		switch {
+		case goTest && folder == "stage4-prefork":
+			return 0
+		case goTest && folder == m.Stage:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(all, func(a, b Mutant) int { return rank(a) - rank(b) })
+	return all
+}
+
 // answersAPlainRequest starts a mutant and asks it for a page: one that does not even get
 // that far teaches nothing, and its check would fail for another reason.
-func answersAPlainRequest(t *testing.T, binary, site string) {
+func answersAPlainRequest(t *testing.T, binary, site, inForce string) {
 	t.Helper()
-	s := harness.StartCommand(t, exec.Command(binary, "-listen", "127.0.0.1:0", "-root", site))
+	cmd := exec.Command(binary, "-listen", "127.0.0.1:0", "-root", site)
+	cmd.Env = append(os.Environ(), inForce)
+	s := harness.StartCommand(t, cmd)
 	status, _ := s.Get(t, "/about.html")
 	require.Equal(t, 200, status)
 	s.Signal(t, syscall.SIGKILL)
 	s.Wait(t)
 }
 
-// buildStage builds a stage into a folder of the test's.
-func buildStage(t *testing.T, root, stage string, flags ...string) (binary string) {
-	t.Helper()
-	binary = filepath.Join(t.TempDir(), stage)
-	flags = append(flags, noDebugger)
-	processor(func() { require.NoError(t, build(root, stage, binary, flags...)) })
-	return binary
+// builds makes programs with an overlay, each once.
+type builds struct {
+	root, overlay, dir string
+	has                map[string]bool // the mutants that are in them together
+	once               sync.Map        // by path, a func() error that builds it
 }
 
-// suiteOf is the conformance suite for a program.
-func suiteOf(t *testing.T, binary string) *conformance.Suite {
+// together is the programs that have most of the mutants in them.
+func together(t *testing.T) *builds {
+	t.Helper()
+	b, err := allTogether()
+	require.NoError(t, err)
+	return b
+}
+
+var allTogether = sync.OnceValues(func() (*builds, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	overlay, in, err := Together(root, shared, All())
+	return &builds{root: root, overlay: overlay, dir: shared, has: in}, err
+})
+
+// server is a stage's program.
+func (b *builds) server(t *testing.T, stage string) (path string) {
+	t.Helper()
+	path = filepath.Join(b.dir, stage)
+	b.make(t, path, func() error { return build(b.root, stage, path, noDebugger, "-overlay", b.overlay) })
+	return path
+}
+
+// tests is the test binary of a package.
+func (b *builds) tests(t *testing.T, folder string) (path string) {
+	t.Helper()
+	path = filepath.Join(b.dir, strings.ReplaceAll(folder, "/", "-")+".test")
+	b.make(t, path, func() error {
+		cmd := exec.Command("go", "test", "-c", "-vet=off", noDebugger, "-overlay", b.overlay, "-o", path, ".")
+		cmd.Dir = filepath.Join(b.root, folder)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go test -c %s: %w\n%s", folder, err, text)
+		}
+		return nil
+	})
+	return path
+}
+
+func (b *builds) make(t *testing.T, path string, do func() error) {
+	t.Helper()
+	once, _ := b.once.LoadOrStore(path, sync.OnceValue(func() error {
+		busy <- struct{}{}
+		defer func() { <-busy }()
+		return do()
+	}))
+	require.NoError(t, once.(func() error)())
+}
+
+// suiteOf is the conformance suite for a command.
+func suiteOf(t *testing.T, command ...string) *conformance.Suite {
 	t.Helper()
 	suite, err := conformance.New(conformance.Target{
-		Cmd:  []string{binary, "--port", "{port}", "--root", "{root}"},
+		Cmd:  append(command, "--port", "{port}", "--root", "{root}"),
 		Args: conformance.FourWays,
 	})
 	require.NoError(t, err)
@@ -196,25 +299,13 @@ func caseOf(t *testing.T, check Check) *conformance.Case {
 	return nil
 }
 
-// goTest runs tests of one package and says how each of them ended: "pass" or "fail". One
-// that did not come to its end is not there. The overlay, if there is one, is for the
-// package and for what its tests build themselves.
-func goTest(t *testing.T, root, folder string, names []string, overlay string) (ended map[string]string, output []byte) {
+// runTests runs tests of one package and says how each of them ended: "pass" or "fail". One
+// that did not come to its end is not there.
+func runTests(t *testing.T, root, folder, binary string, names []string, env ...string) (ended map[string]string, output []byte) {
 	t.Helper()
-	binary, env := filepath.Join(t.TempDir(), "test"), os.Environ()
-	if overlay != "" {
-		env = append(env, "GOFLAGS=-buildvcs=false "+noDebugger+" -overlay="+overlay)
-	}
-	command := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("go", args...)
-		cmd.Dir, cmd.Env = filepath.Join(root, folder), env
-		return cmd
-	}
-	processor(func() {
-		text, err := command("test", "-c", noDebugger, "-o", binary, ".").CombinedOutput()
-		require.NoError(t, err, "%s", text)
-	})
-	output, err := command("tool", "test2json", binary, "-test.v=test2json", testTimeout, "-test.run", pattern(names)).Output()
+	cmd := exec.Command("go", "tool", "test2json", binary, "-test.v=test2json", testTimeout, "-test.run", pattern(names))
+	cmd.Dir, cmd.Env = filepath.Join(root, folder), append(os.Environ(), env...)
+	output, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 		require.NoError(t, err)
 	}

@@ -7,8 +7,8 @@ var common = []Mutant{
 	// Rates and bans.
 	{
 		Name: "absence-is-saved-up", Stage: eventLoop, File: "shared/limiter/limiter.go",
-		Old:   "next := max(due, now) + interval",
-		New:   "next := due + interval",
+		Old:   "next := max(due, now) + min(interval*requests, early)",
+		New:   "next := due + min(interval*requests, early)",
 		Check: "shared/limiter TestRateBurstAndBan",
 		Why: "The next request's time is counted on from the last one's and never from the present. A client that was away for an " +
 			"hour has an hour's requests to spend at once, and so has everybody whom the server does not know yet: to them it " +
@@ -25,8 +25,8 @@ var common = []Mutant{
 	},
 	{
 		Name: "regulars-are-banned", Stage: eventLoop, File: "shared/limiter/limiter.go",
-		Old:   "\t\ts.praise(way, id)\n",
-		New:   "",
+		Old:   "\t\t\ts.praise(way, id)\n\t\tcase Malformed",
+		New:   "\t\tcase Malformed",
 		Check: "shared/limiter TestRateBurstAndBan",
 		Why: "A request that is let through no longer ends the row of refusals. Whoever is a little too quick now and then is " +
 			"refused for the twentieth time after an hour or a week, and is banned as if for a flood: the best customers first.",
@@ -40,19 +40,46 @@ var common = []Mutant{
 			"a busy machine may look calm enough for a half. The flood is let in, turned away, and let in again: the rate swings.",
 	},
 
+	{
+		Name: "regulars-pay-for-the-rush", Stage: eventLoop, File: "shared/limiter/limiter.go",
+		Old:   "case flood && !lowered:",
+		New:   "case flood || !lowered:",
+		Check: "shared/limiter TestOnlyWhatTheFullRateRefusesIsAStepToABan",
+		Why: "While the rate is lowered, whoever keeps to the full one is refused now and then, and each refusal is a step to a ban. " +
+			"In the worst hour of the year the best customers are shut out for a minute each.",
+	},
+	{
+		Name: "neighbour-lowers-the-rate", Stage: eventLoop, File: "shared/app/adaptive.go",
+		Old:   "return own.wait >= leastWait",
+		New:   "return true",
+		Check: "shared/app TestTheRateFollowsTheServersOwnLateness/nothing_to_do,_beside_a_neighbour_who_takes_everything",
+		Why: "The machine's pressure counts whether or not the server has anything to do. While somebody else compiles beside it, " +
+			"visitors of an idle server are refused.",
+	},
+
+	// Who is who.
+	{
+		Name: "neighbour-speaks-for-the-world", Stage: eventLoop, File: "shared/session/client.go",
+		Old:   "forwarded && (!x.s.proxy || !named) {",
+		New:   "forwarded && x.s.proxy && !named {",
+		Check: "shared/site TestWhoSpeaksForOthersDoesNotLookInsideForHimself/a_proxy_on_this_machine_that_nobody_named",
+		Why: "Who comes from the server's own machine may look inside, and a proxy there comes from it with the requests of the whole " +
+			"world. Nobody notices until a stranger draws the operator's figures.",
+	},
+
 	// Minimum speed.
 	{
-		Name: "quick-start-buys-an-hour", Stage: eventLoop, File: "shared/session/deadline.go",
-		Old:   "\t\ts.credit = min(s.credit, rate*int64(maxSilence/clock.Second))\n",
+		Name: "quick-start-buys-an-hour", Stage: eventLoop, File: "shared/session/pace.go",
+		Old:   "\tp.credit = min(p.credit, rate*int64(maxSilence/clock.Second))\n",
 		New:   "",
 		Check: "shared/session TestDeadlines/a_reader_that_takes_much_at_once_may_be_silent_for_a_minute",
 		Why: "What a client moves beyond the minimum counts for ever. One that takes a few megabytes at full speed, which its " +
 			"kernel does by itself, may then read nothing for hours, and its connection is held all the while.",
 	},
 	{
-		Name: "slow-reader-is-invisible", Stage: eventLoop, File: "shared/session/deadline.go",
-		Old:   "\t\tsent -= s.loc.Unsent(s.handle)\n",
-		New:   "",
+		Name: "slow-reader-is-invisible", Stage: eventLoop, File: "shared/session/pace.go",
+		Old:   "now, taken := s.thread.Clock.Now(), s.sent()-s.unsent()",
+		New:   "now, taken := s.thread.Clock.Now(), s.sent()",
 		Check: "shared/session TestDeadlines/bytes_that_leave_the_kernel's_buffer_do",
 		Why: "What the socket has taken is counted as read. The kernel takes megabytes for a client that reads nothing, and takes " +
 			"them in jumps: the speed that is measured is that of its buffers. Who reads steadily and slowly is cut, and who " +
@@ -62,11 +89,45 @@ var common = []Mutant{
 	// Descriptors.
 	{
 		Name: "table-grows-under-load", Stage: eventLoop, File: "shared/app/app.go",
-		Old:   "sysnet.GrowDescriptorTable(a.descriptors)",
+		Old:   "sysnet.GrowDescriptorTable(min(a.files, a.Config.Limits.Conns+a.reserved))",
 		New:   "sysnet.GrowDescriptorTable(64)",
 		Check: "stage3-epoll TestBehaviour/Slowloris",
 		Why: "The table of descriptors has the size that the kernel gives every process. With the 64th connection, the 128th, and each " +
 			"further power of two, accept(2) waits for 10 milliseconds or more until all processors have let go of the old table, " +
 			"and all clients of the loop wait with it. No answer is wrong, and no profile shows it, for nothing runs meanwhile.",
+	},
+
+	// TLS.
+	{
+		Name: "stranger-next-door", Stage: prefork, File: "shared/tickets/tickets.go",
+		Old:   "\t\tr.publish(now, now.Add(Lead))\n",
+		New:   "\t\tr.publish(now, now)\n",
+		Check: "shared/tickets TestNoProcessEverGetsATicketThatItCannotRead",
+		Why: "A new key encrypts as soon as it is there. Until the other workers have looked, once a day for some seconds, a client " +
+			"that lands in another worker than before pays a whole handshake. Nothing fails, and only the processor's load shows it.",
+	},
+	{
+		Name: "key-of-another-lock", Stage: eventLoop, File: "shared/certs/pair.go",
+		Old:   "\t\tcase public.Equal(c.PublicKey) && i == 0:\n",
+		New:   "\t\tcase i == 0:\n",
+		Check: "shared/certs TestAPairThatCannotBeUsedIsSaidInOneLine/somebody_else's_key",
+		Why: "Whether the key belongs to the certificate is not looked at. A renewal that has replaced the one and not yet the other " +
+			"is taken on HUP, and from then on every handshake fails, though the server is up and its log is silent.",
+	},
+	{
+		Name: "half-a-renewal", Stage: eventLoop, File: "shared/app/tls.go",
+		Old:   "\tif err == nil {\n\t\tchanged, err = a.tls.certs.Reload()\n\t}\n",
+		New:   "\tchanged, err = a.tls.certs.Reload()\n",
+		Check: "shared/app TestCertificatesAndTicketKeysAreReloadedTogetherOrNotAtAll",
+		Why: "The certificates are reloaded though the ticket keys cannot be read. The log says that all stays as it was, and it " +
+			"does not.",
+	},
+	{
+		Name: "round-and-round", Stage: eventLoop, File: "shared/site/https.go",
+		Old:   " && x.Security().Version == 0",
+		New:   "",
+		Check: "stage3-epoll TestBehaviour/HTTPSRedirect",
+		Why: "Who asks by https is sent to https. The browser gives up after some twenty times, and says that the page has moved " +
+			"too often.",
 	},
 }

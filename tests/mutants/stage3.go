@@ -8,15 +8,15 @@ const eventLoop = "stage3-epoll"
 var stage3 = []Mutant{
 	// The loop.
 	{
-		Name: "next-request-is-never-heard", Stage: eventLoop, File: "stage3-epoll/loop/conn.go",
-		Old:   "\tif c.watch != i {\n",
-		New:   "\tif c.watch < i {\n",
+		Name: "next-request-is-never-heard", Stage: eventLoop, File: "stage3-epoll/loop/socket.go",
+		Old:   "\tif s.watch != want {\n",
+		New:   "\tif s.watch < want {\n",
 		Check: "stage3-epoll/loop TestInterestFollowsTheAnswer",
 		Why: "Once it has waited to write, a connection is watched for room to write and never again for a request. There is " +
 			"always room: the loop turns at full speed, and who asks for a second thing behind a large file gets no answer.",
 	},
 	{
-		Name: "slow-reader-is-cut", Stage: eventLoop, File: "stage3-epoll/loop/conn.go",
+		Name: "slow-reader-is-cut", Stage: eventLoop, File: "stage3-epoll/loop/socket.go",
 		Old:   "\tcase err == nil || sysnet.Again(err):\n",
 		New:   "\tcase err == nil:\n",
 		Check: "stage3-epoll/loop TestInterestFollowsTheAnswer",
@@ -25,8 +25,8 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "answer-to-somebody-else", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
-		Old:   "c != nil && c.gen == e.gen()",
-		New:   "c != nil",
+		Old:   "s != nil && s.gen == e.Gen()",
+		New:   "s != nil",
 		Check: "stage3-epoll/loop TestAnEventForAFormerOwnerIsNobodys",
 		Why: "An event is taken for whoever has the descriptor's number now. Nothing happens as long as a connection is only " +
 			"ever closed by its own event. On the day something else closes it within a turn, its successor is driven in " +
@@ -49,32 +49,32 @@ var stage3 = []Mutant{
 			"be read on, the loop takes a whole processor, and everything else works.",
 	},
 	{
-		Name: "hang-up-is-heard-too-soon", Stage: eventLoop, File: "stage3-epoll/loop/conn.go",
-		Old:   "\tif c.watch != forNothing {\n\t\tl.poll.remove(int(c.fd))\n\t\tc.watch = forNothing\n\t}\n",
+		Name: "hang-up-is-heard-too-soon", Stage: eventLoop, File: "stage3-epoll/loop/table.go",
+		Old:   "\tif s.watch != 0 {\n\t\tl.poll.Remove(int(s.fd))\n\t\ts.watch = 0\n\t}\n",
 		New:   "",
 		Check: "stage3-epoll/loop TestAParkedConnectionIsNotWatched/the_client_hangs_up",
 		Why: "A connection is watched while another thread works for it. Whatever its client sends or does then steps it on two " +
 			"threads at once, and hangs up or not: what is not read is reported again and again.",
 	},
 	{
-		Name: "stranger-is-cut-after-half-a-minute", Stage: eventLoop, File: "stage3-epoll/loop/conn.go",
-		Old:   "\tl.wheel.Cancel(&c.timer)\n\tc.Close()\n",
-		New:   "\tc.Close()\n",
+		Name: "stranger-is-cut-after-half-a-minute", Stage: eventLoop, File: "stage3-epoll/loop/socket.go",
+		Old:   "\tl.wheel.Cancel(&s.timer)\n\ts.Close()\n",
+		New:   "\ts.Close()\n",
 		Check: "stage3-epoll/loop TestAClosedConnectionLeavesNoDeadline",
 		Why: "The deadline outlives its connection. When it passes, the connection is closed a second time, and its descriptor's " +
 			"number is somebody else's by then: that one is cut, and perhaps it was a log.",
 	},
 	{
-		Name: "wakes-a-little-too-early", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
-		Old:   "(wait + int64(time.Millisecond) - 1) / int64(time.Millisecond)",
-		New:   "wait / int64(time.Millisecond)",
+		Name: "wakes-a-little-too-early", Stage: eventLoop, File: "shared/timerwheel/timerwheel.go",
+		Old:   "(wait + millisecond - 1) / millisecond",
+		New:   "wait / millisecond",
 		Check: "stage3-epoll/loop TestADeadlineIsNeverLookedForTooEarly",
 		Why: "epoll_wait(2) counts in milliseconds, and the wait is rounded down. The loop wakes up when nothing is due yet, and " +
 			"for the rest of the millisecond it waits for no time at all, thousands of times.",
 	},
 	{
-		Name: "refused-to-the-last-one", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
-		Old:   "\t\tl.unlisten()\n\t\tl.resting = true\n\t\tl.wheel.Schedule(&l.resume, int64(l.local.Clock.Now()+exhaustedPause))\n",
+		Name: "refused-to-the-last-one", Stage: eventLoop, File: "stage3-epoll/loop/accept.go",
+		Old:   "\tl.resting = true\n\tl.wheel.Schedule(&l.resume, int64(l.thread.Clock.Now()+exhaustedPause))\n",
 		New:   "",
 		Check: "stage3-epoll/loop TestOutOfDescriptorsNothingIsAcceptedForAMoment",
 		Why: "Out of descriptors the loop does not pause: the listener stays readable (accept(2)), and everybody in the backlog is " +
@@ -82,11 +82,29 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "stop-resets-who-just-came", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
-		Old:   "\t\tl.accept(a, 1<<30) // closing a listener resets the connections still in its backlog\n",
+		Old:   "\t\tl.accept(a, math.MaxInt)",
 		New:   "",
 		Check: "stage3-epoll/loop TestDraining/who_waits_at_the_listener_is_still_served",
 		Why: "The kernel has taken connections that the loop has not accepted yet. When the listener closes they are reset: at each " +
 			"restart under load a few clients see an error.",
+	},
+
+	// Machines that wait for one another.
+	{
+		Name: "leaver-keeps-the-other-end", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
+		Old:   "\t\t\t\tcase s.watch == machine.WantPeer && e.HungUp():\n\t\t\t\t\ts.Fail()\n",
+		New:   "",
+		Check: "stage3-epoll TestMachinesThatAreNoSessions/a_client_that_breaks_ends_the_target's_connection",
+		Why: "A socket that is read no more breaks, and nobody asks it. Its machine is stepped and waits on for the other end; the " +
+			"poller reports the break again, and again, at full speed.",
+	},
+	{
+		Name: "news-are-not-passed-on", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
+		Old:   "\t\tl.stepNudged()\n",
+		New:   "",
+		Check: "stage3-epoll TestMachinesThatAreNoSessions/bytes_arrive_whole_both_ways_at_once,_and_an_end_is_passed_on",
+		Why: "What one machine has for another lies there, and nobody steps the other one. As its own socket is silent, it waits " +
+			"for ever.",
 	},
 
 	// Files by sendfile(2).
@@ -108,8 +126,8 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "download-has-holes", Stage: eventLoop, File: "shared/sysnet/sender_linux.go",
-		Old:   "\treturn int64(max(sent, 0)), err\n",
-		New:   "\treturn count, err\n",
+		Old:   "\t\treturn int64(sent), err\n",
+		New:   "\t\treturn count, err\n",
 		Check: "shared/sysnet TestASenderSendsWhatIsInTheChain/a_whole_file_through_a_buffer_of_a_few_KiB",
 		Why: "sendfile(2) may send less than it was asked to, and what it was asked for is taken for sent. Whenever a socket is " +
 			"full a piece is missing, and in the end the client waits for as many bytes.",
@@ -150,18 +168,18 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "popular-page-never-changes", Stage: eventLoop, File: "shared/filecache/filecache.go",
-		Old:   "\tif look {\n\t\te.checked = now // whoever else asks meanwhile need not look as well\n\t} else {\n",
-		New:   "\te.checked = now\n\tif !look {\n",
-		Check: "shared/filecache TestChangesAreNoticedAfterASecond/a_small_file_is_written_anew",
+		Old:   "\tif look {\n\t\te.checked = now",
+		New:   "\t{\n\t\te.checked = now",
+		Check: "shared/filecache TestChangesAreNoticedAfterASecond/a_small_file_is_written_again",
 		Why: "Each request puts the next look at the file off by a second. A page that is asked for seldom is always new, and one " +
 			"that is asked for all the time stays as it was.",
 	},
 	{
-		Name: "half-of-it-is-compressed", Stage: eventLoop, File: "shared/filecache/entry.go",
-		Old:   "\treturn append(append(b, form...), '\"')\n",
-		New:   "\treturn append(b, '\"')\n",
-		Check: "shared/filecache TestANeighbourIsReadAndKept",
-		Why: "A file and what gzip makes of it have the same tag, which says that they are the same bytes (RFC 9110 section " +
-			"8.8.3.3). A download that is taken up again with the other form joins two halves that do not fit.",
+		Name: "half-of-it-is-compressed", Stage: eventLoop, File: "shared/filecache/coding.go",
+		Old:   "\t\tETag:     bodyTag(p.made.Bytes(), suffix[Gzip]),\n",
+		New:   "\t\tETag:     e.ETag,\n",
+		Check: "shared/filecache TestWhatIsCompressed",
+		Why: "A file and what gzip makes of it have the same tag, which says that they are the same bytes (RFC 9110 8.8.3.3). " +
+			"A download that is taken up again with the other form joins two halves that do not fit.",
 	},
 }

@@ -1,11 +1,17 @@
 package page
 
+// The page of the statistics in a real browser, of each stage. It is skipped where there is no
+// browser. It waits for what the page shows, never for a time.
+
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,31 +27,71 @@ import (
 	"fourways/tests/harness"
 )
 
+var stages = []string{"stage1-threadpool", "stage2-poll", "stage3-epoll", "stage4-prefork"}
+
 // browsers are the names under which one may be installed.
 var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"}
 
-// browser starts a browser for the whole test, or skips it.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	opts := chromedp.DefaultExecAllocatorOptions[:]
-	for _, name := range browsers {
+// theBrowser is the one browser of all tests: each has a tab of its own.
+var theBrowser = sync.OnceValues(startBrowser)
+
+// ending is what TestMain calls at the end.
+var ending []func()
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "fourways-page-*")
+	if err != nil {
+		panic(err)
+	}
+	programs = dir
+	harness.ManyAtOnce()
+	status := m.Run()
+	for _, end := range slices.Backward(ending) {
+		end()
+	}
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+var errNoBrowser = fmt.Errorf("no browser: install Debian's chromium, or another of %v", browsers)
+
+func startBrowser() (context.Context, error) {
+	program := ""
+	for _, name := range slices.Backward(browsers) {
 		if path, err := exec.LookPath(name); err == nil {
-			opts = append(opts, chromedp.ExecPath(path))
-			break
-		}
-		if name == browsers[len(browsers)-1] {
-			t.Skip("no browser: install Debian's chromium, or another of", browsers)
+			program = path
 		}
 	}
+	if program == "" {
+		return nil, errNoBrowser
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(filepath.Join(programs, "browser")),
+		chromedp.IgnoreCertErrors) // servers make their own
 	if os.Geteuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox) // Chromium refuses to put root into one
 	}
-	opts = append(opts, chromedp.UserDataDir(t.TempDir()))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(cancel)
+	ending = append(ending, cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
-	require.NoError(t, chromedp.Do(ctx), "the browser does not start") // before there are tabs, so that they share it
-	t.Cleanup(cancel)
+	ending = append(ending, cancel)
+	return ctx, chromedp.Do(ctx) // before there are tabs, so that they share it
+}
+
+// browser is the browser for a test that runs beside others. It is skipped where there is none.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	t.Parallel()
+	return browserAlone(t)
+}
+
+// browserAlone is the browser for a test that nobody else runs beside.
+func browserAlone(t *testing.T) context.Context {
+	t.Helper()
+	ctx, err := theBrowser()
+	if errors.Is(err, errNoBrowser) {
+		t.Skip(err)
+	}
+	require.NoError(t, err, "the browser does not start")
 	return ctx
 }
 
@@ -147,16 +193,28 @@ const figures = `(() => {
 	}
 	for (const e of document.querySelectorAll("[data-reason]"))
 		if (Number(e.value) !== said.refusals[e.dataset.reason]) wrong.push(e.dataset.reason + ": " + e.value);
-	if (document.querySelectorAll("[data-figure]").length < 25) wrong.push("figures are missing");
+	if (document.querySelectorAll("[data-figure]").length < 32) wrong.push("figures are missing");
 	return wrong;
 })()`
+
+// programs is a folder for what is built, and built what builds a stage's program there once.
+var (
+	programs string
+	built    sync.Map
+)
 
 // build makes a stage's program.
 func build(t *testing.T, stage string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), stage)
-	out, err := exec.Command("go", "build", "-o", program, "fourways/"+stage).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program := filepath.Join(programs, stage)
+	once, _ := built.LoadOrStore(stage, sync.OnceValue(func() error {
+		out, err := exec.Command("go", "build", "-o", program, "fourways/"+stage).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		return err
+	}))
+	require.NoError(t, once.(func() error)())
 	return program
 }
 
@@ -189,26 +247,42 @@ func TestThePageOfEachStage(t *testing.T) {
 		{"stage4-prefork", `document.querySelectorAll(".worker").length === said.workers.length && !document.body.textContent.includes("NaN")`},
 	} {
 		t.Run(stage.name, func(t *testing.T) {
+			t.Parallel()
 			s := start(t, build(t, stage.name), "-listen", "127.0.0.1:0", "-workers", "3")
-			some(t, s)
-			v := open(t, tab, s.URL("/stats.html"), 1200)
-			var wrong []string
-			harness.Eventually(t, "the page shows figures", func() bool {
-				wrong = eval[[]string](v, figures)
-				return len(wrong) == 0 || wrong[0] != "nothing yet"
-			})
-			require.Empty(t, wrong)
-			require.True(t, eval[bool](v, stage.moves), "what waits is drawn")
-			require.Equal(t, "up", eval[string](v, `document.getElementById("state").textContent`))
-
-			before := eval[float64](v, "said.requests.total")
-			some(t, s)
-			v.await("the page keeps up", fmt.Sprintf(`said.requests.total >= %v && said.refusals["path-traversal"] === 2`, before+7))
-			require.Empty(t, eval[[]string](v, figures))
-			require.True(t, eval[bool](v, `document.querySelector("#refusals data[data-reason='path-traversal']").value === "2"`))
-			v.wantQuiet(s.URL(""))
+			watchPage(t, tab, s, s.URL(""), stage.moves)
+		})
+		t.Run(stage.name+" by https", func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(build(t, stage.name), "-listen", "127.0.0.1:0", "-workers", "3", "-tls-listen", "127.0.0.1:0", "-tls-self-signed")
+			cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir()) // where the certificate is kept
+			s := harness.StartCommand(t, cmd)
+			watchPage(t, tab, s, s.Log.Await(t, byHTTPS)[0], stage.moves)
 		})
 	}
+}
+
+var byHTTPS = regexp.MustCompile(`https://[^,\s"]+`)
+
+// watchPage opens the page at one of the server's addresses, and wants it to show what the server
+// says, to keep up, and to complain of nothing.
+func watchPage(t *testing.T, tab context.Context, s *harness.Server, origin, moves string) {
+	some(t, s)
+	v := open(t, tab, origin+"/stats.html", 1200)
+	var wrong []string
+	harness.Eventually(t, "the page shows figures", func() bool {
+		wrong = eval[[]string](v, figures)
+		return len(wrong) == 0 || wrong[0] != "nothing yet"
+	})
+	require.Empty(t, wrong)
+	require.True(t, eval[bool](v, moves), "what waits is drawn")
+	require.Equal(t, "up", eval[string](v, `document.getElementById("state").textContent`))
+
+	before := eval[float64](v, "said.requests.total")
+	some(t, s)
+	v.await("the page keeps up", fmt.Sprintf(`said.requests.total >= %v && said.refusals["path-traversal"] === 2`, before+7))
+	require.Empty(t, eval[[]string](v, figures))
+	require.True(t, eval[bool](v, `document.querySelector("#refusals data[data-reason='path-traversal']").value === "2"`))
+	v.wantQuiet(origin)
 }
 
 func TestThePageWithoutAMouse(t *testing.T) {
@@ -237,12 +311,15 @@ func TestThePageWithoutAMouse(t *testing.T) {
 
 func TestThePageOnAPhone(t *testing.T) {
 	tab := browser(t)
-	for _, stage := range []string{"stage1-threadpool", "stage2-poll", "stage3-epoll", "stage4-prefork"} {
-		s := start(t, build(t, stage), "-listen", "127.0.0.1:0")
-		some(t, s)
-		v := open(t, tab, s.URL("/stats.html"), 360)
-		v.await("the page shows figures", `!!window.said && document.querySelector("#says").textContent !== ""`)
-		require.LessOrEqual(t, eval[int](v, "document.documentElement.scrollWidth"), 360, stage)
+	for _, stage := range stages {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, build(t, stage), "-listen", "127.0.0.1:0")
+			some(t, s)
+			v := open(t, tab, s.URL("/stats.html"), 360)
+			v.await("the page shows figures", `!!window.said && document.querySelector("#says").textContent !== ""`)
+			require.LessOrEqual(t, eval[int](v, "document.documentElement.scrollWidth"), 360)
+		})
 	}
 }
 
@@ -275,4 +352,101 @@ func TestAWorkerThatDiesIsSeenToGoAndToBeReplaced(t *testing.T) {
 		said.workers.map((w) => `+"`Worker ${w.worker} · pid ${w.pid}${w.state}`"+`).join()`, victim))
 	v.await("the dead one is gone", `document.querySelectorAll(".dying").length === 0`)
 	require.Empty(t, eval[[]string](v, figures))
+}
+
+func TestThePageHasEveryFigureThereIs(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage4-prefork"), "-listen", "127.0.0.1:0", "-workers", "2")
+	some(t, s)
+	v := open(t, tab, s.URL("/stats.html"), 1200)
+	v.await("the page shows figures", `!!window.said && document.querySelector("#says").textContent !== ""`)
+	require.True(t, eval[bool](v, `document.querySelector("#all-table").closest("details").open = true`))
+	v.await("each is a row", `document.querySelectorAll("#all-table tbody tr").length === said.figures.reduce((n, f) => n + f.samples.length, 0)`)
+	require.Empty(t, eval[[]string](v, `[...document.querySelectorAll("#all-table tbody tr")].map((tr) => [...tr.cells].map((c) => c.textContent))
+		.filter(([name, of, is, means]) => !name || !means || !is || /NaN|undefined|object/.test(is)).map((row) => row.join(" | "))`))
+	v.await("they keep up", `[...document.querySelectorAll("#all-table tbody tr")].some((tr) =>
+		tr.cells[0].textContent === "fourways_requests_total" && tr.cells[2].textContent === String(said.requests.total))`)
+	v.wantQuiet(s.URL(""))
+}
+
+// What a page shows of figures that hardly ever come.
+func TestThePageOfRareFigures(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0")
+	some(t, s)
+	v := open(t, tab, s.URL("/stats.html"), 1200)
+	still := []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}
+	_, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: still})
+	require.NoError(t, err)
+	v.await("the page shows figures", `!!window.said && document.querySelector("#says").textContent !== ""`)
+	for _, tt := range []struct {
+		name, figures, shows string
+		want                 []string
+	}{
+		{"the ring and the figure beside it agree", `cache: {...said.cache, hit_rate: 99.7}`,
+			`[$("hit-text").textContent, document.querySelector("[data-figure='cache.hit_rate']").textContent]`, []string{"99.7 %", "99.7 %"}},
+		{"nearly all is not all", `responses: {"2xx": 99999, "3xx": 0, "4xx": 1, "5xx": 0}`,
+			`["2xx", "3xx", "4xx"].map((c) => $("share-" + c).textContent)`, []string{"99.9 %", "0 %", "<0.1 %"}},
+		{"the shortest time has a bar too", `latency_microseconds: {count: 5, mean: 1, p50: 1, p90: 1, p99: 2, p99_9: 100, max: 2e7}`,
+			`[...document.querySelectorAll("#quantiles u")].map((u) => String(u.getBoundingClientRect().width > 3))`, []string{"true", "true", "true", "true", "true"}},
+		{"times are read as they are", `latency_microseconds: {count: 5, mean: 300, p50: 999, p90: 100000, p99: 590000, p99_9: 1500000, max: 2e7}`,
+			`[...document.querySelectorAll("#quantiles data")].map((e) => e.textContent)`, []string{"999 µs", "100 ms", "590 ms", "1.5 s", "20 s"}},
+		{"what never was has none", `latency_microseconds: {count: 0, mean: 0, p50: 0, p90: 0, p99: 0, p99_9: 0, max: 0}`,
+			`[...document.querySelectorAll("#quantiles u")].map((u) => String(u.getBoundingClientRect().width))`, []string{"0", "0", "0", "0", "0"}},
+		{"what the logs have lost", `lost: {clients: 7, log_lines: 1, access_log_lines: 22, log_errors: 3, access_log_errors: 4}`,
+			`[...document.querySelectorAll("#logs data")].map((e) => e.textContent)`, []string{"1", "22", "3", "4"}},
+		{"what the limiter does", `rate_factor: 0.25, ddos_mitigations: 6, lost: {...said.lost, clients: 7}`,
+			`[...document.querySelectorAll("#limits data")].map((e) => e.textContent)`, []string{"25.0 %", "6", "7"}},
+		{"why the rate is lowered", `rate_cause: "pressure"`, `[$("rate-cause").textContent]`, []string{"the machine’s processors are short"}},
+		{"that it is not", `rate_cause: "none"`, `[$("rate-cause").textContent]`, []string{"nothing lowers it"}},
+		{"how late the server is", `lateness: {busy_seconds: said.lateness.busy_seconds + 1e6, ready: said.lateness.ready + 1000, wait_seconds: said.lateness.wait_seconds + 1.5}`,
+			`[String(Number($("at-work").textContent) > 1000), String(/s$/.test($("ready-wait").textContent))]`, []string{"true", "true"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Equal(t, tt.want, eval[[]string](v, `(() => { show({...said, `+tt.figures+`}); return `+tt.shows+`; })()`))
+		})
+	}
+	v.wantQuiet(s.URL(""))
+}
+
+// While a worker is replaced there are two of its number; what is counted is shown with the one
+// that serves, and once.
+func TestThePageWhileAWorkerIsReplaced(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage4-prefork"), "-listen", "127.0.0.1:0", "-workers", "1")
+	v := open(t, tab, s.URL("/stats.html"), 1200)
+	v.await("the page shows figures", `!!window.said && document.querySelectorAll(".worker").length === 1`)
+	require.Equal(t, []string{"0 requests/s", "100 requests/s"}, eval[[]string](v, `(() => {
+		const w = {...said.workers[0], worker: 1, restarts: 5, requests: 1000}, two = [{...w, state: "draining"}, {...w, pid: w.pid + 1, state: "ready"}];
+		const later = two.map((w) => ({...w, requests: 1100}));
+		stage.show({...said, workers: later}, {...said, workers: two}, 1);
+		return [...document.querySelectorAll(".worker:not(.dying)")].map((e) => e.querySelector(".facts").children[1].textContent);
+	})()`))
+	require.Contains(t, eval[string](v, `document.querySelector(".master").textContent`), "5 restarts")
+	v.wantQuiet(s.URL(""))
+}
+
+func TestTheBuiltInSiteKnowsItsAddress(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0")
+	for _, path := range []string{"/", "/contact.html"} {
+		v := open(t, tab, s.URL(path), 1200)
+		v.await("its command goes to this very server", fmt.Sprintf(`document.querySelector("pre").textContent.includes(%q)`, " "+s.URL("/upload")))
+		require.False(t, eval[bool](v, `document.body.textContent.includes("ADDRESS")`))
+		v.wantQuiet(s.URL(""))
+	}
+	v := open(t, tab, s.URL("/"), 1200)
+	v.await("the live page is linked", `!!document.querySelector("main a[href='/stats.html']")`)
+}
+
+// Without a script the command says what to put in, rather than an address that is not the
+// server's.
+func TestTheBuiltInSiteNamesNoPort(t *testing.T) {
+	t.Parallel()
+	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0")
+	for _, path := range []string{"/", "/about.html", "/contact.html"} {
+		_, body := s.Get(t, path)
+		require.NotRegexp(t, `:\d{2,5}/`, string(body))
+		require.Contains(t, string(body), `href="/stats.html"`)
+	}
 }

@@ -2,8 +2,9 @@
 
 // Package client holds the clients that no load generator offers: [Hold] keeps
 // connections idle, [Dribble] sends heads too slowly, [Drain] takes large bodies without
-// looking at them. Each runs in a process of its own, because a process may have 20,000
-// descriptors only, and because the processor it takes is to be pinned.
+// looking at them, [Ask] and [HoldSecured] speak TLS on terms that they insist on. Each runs
+// in a process of its own, because a process may have 20,000 descriptors only, and because
+// the processor it takes is to be pinned.
 //
 // They trust the server: a head is searched for its Content-Length and nothing else.
 package client

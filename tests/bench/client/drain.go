@@ -2,6 +2,11 @@
 
 package client
 
+// Fetching one path again and again on many connections, and throwing the bodies away.
+//
+// Each connection belongs to one goroutine. What must not be done: no body may be copied into this
+// process, or the client would be measured instead of the server.
+
 import (
 	"net/netip"
 	"slices"
@@ -39,12 +44,16 @@ func Drain(addr netip.AddrPort, path string, n int, duration time.Duration) (Dra
 		sum.Bytes += d.bytes
 		took = append(took, d.took...)
 	}
-	slices.Sort(took)
-	sum.Whole = len(took)
-	if sum.Whole > 0 {
-		sum.P50, sum.P99 = took[sum.Whole/2], took[sum.Whole*99/100]
-	}
+	sum.rank(took)
 	return sum, nil
+}
+
+// rank finds the percentiles.
+func (d *Drained) rank(took []time.Duration) {
+	slices.Sort(took)
+	if d.Whole = len(took); d.Whole > 0 {
+		d.P50, d.P99 = took[d.Whole/2], took[d.Whole*99/100]
+	}
 }
 
 // drain is one connection of Drain. It belongs to its goroutine until that has ended.

@@ -2,10 +2,19 @@
 
 package client
 
+// Clients that keep their connections and send little: Hold sends nothing more, Dribble sends a
+// head a byte at a time.
+//
+// Each connection belongs to the call that opens it, and is closed when done ends. They run in
+// processes of their own, so that their descriptors are not counted as the server's.
+
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -16,23 +25,51 @@ const Ready = "ready"
 // when all are open. It keeps them until done ends, and then writes how many of them the
 // server had closed.
 func Hold(addr netip.AddrPort, path string, n int, touch bool, says io.Writer, done io.Reader) error {
-	conns := make([]conn, 0, n)
+	return hold(addr, n, 1, says, done, func(c conn) error {
+		if !touch {
+			return nil
+		}
+		return c.fetch(request(addr, path))
+	})
+}
+
+// HoldSecured is Hold for connections by TLS. It makes a request on each of them: before an answer
+// nobody knows whether all that the handshake brings has come.
+func HoldSecured(a Ask, says io.Writer, done io.Reader) error {
+	return hold(a.Addr, a.Conns, shakesAtOnce, says, done, func(c conn) error { return c.secured(&a) })
+}
+
+// shakesAtOnce is how many connections by TLS are opened at a time. One after the other they would
+// mostly wait, for a handshake goes back and forth.
+const shakesAtOnce = 16
+
+// hold opens n connections, some at a time, and has each begin as it is told.
+func hold(addr netip.AddrPort, n, atOnce int, says io.Writer, done io.Reader, begin func(conn) error) error {
+	opened, errs := make([][]conn, atOnce), make([]error, atOnce)
+	var all sync.WaitGroup
+	for k := range atOnce {
+		all.Go(func() {
+			for i := k; i < n && errs[k] == nil; i += atOnce {
+				c, err := dial(addr)
+				if err == nil {
+					opened[k] = append(opened[k], c)
+					err = begin(c)
+				}
+				if err != nil {
+					errs[k] = fmt.Errorf("connection %d: %w", i+1, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	conns := slices.Concat(opened...)
 	defer func() {
 		for _, c := range conns {
 			c.close()
 		}
 	}()
-	for range n {
-		c, err := dial(addr)
-		if err != nil {
-			return fmt.Errorf("connection %d: %w", len(conns)+1, err)
-		}
-		conns = append(conns, c)
-		if touch {
-			if err := c.fetch(request(addr, path)); err != nil {
-				return fmt.Errorf("connection %d: %w", len(conns), err)
-			}
-		}
+	if err := cmp.Or(errs...); err != nil {
+		return err
 	}
 	fmt.Fprintln(says, Ready)
 	io.Copy(io.Discard, done)

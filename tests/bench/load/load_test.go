@@ -1,5 +1,8 @@
 package load
 
+// Reading what wrk and hey print. The texts are those of real runs; a changed format must be an
+// error and not a zero.
+
 import (
 	"strings"
 	"testing"

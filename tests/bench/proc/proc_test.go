@@ -2,6 +2,9 @@
 
 package proc
 
+// Reading /proc, from texts and from this very process. What varies between machines is compared
+// only with itself.
+
 import (
 	"os"
 	"os/exec"

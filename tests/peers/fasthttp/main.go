@@ -13,8 +13,12 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "`HOST:PORT` to listen on")
 	root := flag.String("root", ".", "`FOLDER` to serve")
+	pem := flag.String("pem", "", "`FILE` with a certificate and its key, to speak TLS")
 	flag.Parse()
 	files := &fasthttp.FS{Root: *root, AcceptByteRange: true}
 	server := &fasthttp.Server{Handler: files.NewRequestHandler()}
+	if *pem != "" {
+		log.Fatal(server.ListenAndServeTLS(*listen, *pem, *pem))
+	}
 	log.Fatal(server.ListenAndServe(*listen))
 }

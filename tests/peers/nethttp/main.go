@@ -12,6 +12,11 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "`HOST:PORT` to listen on")
 	root := flag.String("root", ".", "`FOLDER` to serve")
+	pem := flag.String("pem", "", "`FILE` with a certificate and its key, to speak TLS")
 	flag.Parse()
-	log.Fatal(http.ListenAndServe(*listen, http.FileServer(http.Dir(*root))))
+	files := http.FileServer(http.Dir(*root))
+	if *pem != "" {
+		log.Fatal(http.ListenAndServeTLS(*listen, *pem, *pem, files))
+	}
+	log.Fatal(http.ListenAndServe(*listen, files))
 }

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/config"
+	"fourways/shared/sysnet"
+)
+
+// ActivationEnv is the environment that a service manager announces sockets in (sd_listen_fds(3)).
+// It is meant for one process.
+var ActivationEnv = []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
+
+// firstActivated is the number of the first socket (SD_LISTEN_FDS_START).
+const firstActivated = 3
+
+// Activated is the listening sockets that the process was started with. They take the place of
+// those that the configuration names.
+func Activated() (listeners []Listener, err error) {
+	defer func() {
+		for _, name := range ActivationEnv {
+			os.Unsetenv(name)
+		}
+	}()
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("LISTEN_FDS=%q is no number; see sd_listen_fds(3)", os.Getenv("LISTEN_FDS"))
+	}
+	for fd := firstActivated; fd < firstActivated+n; fd++ {
+		unix.CloseOnExec(fd)
+		addr, err := sysnet.Adopt(fd)
+		if err != nil {
+			return nil, fmt.Errorf("descriptor %d of LISTEN_FDS: %w", fd, err)
+		}
+		listeners = append(listeners, Listener{FD: fd, Want: addr, Addr: addr, Set: Everybody})
+	}
+	return listeners, nil
+}
+
+// activate has the stage listen at the sockets that the process was started with, if there are any.
+func (s *Stage) activate(cfg *config.Config) (err error) {
+	if s.Listeners, err = Activated(); err != nil || len(s.Listeners) == 0 {
+		return err
+	}
+	return s.UseActivated(cfg)
+}
+
+// UseActivated makes the configuration want just the sockets that a service manager has opened,
+// which are the stage's Listeners. At which of them it wants TLS, or PROXY headers, is found by
+// their ports or paths.
+func (s *Stage) UseActivated(cfg *config.Config) error {
+	s.activated, s.Sockets = true, nil
+	listeners := s.Listeners
+	for i := range listeners {
+		listeners[i].TLS, listeners[i].Proxied, listeners[i].Relay = false, false, nil
+	}
+	for _, want := range cfg.TLS.Listen {
+		l, err := activated(listeners, "tls-listen", want)
+		if err != nil {
+			return err
+		}
+		l.TLS = true
+	}
+	for i, want := range cfg.Relays {
+		l, err := activated(listeners, "relay", want.Listen)
+		if err != nil {
+			return err
+		}
+		l.Relay = &cfg.Relays[i]
+	}
+	for _, want := range cfg.Proxied {
+		l, err := activated(listeners, "proxy-protocol", want)
+		if err != nil {
+			return err
+		}
+		l.Proxied = true
+	}
+	WantOnly(cfg, listeners)
+	return nil
+}
+
+// activated is the socket of an address that a flag names.
+func activated(listeners []Listener, flag string, want config.Address) (*Listener, error) {
+	i := slices.IndexFunc(listeners, func(l Listener) bool {
+		return l.Addr.Path == want.Path && l.Addr.IP.Port() == want.AddrPort.Port()
+	})
+	if i < 0 {
+		return nil, fmt.Errorf("-%s: %v is none of the sockets that systemd has opened; add it to the socket unit, or leave it out", flag, want)
+	}
+	return &listeners[i], nil
+}
+
+// WantOnly makes the configuration want just these sockets, for plain HTTP, TLS or relays, with
+// PROXY headers or without.
+func WantOnly(cfg *config.Config, listeners []Listener) {
+	cfg.Listen, cfg.TLS.Listen, cfg.Proxied, cfg.Relays = nil, nil, nil, nil
+	for _, l := range listeners {
+		want := config.Address{AddrPort: l.Want.IP, Path: l.Want.Path}
+		switch {
+		case l.Relay != nil:
+			to := *l.Relay
+			to.Listen = want
+			cfg.Relays = append(cfg.Relays, to)
+		case l.TLS:
+			cfg.TLS.Listen = append(cfg.TLS.Listen, want)
+		default:
+			cfg.Listen = append(cfg.Listen, want)
+		}
+		if l.Proxied {
+			cfg.Proxied = append(cfg.Proxied, want)
+		}
+	}
+}

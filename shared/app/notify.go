@@ -1,0 +1,45 @@
+package app
+
+// Messages to a service manager (sd_notify(3)). Without one, nothing here does anything.
+//
+// In a server of several processes only the master sends them. What must not be done: a message
+// must not be waited for longer than notifyTime, since the manager may hang, and the server must
+// still start, obey signals and end.
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"fourways/shared/sysnet"
+	"fourways/shared/timeout"
+)
+
+// notifyTime is how long the manager may take to make room for a message.
+const notifyTime = time.Second
+
+// Notify sends the service manager a state.
+func (a *App) Notify(state string) {
+	err := timeout.Within(notifyTime, func() error {
+		_, err := daemon.SdNotify(false, state)
+		return err
+	})
+	if err != nil {
+		a.Log.Warn("systemd not notified", "state", state, "error", err)
+	}
+}
+
+// NotifyReady also says who the service's main process is: after a hand-over another one.
+func (a *App) NotifyReady() {
+	a.Notify(fmt.Sprintf("MAINPID=%d\n%s", os.Getpid(), daemon.SdNotifyReady))
+}
+
+// NotifyReloading has to come with the time (sd_notify(3), MONOTONIC_USEC), and before NotifyReady.
+func (a *App) NotifyReloading() {
+	a.Notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, int64(sysnet.Now())/1000))
+}
+
+// NotifyStopping says that the service has begun to end.
+func (a *App) NotifyStopping() { a.Notify(daemon.SdNotifyStopping) }

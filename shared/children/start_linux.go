@@ -1,0 +1,114 @@
+package children
+
+// Starting a process with descriptors of fixed numbers, its report, and the news of its end.
+//
+// The caller keeps all descriptors that it passes; the child gets copies. The pipe for the report
+// is ours, and its reading end is closed once the report is there. What must not be done: Start
+// with Death must not be called on a thread that may end before the process, since the child ends
+// with it.
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// First is the number of the first descriptor that a child is given, after standard input, output
+// and error.
+const First = 3
+
+// none stands for a descriptor that a child does not get.
+const none = -1
+
+// maxReport is what is read of a child's report, in bytes.
+const maxReport = 4 << 10
+
+// Command is what a child is to be.
+type Command struct {
+	Path   string
+	Argv   []string
+	Env    []string
+	Report int            // the child's number for the end of a pipe that it reports to
+	Death  syscall.Signal // what it gets when the thread that called Start ends (PR_SET_PDEATHSIG, prctl(2)); 0 for nothing
+
+	files []int // the child's descriptors from First on, by their numbers here, or none
+}
+
+// Pass gives the child a descriptor of ours, under a number of its own from First on.
+func (c *Command) Pass(number, fd int) {
+	for len(c.files) <= number-First {
+		c.files = append(c.files, none)
+	}
+	c.files[number-First] = fd
+}
+
+// Start executes a program. Its report comes to then, once, on a goroutine of its own: what the
+// child has written when the last process closes the pipe, and nothing where it just died. With
+// Death set it must be called on a thread that lives as long as the process.
+func Start(c Command, then func(report string)) (pid int, err error) {
+	report, writer, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer writer.Close()
+	c.Pass(c.Report, int(writer.Fd())) // its blocking is what the child wants
+	files := []uintptr{0, 1, 2}
+	for _, fd := range c.files {
+		files = append(files, uintptr(fd))
+	}
+	pid, err = syscall.ForkExec(c.Path, c.Argv, &syscall.ProcAttr{
+		Env:   c.Env,
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Pdeathsig: c.Death},
+	})
+	if err != nil {
+		report.Close()
+		return 0, fmt.Errorf("cannot start %s: %w", c.Path, err)
+	}
+	go func() {
+		text, _ := io.ReadAll(io.LimitReader(report, maxReport))
+		report.Close()
+		then(string(text))
+	}()
+	return pid, nil
+}
+
+// Reap takes all children that have ended. One SIGCHLD may stand for several of them (signal(7)),
+// so it asks until no more has ended. The first process of a container gets orphans as well, which
+// it did not start.
+func Reap(ended func(pid int, how string)) {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil || pid <= 0:
+			return
+		}
+		ended(pid, describe(status))
+	}
+}
+
+// describe says in words how a process has ended (wait(2)).
+func describe(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return status.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
+}
+
+// OwnPath is where a new program would lie: under the name that this one was called by.
+func OwnPath() string {
+	if strings.ContainsRune(os.Args[0], '/') {
+		return os.Args[0]
+	}
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return os.Args[0]
+}

@@ -1,0 +1,228 @@
+package proxy
+
+// One client, one target, and what passes between them, as scripts: bytes and pauses as data. Each
+// line of what a proxy must do has one.
+//
+// To add one, add a row. It is played whole and byte by byte, and what the two sides get must be
+// the same both times. What must not be done: no script may depend on how its bytes are cut.
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"fourways/shared/clock"
+)
+
+const (
+	get      = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+	got      = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+	ok       = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+	hello    = ok + "hello"
+	post     = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n"
+	posted   = "POST /x HTTP/1.1\r\nContent-Length: 6\r\nHost: h\r\n\r\n"
+	expects  = "POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n"
+	expected = "POST /x HTTP/1.1\r\nContent-Length: 6\r\nHost: h\r\nExpect: 100-continue\r\n\r\n"
+	asked    = "HTTP/1.1 100 Continue\r\n\r\n"
+	chunked  = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+// refused is our own answer for a reason.
+func refused(status, reason string) string {
+	return fmt.Sprintf("HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(reason), reason)
+}
+
+func closing(answer string) string {
+	return strings.Replace(answer, "\r\n", "\r\nConnection: close\r\n", 1)
+}
+
+// Each script is played whole and byte by byte.
+func TestScripts(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script []step
+	}{
+		{"an answer of known length, and the next request on the same two connections", []step{
+			clientSends(get), targetGets(got), targetSends(hello), clientGets(hello), targetIs("open"),
+			clientSends(get), targetGets(got), targetSends(hello), clientGets(hello), clientIs("open"),
+			logs("200 http://127.0.0.1:9000 0 0 0", "200 http://127.0.0.1:9000 0 0 0"),
+		}},
+		{"a method that this server does not know", []step{
+			clientSends("PROPFIND /x HTTP/1.1\r\nHost: h\r\n\r\n"), targetGets("PROPFIND /x HTTP/1.1\r\nHost: h\r\n\r\n"),
+			targetSends(hello), clientGets(hello), targetIs("open"), clientIs("open"),
+		}},
+		{"a client of HTTP/1.0 that names no Host", []step{
+			clientSends("GET /x HTTP/1.0\r\n\r\n"), targetGets("GET /x HTTP/1.1\r\nHost: 127.0.0.1:9000\r\n\r\n"),
+			targetSends(hello), clientGets(closing(hello)), clientIs("closed"),
+		}},
+		{"pipelined requests are answered in order", []step{
+			clientSends(get + strings.Replace(get, "/x", "/y", 1)), targetGets(got), targetSends(hello),
+			clientGets(hello), targetGets(strings.Replace(got, "/x", "/y", 1)), targetSends(hello), clientGets(hello),
+		}},
+		{"an answer in chunks", []step{
+			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\n0\r\n\r\n"), clientGets(chunked + "{hello}{}"), targetIs("open"), clientIs("open"),
+		}},
+		{"an answer that ends with its connection becomes one in chunks", []step{
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 200 OK\r\n\r\nhello"), clientGets(chunked + "{hello}"),
+			targetEnds, clientGets("{}"), clientIs("open"), targetIs("closed"),
+		}},
+		{"the same for a client of HTTP/1.0, whose connection ends too", []step{
+			clientSends("GET /x HTTP/1.0\r\nHost: h\r\n\r\n"), targetGets(got), targetSends(chunked + "5\r\nhello\r\n"),
+			clientGets("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello"), targetSends("0\r\n\r\n"), clientIs("closed"),
+		}},
+		{"an answer to HEAD has no body, and says how long that of GET is", []step{
+			clientSends("HEAD /x HTTP/1.1\r\nHost: h\r\n\r\n"), targetGets("HEAD /x HTTP/1.1\r\nHost: h\r\n\r\n"),
+			targetSends(ok), clientGets(ok), targetIs("open"), clientSends(get), targetGets(got),
+		}},
+		{"nor has one of 204", []step{
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 204 No Content\r\n\r\n"), clientGets("HTTP/1.1 204 No Content\r\n\r\n"), targetIs("open"),
+		}},
+		{"nor has one of 304, whatever it says", []step{
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"a\"\r\n\r\n"),
+			clientGets("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"), targetIs("open"),
+		}},
+		{"each event arrives at once", []step{
+			clientSends(get), targetGets(got), targetSends(chunked), clientGets(chunked),
+			targetSends("9\r\ndata: 1\n\n\r\n"), clientGets("{data: 1\n\n}"), pause(20 * clock.Second),
+			targetSends("9\r\ndata: 2\n\n\r\n"), clientGets("{data: 2\n\n}"), pause(20 * clock.Second),
+			targetSends("0\r\n\r\n"), clientGets("{}"),
+		}},
+		{"the fields of an answer pass as they are", []step{
+			clientSends(get), targetGets(got),
+			targetSends("HTTP/1.1 206 Partial Content\r\nServer: theirs\r\nDate: Mon, 07 Nov 1994 08:48:37 GMT\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nETag: W/\"x\"\r\nContent-Range: bytes 0-4/9\r\nContent-Encoding: br\r\nContent-Length: 5\r\n\r\nhello"),
+			clientGets("HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nServer: theirs\r\nDate: Mon, 07 Nov 1994 08:48:37 GMT\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nETag: W/\"x\"\r\nContent-Range: bytes 0-4/9\r\nContent-Encoding: br\r\n\r\nhello"),
+		}},
+		{"interim answers are passed on", []step{
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 103 \r\nLink: </a>\r\n\r\n"), clientGets("HTTP/1.1 103 \r\nLink: </a>\r\n\r\n"),
+			targetSends(hello), clientGets(hello),
+		}},
+		{"but not to a client of HTTP/1.0", []step{
+			clientSends("GET /x HTTP/1.0\r\nHost: h\r\n\r\n"), targetGets(got), targetSends("HTTP/1.1 103 \r\nLink: </a>\r\n\r\n"), clientGets(""),
+			targetSends(hello), clientGets(closing(hello)),
+		}},
+		{"a 100 that nobody waits for is not", []step{
+			clientSends(get), targetGets(got), targetSends(asked + hello), clientGets(hello),
+		}},
+		{"eight of them, and not one more", []step{
+			clientSends(get), targetGets(got), targetSends(strings.Repeat("HTTP/1.1 102 \r\n\r\n", 8)), clientGets(strings.Repeat("HTTP/1.1 102 \r\n\r\n", 8)),
+			targetSends("HTTP/1.1 102 \r\n\r\n"), clientGets(refused("502 Bad Gateway", "upstream-malformed")), targetIs("reset"),
+		}},
+
+		{"an upload is passed on as it comes", []step{
+			clientSends(post), targetGets(posted), clientSends("abc"), targetGets("abc"), clientSends("def"), targetGets("def"),
+			targetSends(hello), clientGets(hello), targetIs("open"), clientIs("open"),
+		}},
+		{"an upload in chunks, too", []step{
+			clientSends("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"),
+			targetGets("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: h\r\n\r\n"),
+			clientSends("3;x=y\r\nabc\r\n"), targetGets("{abc}"), clientSends("0\r\nA: b\r\n\r\n"), targetGets("{}"),
+			targetSends(hello), clientGets(hello), targetIs("open"),
+		}},
+		{"an upload of no bytes is one all the same", []step{
+			clientSends("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"), targetGets("POST /x HTTP/1.1\r\nContent-Length: 0\r\nHost: h\r\n\r\n"),
+			targetSends(hello), clientGets(hello), targetIs("open"),
+		}},
+		{"whether a body is wanted is for the target to say", []step{
+			clientSends(expects), targetGets(expected), clientGets(""), pause(20 * clock.Second), targetSends(asked), clientGets(asked),
+			clientSends("abcdef"), targetGets("abcdef"), targetSends(hello), clientGets(hello), targetIs("open"), clientIs("open"),
+		}},
+		{"it is not wanted", []step{
+			clientSends(expects), targetGets(expected), targetSends("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno"),
+			clientGets(closing("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno")), targetIs("closed"), clientIs("ended"),
+		}},
+		{"a target that never asks for it is not waited for by the client for ever", []step{
+			clientSends(expects), targetGets(expected), pause(20 * clock.Second), clientSends("abcdef"), targetGets("abcdef"),
+			targetSends(asked + hello), clientGets(hello), clientIs("open"),
+		}},
+		{"a target that neither asks nor answers is too late", []step{
+			clientSends(expects), targetGets(expected), pause(30 * clock.Second), clientGets(closing(refused("504 Gateway Timeout", "upstream-timeout"))), targetIs("reset"),
+		}},
+		{"an early answer is passed on at once, and the rest of the upload dropped", []step{
+			clientSends(post), targetGets(posted), clientSends("abc"), targetGets("abc"),
+			targetSends("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"), clientGets("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"),
+			targetIs("closed"), clientSends("def"), targetGets(""), clientIs("open"),
+			clientSends(get), targetGets(got), targetSends(hello), clientGets(hello),
+		}},
+		{"an upload that is cut short reaches the target as one", []step{
+			clientSends(post), targetGets(posted), clientSends("abc"), targetGets("abc"), clientEnds, targetIs("reset"),
+			clientGets(closing(refused("400 Bad Request", "cut-short"))),
+		}},
+		{"an upload that is too slow, too", []step{
+			clientSends(post), targetGets(posted), clientSends("abc"), targetGets("abc"), pause(100 * clock.Second), targetIs("reset"),
+			clientGets(closing(refused("408 Request Timeout", "body-too-slow"))),
+		}},
+		{"a client that breaks in its upload", []step{
+			clientSends(post), targetGets(posted), clientBreaks, targetIs("reset"),
+		}},
+
+		{"a client that leaves before the answer frees the target at once", []step{
+			clientSends(get), targetGets(got), clientBreaks, clientIs("reset"), targetIs("reset"),
+		}},
+		{"and in the midst of it", []step{
+			clientSends(get), targetGets(got), targetSends(ok + "he"), clientGets(ok + "he"), clientBreaks, targetIs("reset"), logs("200 http://127.0.0.1:9000 0 0 0"),
+		}},
+		{"a client that only ends its direction has not left", []step{
+			clientSends(get), clientEnds, targetGets(got), pause(20 * clock.Second), targetSends(hello), clientGets(hello), targetIs("open"), clientIs("closed"),
+		}},
+
+		{"no answer, but an end", []step{
+			clientSends(get), targetGets(got), targetEnds, clientGets(refused("502 Bad Gateway", "upstream-cut-short")), clientIs("open"), refuses("upstream-cut-short"),
+		}},
+		{"no answer, but a reset", []step{
+			clientSends(get), targetGets(got), targetBreaks, clientGets(refused("502 Bad Gateway", "upstream-cut-short")),
+		}},
+		{"half a head", []step{
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 200 OK\r\nX"), targetEnds, clientGets(refused("502 Bad Gateway", "upstream-cut-short")),
+		}},
+		{"an answer that is cut in its body does not look whole", []step{
+			clientSends(get), targetGets(got), targetSends(ok + "hel"), clientGets(ok + "hel"), targetEnds, clientGets(""), clientIs("reset"), refuses("upstream-cut-short"),
+		}},
+		{"nor one in chunks", []step{
+			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"), targetEnds, clientGets(""), clientIs("reset"),
+		}},
+		{"nor one in chunks to a client of HTTP/1.0", []step{
+			clientSends("GET /x HTTP/1.0\r\nHost: h\r\n\r\n"), targetGets(got), targetSends(chunked + "5\r\nhello\r\n"), targetEnds, clientIs("reset"),
+		}},
+		{"nor one that ends with a reset", []step{
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 200 OK\r\n\r\nhello"), targetBreaks, clientIs("reset"),
+		}},
+		{"nor one with a malformed chunk", []step{
+			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\nx\r\n"), clientIs("reset"), refuses("upstream-malformed"), targetIs("reset"),
+		}},
+		{"silence before the head", []step{
+			clientSends(get), targetGets(got), pause(30*clock.Second - 1), clientGets(""), pause(1), clientGets(refused("504 Gateway Timeout", "upstream-timeout")),
+			targetIs("reset"), clientIs("open"), logs("504 http://127.0.0.1:9000 0 0 0"),
+		}},
+		{"silence in the body", []step{
+			clientSends(get), targetGets(got), targetSends(ok + "hel"), pause(30 * clock.Second), clientIs("reset"), targetIs("reset"), refuses("upstream-timeout"),
+		}},
+		{"times are in the log", []step{
+			clientSends(get), pause(2 * clock.Second), targetSends(ok), pause(3 * clock.Second), targetSends("hello"), logs("200 http://127.0.0.1:9000 0 2 5"),
+		}},
+
+		{"TRACE is not passed on", []step{
+			clientSends("TRACE /x HTTP/1.1\r\nHost: h\r\n\r\n"), clientGets(refused("405 Method Not Allowed", "refused-method")),
+		}},
+		{"an absolute target is passed on as a path, and its host as Host", []step{
+			clientSends("GET http://other/x?y HTTP/1.1\r\nHost: h\r\n\r\n"), targetGets("GET /x?y HTTP/1.1\r\nHost: other\r\n\r\n"),
+		}},
+		{"a target passes as it was sent, once its path is harmless", []step{
+			clientSends("GET /%41/b%20c?d=%2e%2e/&e HTTP/1.1\r\nHost: h\r\n\r\n"), targetGets("GET /%41/b%20c?d=%2e%2e/&e HTTP/1.1\r\nHost: h\r\n\r\n"),
+		}},
+		{"and not where it is not", []step{
+			clientSends("GET /a/%2e%2e/b HTTP/1.1\r\nHost: h\r\n\r\n"), clientGets(refused("403 Forbidden", "path-traversal")),
+		}},
+		{"a server that stops finishes what it has", []step{
+			clientSends(get), targetGets(got), func(r *rig) { r.srv.Drain() }, targetSends(hello), clientGets(closing(hello)), targetIs("closed"), clientIs("ended"),
+		}},
+	} {
+		for _, bytewise := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, byte by byte %v", tt.name, bytewise), func(t *testing.T) {
+				r := newRig(t, bytewise, nil)
+				for _, step := range tt.script {
+					step(r)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package proxy
+
+// A connection that is no HTTP any more: WebSocket, for example (RFC 9110 7.8, RFC 6455).
+//
+// It begins only once the target has answered with 101 and the protocol that was asked for. What
+// the client has sent behind its request waits until then: a target that does not switch must not
+// find requests in it that nobody has checked. From then on bytes go as they are, both ways, each
+// direction at its own speed, and each ends on its own.
+
+import (
+	"fourways/shared/session"
+)
+
+// switchProtocols passes a 101 on.
+func (t *transfer) switchProtocols() {
+	x, resp := t.x, t.link.Client().Response()
+	lines, ok := SwitchLines(t.local.scratch[:0], &resp.Message, Upgrades(x.Request()))
+	t.local.scratch = lines
+	if !ok || !t.sent {
+		t.disown()
+		return
+	}
+	t.times, t.answered, t.tunnels = t.link.Times(), true, true
+	t.note()
+	rest := t.link.Tunnel()
+	x.Tunnel(lines, tunnel{t})
+	if len(rest) > 0 {
+		x.Write(rest)
+	}
+}
+
+// Closed is the end of a tunnel, both ways.
+func (t *transfer) Closed() { t.link = nil }
+
+// tunnel is a transfer as the other end of its client's connection.
+type tunnel struct{ t *transfer }
+
+// FromClient passes on what the client sends.
+func (u tunnel) FromClient(p []byte) {
+	if u.t.link != nil {
+		u.t.link.Send(p)
+	}
+}
+
+// ClientEnds passes the end of the client's direction on.
+func (u tunnel) ClientEnds() {
+	if u.t.link != nil {
+		u.t.clientEnded = true
+		u.t.link.EndSending()
+	}
+}
+
+// Takes reports whether more of the client is to be read.
+func (u tunnel) Takes() bool {
+	return u.t.link != nil && !u.t.link.Full()
+}
+
+// Room goes on with what the target sends.
+func (u tunnel) Room() {
+	if u.t.link != nil {
+		u.t.link.Resume()
+	}
+}
+
+// Gone is the end of the client's connection. Where both ends had said all, the target still gets
+// what is left for it.
+func (u tunnel) Gone() {
+	t := u.t
+	if t.link != nil && t.clientEnded && t.targetEnded {
+		t.link.Detach()
+		t.link = nil
+	}
+	t.abandon()
+}
+
+var _ session.Tunnel = tunnel{}

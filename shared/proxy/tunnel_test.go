@@ -1,0 +1,108 @@
+package proxy
+
+// Connections that are no HTTP any more, as scripts like those of script_test.go, and with sides
+// that do not read.
+//
+// What must not be done: no byte of a client may reach a target before its 101.
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/clock"
+	"fourways/shared/machine"
+)
+
+const (
+	upgrade  = "GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
+
+func TestTunnels(t *testing.T) {
+	request := func(r *rig) {
+		got := r.target().Take()
+		require.Contains(r.t, strings.ToLower(got), "\r\nupgrade: websocket\r\n")
+		require.Contains(r.t, strings.ToLower(got), "\r\nconnection: upgrade\r\n")
+		require.True(r.t, strings.HasSuffix(got, "\r\n\r\n"), "nothing behind it: %q", got)
+	}
+	for _, tt := range []struct {
+		name   string
+		script []step
+	}{
+		{"bytes go both ways, and each direction ends on its own", []step{
+			clientSends(upgrade), request, targetSends(switched), clientGets(switched), clientSends("GET / nonsense\r\n"), targetGets("GET / nonsense\r\n"),
+			targetSends("\x00\x81"), clientGets("\x00\x81"), clientEnds, targetIs("ended"), targetSends("more"), clientGets("more"), clientIs("open"),
+			targetEnds, clientIs("closed"), targetIs("closed"), logs("101 http://127.0.0.1:9000 0 0 0"),
+		}},
+		{"the target ends first", []step{
+			clientSends(upgrade), request, targetSends(switched), clientGets(switched), targetEnds, clientIs("ended"), clientSends("more"), targetGets("more"),
+			clientEnds, targetIs("closed"), clientIs("closed"),
+		}},
+		{"what the client sends too early waits for the 101", []step{
+			clientSends(upgrade + "early"), request, pause(clock.Second), targetSends(switched), targetGets("early"), clientSends("more"), targetGets("more"),
+		}},
+		{"what the target sends behind its 101 is passed on", []step{
+			clientSends(upgrade), request, targetSends(switched + "first"), clientGets(switched + "first"),
+		}},
+		{"a target that does not switch gets nothing of it", []step{
+			clientSends(upgrade + get), request, targetSends(hello), clientGets(hello), targetGets(got), targetSends(hello), clientGets(hello),
+		}},
+		{"one that switches to something else is not followed", []step{
+			clientSends(upgrade), request, targetSends(strings.Replace(switched, "websocket", "h2c", 1)), clientGets(refused("502 Bad Gateway", "upstream-malformed")), targetIs("reset"),
+		}},
+		{"nor one that was not asked", []step{
+			clientSends(get), targetGets(got), targetSends(switched), clientGets(refused("502 Bad Gateway", "upstream-malformed")), targetIs("reset"),
+		}},
+		{"a reset is passed on to the target", []step{
+			clientSends(upgrade), request, targetSends(switched), clientBreaks, targetIs("reset"),
+		}},
+		{"a reset is passed on to the client", []step{
+			clientSends(upgrade), request, targetSends(switched), targetBreaks, clientIs("reset"), func(r *rig) { require.Empty(r.t, r.ev.refused) },
+		}},
+		{"an hour of silence ends it", []step{
+			clientSends(upgrade), request, targetSends(switched), pause(3599 * clock.Second), clientSends("x"), pause(3599 * clock.Second), targetSends("y"),
+			pause(3600*clock.Second - 1), clientIs("open"), pause(1), clientIs("reset"), targetIs("reset"),
+		}},
+	} {
+		for _, bytewise := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, byte by byte %v", tt.name, bytewise), func(t *testing.T) {
+				r := newRig(t, bytewise, func(s *setting) { s.up.TunnelTimeout = 3600 * clock.Second })
+				for _, step := range tt.script {
+					step(r)
+				}
+			})
+		}
+	}
+}
+
+func TestEachSideOfATunnelHoldsTheOtherUp(t *testing.T) {
+	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 3600 * clock.Second })
+	r.send(r.client, upgrade)
+	r.send(r.target(), switched)
+	r.client.Take()
+	r.target().Take()
+	r.client.Room, r.target().Room = 0, 0
+	const piece = 8 << 10
+	up, down := 0, 0
+	for r.client.Want&machine.WantRead != 0 {
+		r.send(r.client, strings.Repeat("u", piece))
+		up += piece
+	}
+	for r.target().Want&machine.WantRead != 0 {
+		r.send(r.target(), strings.Repeat("d", piece))
+		down += piece
+	}
+	require.Less(t, up, 256<<10)
+	require.Less(t, down, 256<<10)
+	r.client.Room, r.target().Room = -1, -1
+	r.Run()
+	require.Len(t, r.client.Take(), down)
+	require.Len(t, r.target().Take(), up)
+	r.send(r.client, "u")
+	r.send(r.target(), "d")
+	require.Equal(t, "d", r.client.Take())
+	require.Equal(t, "u", r.target().Take())
+}

@@ -1,0 +1,51 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/sysnet"
+)
+
+func TestWhereATargetIsFound(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		target *Target
+		says   string
+		named  bool
+		want   []sysnet.Addr // nil for whatever the system says
+	}{
+		{"an address", &Target{Host: "192.0.2.7", Port: 80}, "192.0.2.7:80", false, []sysnet.Addr{{IP: netip.MustParseAddrPort("192.0.2.7:80")}}},
+		{"IPv6", &Target{Host: "2001:db8::7", Port: 80}, "[2001:db8::7]:80", false, []sysnet.Addr{{IP: netip.MustParseAddrPort("[2001:db8::7]:80")}}},
+		{"a Unix socket", &Target{Path: "/run/x"}, "unix:/run/x", false, []sysnet.Addr{{Path: "/run/x"}}},
+		{"a name", &Target{Host: "localhost", Port: 80}, "localhost:80", true, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Empty(t, tt.target.Addrs())
+			require.NoError(t, tt.target.Look(context.Background()))
+			require.Equal(t, tt.says, tt.target.String())
+			require.Equal(t, tt.named, tt.target.Named())
+			if tt.want != nil {
+				require.Equal(t, tt.want, tt.target.Addrs())
+			}
+			require.NotEmpty(t, tt.target.Addrs())
+		})
+	}
+}
+
+func TestWhatIsKnownOfATargetStaysWhenItIsNotFoundOrMayNotBeUsed(t *testing.T) {
+	target := Target{Host: "127.0.0.1", Port: 80}
+	require.NoError(t, target.Look(context.Background()))
+	known := target.Addrs()
+	target.Host = "nobody.invalid" // RFC 6761 6.4
+	require.Error(t, target.Look(context.Background()))
+	require.Equal(t, known, target.Addrs())
+	target.Host = "127.0.0.2"
+	target.Avoid = func(sysnet.Addr) error { return errors.New("no") }
+	require.ErrorContains(t, target.Look(context.Background()), "no")
+	require.Equal(t, known, target.Addrs())
+}

@@ -1,0 +1,166 @@
+// Package spill is the queue that frees a server from slow clients. What the fast side says is
+// taken at once: into memory, then into a file, and only then has the fast side to wait.
+//
+//	Put ─► front (memory) ─► file ─► back (memory, on its way into the file) ─► Feed
+//
+// The order is always front, file, back. A queue begins with its front alone. When that is full,
+// what comes collects in the back, and goes into the file in pieces of 256 KiB. When the front and
+// the file are used up, the back becomes the front, wherever it is on its way: no byte is ever kept
+// from the client because of the disk. So a disk that is slow, full or broken makes the fast side
+// wait, and nothing else happens.
+//
+// The file has no name, so it ends with the process, however that ends. It is written, read ahead,
+// and given back by the pool for slow work ([machine.Host.Offload]), never on the thread of the
+// queue. The chain gets ranges of it, for sendfile(2).
+//
+// Who owns what: a [Spill] is what the queues of one process share, and is safe for concurrent use.
+// A [Thread] and its queues belong to one thread. A block of memory or a file lives until its last
+// user has released it: the queue, the work that writes it, or the chain it was handed on to.
+//
+// What must not be done: a part of the file must never be written twice, and holes must be punched
+// in whole units only ([sysnet.PunchHole]): what was sent is still in the socket, as pages of the
+// file. Nothing here may wait for the disk but the functions of work. The callback of a queue may
+// come within Put, Feed, and the chain's Ack; it must only take note and nudge.
+package spill
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"fourways/shared/bufpool"
+	"fourways/shared/chain"
+	"fourways/shared/clock"
+	"fourways/shared/machine"
+	"fourways/shared/sysnet"
+)
+
+// Bounds that nobody needs to change.
+const (
+	BlockSize  = chain.ChunkSize  // bytes of a block of memory
+	writeBytes = 256 << 10        // written to the file at once
+	backBytes  = 2 * writeBytes   // in the back of a queue before it is full: one piece is written, one collects
+	feedBytes  = 256 << 10        // of memory that Feed hands on at most
+	copyBelow  = 2 << 10          // smaller pieces are copied into the chain, and go out with what is there
+	restAfter  = 1 * clock.Second // after the disk has failed, before a queue tries again
+	tellEvery  = time.Minute      // between two reports of a failing disk
+	keepBlocks = 128              // blocks without memory that a thread keeps for reuse
+)
+
+// Config is how much the queues may hold, and where.
+type Config struct {
+	Memory int64  // bytes of a queue in memory, besides what is on its way into the file
+	File   int64  // bytes of a queue on the disk; 0 for none
+	Dir    string // where files are made
+	Total  int64  // bytes on the disk of all queues of all processes
+
+	// OnDisk is how many bytes this process has on the disk, and All is that of all processes, by
+	// which Total is kept. Whoever finds a process dead sets its number to 0. Nil where the process
+	// is the only one.
+	OnDisk *atomic.Int64
+	All    func() int64
+	// InMemory is how many bytes of memory the queues of this process have. It is written here and
+	// not read. May be nil.
+	InMemory *atomic.Int64
+
+	// Failed is told of what is wrong with the disk, at most once a minute, on any thread.
+	Failed func(error)
+}
+
+// Spill is what the queues of a process share. It is safe for concurrent use.
+type Spill struct {
+	cfg  Config
+	disk disk
+	told atomic.Int64 // when Failed was last called, in nanoseconds since 1970
+}
+
+// disk is what is done with files. Tests put something slower in the place of the system's.
+type disk struct {
+	open    func(dir string) (fd int, err error)
+	write   func(fd int, segs [][]byte, off int64) (int64, error)
+	punch   func(fd int, off, n int64) error
+	inCache func(fd int, off, n int64) bool
+	read    func(c sysnet.Cold) error // into the page cache
+	close   func(fd int)
+}
+
+var system = disk{
+	open:    sysnet.OpenScratch,
+	write:   sysnet.WriteAt,
+	punch:   sysnet.PunchHole,
+	inCache: sysnet.InCache,
+	read:    readAhead,
+	close:   sysnet.CloseFile,
+}
+
+// readAhead reads a part of a file into the page cache. What the disk refused after write(2) had
+// taken it is lost, though it may look like a file of zeros.
+func readAhead(c sysnet.Cold) error {
+	if err := sysnet.WrittenBack(c.File.Fd(), c.Offset, c.Length); err != nil {
+		return err
+	}
+	return c.Warm()
+}
+
+// New checks that files can be made where they are to be.
+func New(cfg Config) (*Spill, error) {
+	s := &Spill{cfg: cfg, disk: system}
+	if cfg.OnDisk == nil {
+		s.cfg.OnDisk = new(atomic.Int64)
+	}
+	if cfg.All == nil {
+		s.cfg.All = s.cfg.OnDisk.Load
+	}
+	if cfg.InMemory == nil {
+		s.cfg.InMemory = new(atomic.Int64)
+	}
+	if cfg.File == 0 {
+		return s, nil
+	}
+	fd, err := s.disk.open(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("no files for what slow clients have not read yet: %w", err)
+	}
+	s.disk.close(fd)
+	return s, nil
+}
+
+// take reserves room on the disk, if there is any. First it is counted, then it is looked at: of
+// two processes that take the last room at once, both may be refused, but not both get it.
+func (s *Spill) take(n int64) bool {
+	s.cfg.OnDisk.Add(n)
+	if s.cfg.All() <= s.cfg.Total {
+		return true
+	}
+	s.cfg.OnDisk.Add(-n)
+	return false
+}
+
+// give gives room back.
+func (s *Spill) give(n int64) { s.cfg.OnDisk.Add(-n) }
+
+// failed reports what is wrong with the disk, unless it was reported within the last minute.
+func (s *Spill) failed(err error) {
+	last, now := s.told.Load(), time.Now().UnixNano()
+	if s.cfg.Failed != nil && now-last >= int64(tellEvery) && s.told.CompareAndSwap(last, now) {
+		s.cfg.Failed(err)
+	}
+}
+
+// Thread is what the queues of one thread share.
+type Thread struct {
+	spill *Spill
+	host  machine.Host
+	clock *clock.Clock
+	pool  *bufpool.Pool
+	free  *block // blocks without memory
+	kept  int    // how many those are
+}
+
+// Thread makes what the queues of a thread share. The pool's slices have BlockSize bytes.
+func (s *Spill) Thread(host machine.Host, c *clock.Clock, pool *bufpool.Pool) *Thread {
+	if pool.Size() != BlockSize {
+		panic("spill: a pool of slices of another size")
+	}
+	return &Thread{spill: s, host: host, clock: c, pool: pool}
+}

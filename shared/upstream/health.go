@@ -1,0 +1,72 @@
+package upstream
+
+// What is known of a target's health. All processes of the server share it, in the target's row.
+//
+// Any thread may call these; each word is an atomic of its own. What must not be done: nothing here
+// may stay behind when a process is killed. So whoever probes holds no lock; it notes when it
+// began.
+
+import "fourways/shared/clock"
+
+// available reports whether a target is to get a request. One that rests gets none. When its rest
+// is over, one request is let through, and what becomes of it decides.
+func (s *State) available(now clock.Time) bool {
+	if s.row.down.Load() != 0 {
+		return false
+	}
+	until := clock.Time(s.row.restUntil.Load())
+	if until == 0 {
+		return true
+	}
+	if now < until {
+		return false
+	}
+	last := s.row.probed.Load()
+	return now-clock.Time(last) >= probeTime && s.row.probed.CompareAndSwap(last, int64(now))
+}
+
+// Resting reports whether the target gets no requests now, as long as there are others.
+func (s *State) Resting() bool { return s.row.down.Load() != 0 || s.row.restUntil.Load() != 0 }
+
+// succeeded notes that the target has answered.
+func (s *State) succeeded() {
+	if s.row.failed.Load() != 0 {
+		s.row.failed.Store(0)
+	}
+	if s.row.restUntil.Load() != 0 && s.row.restUntil.Swap(0) != 0 {
+		s.set.log("The upstream %s answers again", s.Name)
+	}
+}
+
+// failed notes that the target has failed. random is any number: it spreads the ends of the rests,
+// so that not all threads of all servers come back at once.
+func (s *State) failed(now clock.Time, random uint64) {
+	if s.row.failed.Add(1) < failuresToRest {
+		return
+	}
+	rest := restTime - restTime/10 + clock.Time(random%uint64(restTime/5))
+	if s.row.restUntil.Swap(int64(now+rest)) == 0 {
+		s.set.log("The upstream %s has failed %d times in a row, and rests for a while", s.Name, failuresToRest)
+	}
+}
+
+// checked notes what a check has found.
+func (s *State) checked(err error) {
+	if err == nil {
+		s.row.checksFailed.Store(0)
+		if s.row.down.Swap(0) != 0 {
+			s.set.log("The upstream %s passes its check again", s.Name)
+		}
+		s.succeeded()
+		return
+	}
+	if s.row.checksFailed.Add(1) >= failuresToRest && s.row.down.Swap(1) == 0 {
+		s.set.log("The upstream %s does not pass its check: %v", s.Name, err)
+	}
+}
+
+func (s *Set) log(format string, a ...any) {
+	if s.opt.Log != nil {
+		s.opt.Log(format, a...)
+	}
+}

@@ -1,0 +1,609 @@
+package upstream
+
+// One connection to a target, as a machine: requests one after the other, and times between them in
+// which it waits to be used again.
+//
+// A Link belongs to its thread. It has a [User] while a request is on it; from End, Closed, Lost or
+// Drop on the user must not touch it any more. Between two requests it holds no buffers.
+//
+// What must not be done: a connection is used again only if both sides have said all that they
+// announced, and nothing more has come ([http1.Client.Reusable]). The user's methods are called
+// from within Step. So Drop, which the user may call at any time, only notes what is to be done:
+// the driver may be about to send what is in Out.
+
+import (
+	"math/rand/v2"
+
+	"fourways/shared/chain"
+	"fourways/shared/clock"
+	"fourways/shared/fault"
+	"fourways/shared/http1"
+	"fourways/shared/machine"
+	"fourways/shared/offload"
+	"fourways/shared/sysnet"
+)
+
+// User is who has sent a request on a Link, and waits for the answer. Its methods are called on the
+// thread of both, and may use and drop the link. After Lost it is no longer the user's, nor after
+// the end of an answer or of a tunnel.
+type User interface {
+	Connected()    // the connection is there: the request's body may follow
+	Room()         // less than a little of what was written is left: more may be written
+	Interim()      // the answer so far is an interim one
+	Response()     // the head of the answer is complete
+	Body(p []byte) // some of the answer's body; valid during the call
+	End()          // the answer is complete; of a tunnel, that the target sends nothing more
+	Closed()       // the tunnel has ended, both ways
+	Lost(why Loss) // the answer will not come, or not whole
+}
+
+// Loss is why a Link was lost.
+type Loss uint8
+
+const (
+	NotConnected Loss = iota // no connection was made: nothing of the request has been sent
+	Overtaken                // a kept connection was closed before any of the answer came
+	Broken                   // the connection ended too early
+	Malformed                // what came is no HTTP, or more than is allowed
+	TooLate                  // nothing came in time
+	SlowConnect              // no connection was made in time: nothing of the request has been sent
+)
+
+// Fault is what the client of a lost answer is told.
+func (w Loss) Fault() fault.Fault {
+	switch w {
+	case NotConnected:
+		return fault.Of(fault.UpstreamRefused)
+	case Malformed:
+		return fault.Of(fault.UpstreamMalformed)
+	case TooLate, SlowConnect:
+		return fault.Of(fault.UpstreamTimeout)
+	}
+	return fault.Of(fault.UpstreamCut)
+}
+
+// Unsent reports whether nothing of the request can have reached the target.
+func (w Loss) Unsent() bool { return w == NotConnected || w == SlowConnect }
+
+// state is how far a Link has come.
+type state uint8
+
+const (
+	stateConnecting state = iota
+	stateBusy             // a request is under way
+	stateTunnel           // it is no HTTP any more
+	stateIdle             // it waits to be used again
+	stateOver
+)
+
+// Times are when what happened to a request; 0 for not yet. They are as exact as the thread's clock
+// is read, once a turn.
+type Times struct {
+	Began     clock.Time // the link was asked for
+	Connected clock.Time // it was there; the same as Began for one that was kept
+	Head      clock.Time // the head of the answer was complete
+}
+
+// Link is one connection to a target.
+type Link struct {
+	local     *Local
+	target    *State
+	user      User          // nil where there is none
+	client    *http1.Client // nil where no request is under way
+	fd        int
+	deadline  clock.Time
+	active    clock.Time // when something has moved last
+	times     Times
+	sent      int64 // bytes of the request by then
+	order     machine.Order
+	state     state
+	last      clock.Time // until when an idle one is kept
+	reused    bool       // the connection has had a request before this one
+	heard     bool       // some of the answer has come
+	paused    bool       // the user takes no more of the answer for now
+	expects   bool       // the target is to say whether it wants the body
+	wants     bool       // the user waits for room
+	eof       bool       // the target has ended its sending direction
+	broken    bool       // the socket has failed
+	salvaging bool       // what came before that is being read
+	dropped   bool       // the user does not want it any more
+	ends      bool       // of a tunnel: the user sends nothing more
+	shut      bool       // and the target has been told so
+	shunned   bool       // it is to be closed, and has not been used
+	timed     bool       // it is the target's turn
+	abortive  bool
+}
+
+var _ machine.Machine = (*Link)(nil)
+
+// begin gives the link to a user.
+func (l *Link) begin(user User, reused bool) {
+	now := l.local.now()
+	l.user, l.client, l.reused = user, l.local.borrow(), reused
+	l.times, l.active, l.sent = Times{Began: now}, now, l.client.Out().Sent()
+	l.heard, l.paused, l.expects, l.wants = false, false, false, false
+	if reused {
+		l.state, l.times.Connected = stateBusy, now
+	}
+	at := &l.local.at[l.target.number]
+	at.inFlight++
+	at.counts.counters[Requests].Add(1)
+	l.target.row.gauges[l.local.set.opt.Process].inFlight.Add(1)
+	if reused {
+		l.Push()
+	}
+}
+
+// Client is where the request is written, and the answer read.
+func (l *Link) Client() *http1.Client { return l.client }
+
+// Target is whom it leads to.
+func (l *Link) Target() *State { return l.target }
+
+// Times is when what happened to the request.
+func (l *Link) Times() Times { return l.times }
+
+// Ready reports whether the connection is there. Where it is not, Connected will be called, or
+// Lost.
+func (l *Link) Ready() bool { return l.state != stateConnecting }
+
+// Push has what was written sent at the end of this turn.
+func (l *Link) Push() { l.local.thread.Host.Nudge(l.fd) }
+
+// Expect says that the target is to say whether it wants the request's body: although it has not
+// got all of the request, it is its turn.
+func (l *Link) Expect(yes bool) { l.expects = yes }
+
+// Full reports whether the user is not to write more for now. Then Room will be called.
+func (l *Link) Full() bool {
+	if l.client.Out().Len() < FullAt {
+		return false
+	}
+	l.wants = true
+	return true
+}
+
+// Pause has no more read of the answer, until Resume.
+func (l *Link) Pause() { l.paused = true }
+
+// Resume goes on after Pause.
+func (l *Link) Resume() {
+	if l.paused {
+		l.paused = false
+		l.Push()
+	}
+}
+
+// Tunnel makes the link a tunnel, after the target has answered with 101: bytes go as they are both
+// ways. What comes is told by Body, and that nothing more comes by End; then the user may still
+// send. It returns what has come already, valid during the call that this is in.
+func (l *Link) Tunnel() (rest []byte) {
+	l.state = stateTunnel
+	return l.client.Rest()
+}
+
+// Send sends bytes through a tunnel.
+func (l *Link) Send(p []byte) {
+	l.client.Out().Copy(p)
+	l.active = l.local.now()
+	l.Push()
+}
+
+// EndSending ends the user's direction of a tunnel.
+func (l *Link) EndSending() {
+	l.ends = true
+	l.Push()
+}
+
+// Detach leaves a tunnel to itself whose two ends have said all: what is left still goes to the
+// target.
+func (l *Link) Detach() { l.user = nobody{} }
+
+// nobody is the user of a link that is left to itself.
+type nobody struct{}
+
+func (nobody) Connected()  {}
+func (nobody) Room()       {}
+func (nobody) Interim()    {}
+func (nobody) Response()   {}
+func (nobody) Body([]byte) {}
+func (nobody) End()        {}
+func (nobody) Closed()     {}
+func (nobody) Lost(Loss)   {}
+
+// Drop gives the link up: its request is not wanted any more.
+func (l *Link) Drop() {
+	l.user, l.dropped = nil, true
+	l.Push()
+}
+
+// shun closes an idle link that is not to be used.
+func (l *Link) shun() {
+	l.shunned = true
+	l.Push()
+}
+
+// Step goes on as far as it can without more bytes, and says what it needs.
+func (l *Link) Step() machine.Want {
+	l.order.Called(machine.CallStep)
+	return l.order.Wanted(l.step())
+}
+
+func (l *Link) step() machine.Want {
+	now := l.local.now()
+	switch {
+	case l.state == stateIdle:
+		if l.broken || l.eof || l.shunned || now >= l.last || l.local.thread.Server.Draining() {
+			return l.close()
+		}
+		l.deadline = l.last
+		return machine.WantRead
+	case l.dropped:
+		l.settle()
+		l.abortive = true
+		return l.close()
+	case l.state == stateConnecting:
+		if l.connecting(now) {
+			l.deadline = l.times.Began + l.local.set.opt.Connect
+			return machine.WantWrite
+		}
+	}
+	if l.state == stateTunnel {
+		return l.tunnel(now)
+	}
+	if l.broken {
+		l.salvage()
+	}
+	l.converse()
+	if l.state == stateTunnel {
+		return l.tunnel(now)
+	}
+	if l.state == stateBusy && l.late(now) {
+		l.lose(TooLate)
+	}
+	return l.wanting()
+}
+
+// connecting reports whether the connection is still being made.
+func (l *Link) connecting(now clock.Time) bool {
+	err := error(nil)
+	if !l.broken {
+		err = l.local.set.opt.Sockets.Connected(l.fd)
+	}
+	switch {
+	case l.broken || err != nil && !sysnet.Again(err):
+		l.local.nextAddress(l.target)
+		l.lose(NotConnected)
+	case err == nil:
+		l.state, l.times.Connected, l.active = stateBusy, now, now
+		l.local.at[l.target.number].counts.counters[Opened].Add(1)
+		l.user.Connected()
+	case now >= l.times.Began+l.local.set.opt.Connect:
+		l.local.nextAddress(l.target)
+		l.lose(SlowConnect)
+	default:
+		return true
+	}
+	return false
+}
+
+// converse tells the user what has come, and when there is room for more of the request.
+func (l *Link) converse() {
+	for l.state == stateBusy && !l.dropped && (!l.paused || l.broken) {
+		switch l.client.Next() {
+		case http1.NeedData:
+			if l.broken && !l.salvaging {
+				l.gone()
+			}
+			l.room()
+			return
+		case http1.HasInterim:
+			l.heard, l.expects = true, false
+			l.user.Interim()
+		case http1.HasResponse:
+			l.answered()
+		case http1.HasBody:
+			l.user.Body(l.client.Body())
+		case http1.End:
+			l.ended()
+		case http1.Closed:
+			l.gone()
+		default:
+			if l.client.Fault().Reason == fault.CutShort {
+				l.lose(Broken)
+			} else {
+				l.lose(Malformed)
+			}
+		}
+	}
+	l.room()
+}
+
+// room notes what has left of the request, and tells a user that waits for it.
+func (l *Link) room() {
+	if l.state != stateBusy || l.dropped {
+		return
+	}
+	l.moved()
+	if l.wants && l.client.Out().Len() < roomAt {
+		l.wants = false
+		l.user.Room()
+	}
+}
+
+// moved notes that the target has taken some of the request, if it has.
+func (l *Link) moved() {
+	if sent := l.client.Out().Sent(); sent != l.sent {
+		l.sent, l.active = sent, l.local.now()
+	}
+}
+
+// Stalled says that the socket did not take all of the request. The target has as long again for
+// the rest.
+func (l *Link) Stalled() {
+	l.order.Called(machine.CallWrite)
+	if l.moved(); l.timed {
+		l.deadline = l.active + l.local.set.opt.Timeout
+	}
+}
+
+// tunnel is step for a link that is no HTTP any more.
+func (l *Link) tunnel(now clock.Time) machine.Want {
+	l.moved()
+	l.deadline = l.active + l.local.set.opt.TunnelTimeout
+	out := l.client.Out()
+	switch {
+	case l.broken:
+		l.lose(Broken)
+		return machine.WantClose
+	case now >= l.deadline:
+		l.lose(TooLate)
+		return machine.WantClose
+	case l.ends && out.Empty() && !l.shut:
+		l.shut = true
+		return machine.WantShut
+	case l.shut && l.eof:
+		user := l.user
+		l.settle()
+		l.state = stateOver
+		user.Closed()
+		return machine.WantClose
+	}
+	if l.wants && out.Len() < roomAt {
+		l.wants = false
+		l.user.Room()
+	}
+	return l.wanting()
+}
+
+// answered notes that the target has answered, whatever it says.
+func (l *Link) answered() {
+	now := l.local.now()
+	l.heard, l.expects, l.times.Head = true, false, now
+	l.local.at[l.target.number].counts.heads.Took(int64(now-l.times.Began), 1)
+	l.target.succeeded()
+	l.user.Response()
+}
+
+// ended is the end of an answer. The connection is kept if it can be used again.
+func (l *Link) ended() {
+	user := l.user
+	seconds, named := l.client.KeepAlive()
+	reusable := l.client.Reusable() && !l.broken && !l.eof
+	l.settle()
+	l.state = stateOver
+	if reusable && (!named || seconds > 0) && l.local.keep(l) {
+		keep := idleTime
+		if named {
+			// The target closes then, so we close a little earlier: a request must not cross that.
+			keep = min(keep, clock.Time(seconds)*clock.Second-clock.Second/2)
+		}
+		l.state, l.last = stateIdle, l.local.now()+keep
+	}
+	user.End()
+}
+
+// late reports whether the target has been silent for too long. The time begins when it is the
+// target's turn: there is some of the request that it does not take, or it has all of it.
+func (l *Link) late(now clock.Time) bool {
+	timed := !l.dropped && !l.paused && (l.client.Sent() || !l.client.Out().Empty() || l.expects || l.heard)
+	if timed && !l.timed {
+		l.active = now
+	}
+	if l.timed = timed; !timed {
+		l.deadline = clock.Never
+		return false
+	}
+	l.deadline = l.active + l.local.set.opt.Timeout
+	return now >= l.deadline
+}
+
+// salvage reads what the target has sent before its connection broke. A target that refuses an
+// upload often closes right after its answer, while we still write.
+func (l *Link) salvage() {
+	for l.state == stateBusy && !l.eof && !l.dropped {
+		n, err := l.local.set.opt.Sockets.Read(l.fd, l.client.Recv())
+		if n <= 0 || err != nil {
+			return
+		}
+		l.heard = true
+		l.client.Received(n)
+		l.salvaging = true
+		l.converse()
+		l.salvaging = false
+	}
+}
+
+// gone is the end of a connection that came too early.
+func (l *Link) gone() {
+	if l.reused && !l.heard {
+		l.local.at[l.target.number].distrusted = l.local.now() + distrust
+		l.lose(Overtaken)
+	} else {
+		l.lose(Broken)
+	}
+}
+
+// lose ends the link, and tells its user why.
+func (l *Link) lose(why Loss) {
+	now, user, http := l.local.now(), l.user, l.state != stateTunnel
+	l.settle()
+	l.state, l.abortive = stateOver, true
+	if n, counted := lossCounter(why); counted && http {
+		l.local.at[l.target.number].counts.counters[n].Add(1)
+		l.target.failed(now, rand.Uint64())
+	}
+	user.Lost(why)
+}
+
+// lossCounter is what a loss is counted as. That a kept connection is closed is the target's right.
+func lossCounter(why Loss) (Counter, bool) {
+	switch why {
+	case NotConnected, SlowConnect:
+		return Refused, true
+	case Broken:
+		return Cut, true
+	case Malformed:
+		return Nonsense, true
+	case TooLate:
+		return Late, true
+	}
+	return 0, false
+}
+
+// settle ends the request, and gives back what it needed.
+func (l *Link) settle() {
+	if l.client == nil {
+		return
+	}
+	l.local.giveBack(l.client)
+	l.client, l.user, l.timed = nil, nil, false
+	l.local.at[l.target.number].inFlight--
+	l.target.row.gauges[l.local.set.opt.Process].inFlight.Add(-1)
+}
+
+// wanting is what the link needs next.
+func (l *Link) wanting() (want machine.Want) {
+	switch l.state {
+	case stateIdle:
+		l.deadline = l.last
+		return machine.WantRead
+	case stateOver:
+		return machine.WantClose
+	}
+	if !l.client.Out().Empty() {
+		want |= machine.WantWrite
+	}
+	if l.reading() {
+		want |= machine.WantRead
+	}
+	if want == 0 {
+		want = machine.WantPeer
+	}
+	return want
+}
+
+// reading reports whether the link would read if it might.
+func (l *Link) reading() bool {
+	return !l.eof && (l.state == stateIdle || (l.state == stateBusy || l.state == stateTunnel) && !l.paused)
+}
+
+// close ends an idle link, or one whose request is settled.
+func (l *Link) close() machine.Want {
+	if l.state == stateIdle {
+		l.local.forget(l)
+	}
+	l.state = stateOver
+	return machine.WantClose
+}
+
+// Deadline is when to step although nothing has come.
+func (l *Link) Deadline() clock.Time { return l.deadline }
+
+// Reads reports whether the link waits for its target to send something.
+func (l *Link) Reads() bool { return l.order.May(machine.CallRead) && l.reading() }
+
+// Recv is the memory to read the socket into.
+func (l *Link) Recv() []byte {
+	l.order.Called(machine.CallRead)
+	switch {
+	case l.client == nil:
+		return l.local.dropped[:]
+	case l.state == stateTunnel:
+		return l.local.tunnelled()
+	}
+	return l.client.Recv()
+}
+
+// Received notes that n bytes were read. Nobody has asked an idle target for any.
+func (l *Link) Received(n int) {
+	l.order.Called(machine.CallRead)
+	if l.client == nil {
+		l.shunned = true
+		return
+	}
+	l.heard = true
+	l.active = l.local.now()
+	if l.state == stateTunnel {
+		l.user.Body(l.local.tunnelled()[:n])
+		return
+	}
+	l.client.Received(n)
+}
+
+// EOF notes that the target has ended its sending direction.
+func (l *Link) EOF() {
+	l.order.Called(machine.CallRead)
+	l.eof = true
+	switch {
+	case l.state == stateTunnel:
+		l.user.End()
+	case l.client != nil:
+		l.client.EOF()
+	}
+}
+
+// Out is what is to be sent of the request.
+func (l *Link) Out() *chain.Chain {
+	l.order.Called(machine.CallWrite)
+	return l.client.Out()
+}
+
+// Fail notes that the socket has failed.
+func (l *Link) Fail() { l.broken = true }
+
+// RestartDeadline starts the deadline again: the driver was busy with something slow of its own.
+func (l *Link) RestartDeadline() {
+	l.active = l.local.now()
+	l.deadline = clock.Never
+}
+
+// Idle reports whether the link waits to be used again.
+func (l *Link) Idle() bool { return l.state == stateIdle }
+
+// Abortive reports whether the socket is to be closed with a reset.
+func (l *Link) Abortive() bool { return l.abortive }
+
+// Close ends the link. Where its driver ends it, its user is told.
+func (l *Link) Close() {
+	l.order.Called(machine.CallClose)
+	if l.state == stateIdle {
+		l.local.forget(l)
+	}
+	if user := l.user; user != nil {
+		l.settle()
+		l.state = stateOver
+		user.Lost(Broken)
+	}
+	l.settle()
+	l.state = stateOver
+	l.target.row.gauges[l.local.set.opt.Process].conns.Add(-1)
+}
+
+// A request to a target has no files in it, and no slow work.
+
+func (l *Link) Fetch(func() error)     {}
+func (l *Link) Work()                  {}
+func (l *Link) WorkKind() offload.Kind { return offload.Lookup }
+func (l *Link) Break(error)            { l.Fail() }
+func (l *Link) Leave()                 { l.Fail() }

@@ -1,0 +1,438 @@
+package upstream
+
+// One link to a target: what its user is told, and what becomes of the connection.
+//
+// The test plays the target and the user; the driver and the sockets are in memory. Answers are
+// played whole and byte by byte.
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/clock"
+	"fourways/shared/http1"
+	"fourways/shared/machine"
+	"fourways/shared/sysnet"
+)
+
+// What a user is told of an answer, and what becomes of its connection, whole and byte by byte.
+func TestAnAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer string
+		then   string // "end" or "break": what the target does after it
+		told   string
+		body   string
+		kept   bool
+	}{
+		{"of known length is kept", hello, "", "connected, 200, end", "hello", true},
+		{"in chunks is kept", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "", "connected, 200, end", "hello", true},
+		{"without a body is kept", "HTTP/1.1 204 No Content\r\n\r\n", "", "connected, 204, end", "", true},
+		{"after interim ones is kept", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + hello, "", "connected, interim 103, interim 102, 200, end", "hello", true},
+		{"that ends with the connection", "HTTP/1.1 200 OK\r\n\r\nhello", "end", "connected, 200, end", "hello", false},
+		{"that announces the close is not kept", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", "", "connected, 200, end", "hello", false},
+		{"of HTTP/1.0 is not kept", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", "", "connected, 200, end", "hello", false},
+		{"whose connection is not kept open by its own word", "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 5\r\n\r\nhello", "", "connected, 200, end", "hello", false},
+		{"with a byte too many is whole, and not kept", hello + "x", "", "connected, 200, end", "hello", false},
+		{"that never comes", "", "end", fmt.Sprintf("connected, lost %d", Broken), "", false},
+		{"that breaks off in its head", "HTTP/1.1 200 OK\r\nConte", "end", fmt.Sprintf("connected, lost %d", Broken), "", false},
+		{"that breaks off in its body", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "end", fmt.Sprintf("connected, 200, lost %d", Broken), "hello", false},
+		{"that is reset in its body", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "break", fmt.Sprintf("connected, 200, lost %d", Broken), "hello", false},
+		{"that ends with a reset", "HTTP/1.1 200 OK\r\n\r\nhello", "break", fmt.Sprintf("connected, 200, lost %d", Broken), "hello", false},
+		{"without its last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "end", fmt.Sprintf("connected, 200, lost %d", Broken), "hello", false},
+		{"that is no HTTP", "220 mail.example ESMTP\r\n", "", fmt.Sprintf("connected, lost %d", Malformed), "", false},
+		{"of HTTP/0.9", "<html>hello</html>\r\n", "end", fmt.Sprintf("connected, lost %d", Malformed), "", false},
+		{"with a bad chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "", fmt.Sprintf("connected, 200, lost %d", Malformed), "", false},
+		{"whose head is too long", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 17), "", fmt.Sprintf("connected, lost %d", Malformed), "", false},
+	} {
+		for _, bytewise := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, byte by byte %v", tt.name, bytewise), func(t *testing.T) {
+				r := newRig(t, 1, nil)
+				a := r.ask(0)
+				r.Run()
+				target := r.last()
+				require.Equal(t, "GET / HTTP/1.1\r\n\r\n", target.Take())
+				if bytewise {
+					target.Send(strings.Split(tt.answer, "")...)
+				} else {
+					target.Send(tt.answer)
+				}
+				r.Run()
+				switch tt.then {
+				case "end":
+					target.End()
+				case "break":
+					target.Break()
+				}
+				r.Run()
+				require.Equal(t, tt.told, a.all())
+				require.Equal(t, tt.body, a.body)
+				if bytewise && tt.name == "with a byte too many is whole, and not kept" {
+					require.True(t, target.Closed, "closed by the byte, though it was idle before that")
+					return
+				}
+				require.Equal(t, !tt.kept, target.Closed)
+				require.Equal(t, 0, r.local.at[0].inFlight)
+				require.EqualValues(t, 0, r.set.states[0].InFlight())
+			})
+		}
+	}
+}
+
+func TestAConnectionThatIsKeptIsUsedAgainUntilItsTimeIsOver(t *testing.T) {
+	answered := func(t *testing.T, r *rig, answer string) {
+		a := r.ask(0)
+		r.Run()
+		r.last().Send(answer)
+		r.Run()
+		require.Contains(t, a.all(), "200, end")
+	}
+	t.Run("used again, it holds no buffers meanwhile", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		answered(t, r, hello)
+		require.Nil(t, r.local.at[0].idle[0].client)
+		require.Len(t, r.local.clients, 1)
+		answered(t, r, hello)
+		require.Len(t, r.Sockets, 1)
+		require.EqualValues(t, 1, r.set.states[0].Conns())
+	})
+	for name, tt := range map[string]struct {
+		answer string
+		kept   clock.Time
+	}{
+		"four seconds":        {hello, 4 * clock.Second},
+		"the target's time":   {strings.Replace(hello, "\r\n", "\r\nKeep-Alive: timeout=2\r\n", 1), 2*clock.Second - clock.Second/2},
+		"a longer time of it": {strings.Replace(hello, "\r\n", "\r\nKeep-Alive: timeout=60\r\n", 1), 4 * clock.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			answered(t, r, tt.answer)
+			r.pass(tt.kept - 1)
+			require.False(t, r.last().Closed)
+			r.pass(1)
+			require.True(t, r.last().Closed)
+			require.Empty(t, r.local.at[0].idle)
+			require.EqualValues(t, 0, r.set.states[0].Conns())
+		})
+	}
+	for name, happens := range map[string]func(*rig){
+		"its target closes it":    func(r *rig) { r.last().End() },
+		"its target resets it":    func(r *rig) { r.last().Break() },
+		"something comes unasked": func(r *rig) { r.last().Send("HTTP/1.1 408 Request Timeout\r\n\r\n") },
+		"the server is to end":    func(r *rig) { r.thread.Server.Drain(); r.Nudge(r.local.at[0].idle[0].fd) },
+	} {
+		t.Run("until "+name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			answered(t, r, hello)
+			happens(r)
+			r.Run()
+			require.True(t, r.last().Closed)
+			require.Empty(t, r.local.at[0].idle)
+		})
+	}
+	t.Run("as many as there may be", func(t *testing.T) {
+		r := newRig(t, 1, func(o *Options) { o.Idle = 2 })
+		for range 3 {
+			r.ask(0)
+		}
+		r.Run()
+		for _, s := range r.Sockets {
+			s.Send(hello)
+		}
+		r.Run()
+		require.Len(t, r.local.at[0].idle, 2)
+		require.True(t, r.Sockets[2].Closed)
+	})
+	t.Run("not while the server stops", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		r.ask(0)
+		r.Run()
+		r.thread.Server.Drain()
+		r.last().Send(hello)
+		r.Run()
+		require.True(t, r.last().Closed)
+	})
+}
+
+func TestAKeptConnectionThatItsTargetHasClosed(t *testing.T) {
+	kept := func(t *testing.T) *rig {
+		r := newRig(t, 1, nil)
+		r.ask(0)
+		r.Run()
+		r.last().Send(hello)
+		r.Run()
+		return r
+	}
+	t.Run("has overtaken the request", func(t *testing.T) {
+		for _, how := range []func(*rig){func(r *rig) { r.last().End() }, func(r *rig) { r.last().Break() }} {
+			r := kept(t)
+			a := r.ask(0)
+			how(r) // at the same moment
+			r.Run()
+			require.Equal(t, fmt.Sprintf("lost %d", Overtaken), a.all())
+			require.Zero(t, r.set.states[0].row.failed.Load(), "that is its right")
+		}
+	})
+	t.Run("but not once it has answered", func(t *testing.T) {
+		r := kept(t)
+		a := r.ask(0)
+		r.last().Send("H")
+		r.last().End()
+		r.Run()
+		require.Equal(t, fmt.Sprintf("lost %d", Broken), a.all())
+	})
+	t.Run("is not given to a request that cannot be repeated", func(t *testing.T) {
+		r := kept(t)
+		r.last().End()
+		a := &asker{}
+		link, err := r.local.Link(r.set.states[0], a, SilentKept)
+		require.NoError(t, err)
+		require.False(t, link.Ready())
+		require.Len(t, r.Sockets, 2)
+		r.Run()
+		require.True(t, r.Sockets[0].Closed)
+	})
+	t.Run("nor is any kept one while no more retries are allowed", func(t *testing.T) {
+		r := kept(t)
+		for r.local.MayRetry() {
+		}
+		r.ask(0)
+		require.Len(t, r.Sockets, 2)
+	})
+	t.Run("once that has happened under a request, no kept one is for a while", func(t *testing.T) {
+		r := kept(t)
+		r.ask(0)
+		r.last().End()
+		r.Run()
+		ask := func(which Kept) int {
+			a := &asker{}
+			a.link, _ = r.local.Link(r.set.states[0], a, which)
+			a.link.Client().Begin([]byte("GET"), []byte("/"), http1.NoBody).End()
+			a.link.Client().Finish()
+			r.Run()
+			r.last().Send(hello)
+			r.Run()
+			return len(r.Sockets)
+		}
+		n := ask(AnyKept)
+		require.Equal(t, n, ask(AnyKept))
+		require.Equal(t, n+1, ask(SilentKept))
+		r.thread.Clock.Set(r.thread.Clock.Now()+distrust, 0)
+		require.Equal(t, n+1, ask(SilentKept))
+	})
+}
+
+func TestConnecting(t *testing.T) {
+	slow := func(t *testing.T) (*rig, *asker) {
+		r := newRig(t, 1, nil)
+		r.Connects = func(sysnet.Addr) error { return unix.EINPROGRESS }
+		a := r.ask(0)
+		r.Run()
+		require.Empty(t, a.told)
+		require.Equal(t, machine.WantWrite, r.last().Want)
+		return r, a
+	}
+	t.Run("what is written leaves when it is there", func(t *testing.T) {
+		r, a := slow(t)
+		r.pass(clock.Second)
+		r.last().Pending = false
+		r.Run()
+		require.Equal(t, "connected", a.all())
+		require.Equal(t, "GET / HTTP/1.1\r\n\r\n", r.last().Take())
+		require.Equal(t, clock.Second, a.link.Times().Connected-a.link.Times().Began)
+	})
+	t.Run("refused", func(t *testing.T) {
+		r, a := slow(t)
+		r.last().Err = unix.ECONNREFUSED
+		r.Run()
+		require.Equal(t, fmt.Sprintf("lost %d", NotConnected), a.all())
+		require.True(t, r.last().Closed)
+		require.EqualValues(t, 1, r.set.states[0].Total(Refused))
+	})
+	t.Run("too slow", func(t *testing.T) {
+		r, a := slow(t)
+		r.pass(5*clock.Second - 1)
+		require.Empty(t, a.told)
+		r.pass(1)
+		require.Equal(t, fmt.Sprintf("lost %d", SlowConnect), a.all())
+	})
+	t.Run("refused at once", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		r.Connects = func(sysnet.Addr) error { return unix.ECONNREFUSED }
+		_, err := r.local.Link(r.set.states[0], &asker{}, AnyKept)
+		require.ErrorIs(t, err, unix.ECONNREFUSED)
+		require.EqualValues(t, 1, r.set.states[0].Total(Refused))
+		require.Zero(t, r.local.at[0].inFlight)
+	})
+	t.Run("dropped meanwhile", func(t *testing.T) {
+		r, a := slow(t)
+		a.link.Drop()
+		r.Run()
+		require.True(t, r.last().Closed)
+		require.Empty(t, a.told)
+		require.Zero(t, r.local.at[0].inFlight)
+	})
+	t.Run("to the next address after one that cannot be reached", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		two := append(r.set.states[0].where.Addrs(), sysnet.Addr{Path: "/second"})
+		r.set.states[0].where.Know(two)
+		r.Connects = func(a sysnet.Addr) error {
+			if a.Path == "" {
+				return unix.EINPROGRESS
+			}
+			return nil
+		}
+		r.ask(0)
+		r.last().Err = unix.ECONNREFUSED
+		r.Run()
+		r.ask(0)
+		require.Equal(t, "/second", r.last().To.Path)
+		r.ask(0)
+		require.Equal(t, "/second", r.last().To.Path, "it stays with the one that works")
+	})
+}
+
+func TestATargetThatIsSilentForTooLong(t *testing.T) {
+	lost := fmt.Sprintf("lost %d", TooLate)
+	for _, tt := range []struct {
+		name string
+		play func(r *rig, a *asker)
+		told string
+	}{
+		{"says nothing", func(r *rig, a *asker) {}, "connected, " + lost},
+		{"stops in its head", func(r *rig, a *asker) { r.pass(20 * clock.Second); r.last().Send("HTTP/1.1 2"); r.Run() }, "connected, " + lost},
+		{"stops in its body", func(r *rig, a *asker) { r.last().Send("HTTP/1.1 200 OK\r\n\r\nhe"); r.Run() }, "connected, 200, " + lost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			a := r.ask(0)
+			r.Run()
+			tt.play(r, a)
+			r.pass(30*clock.Second - 1)
+			require.NotContains(t, a.all(), lost)
+			r.pass(1)
+			require.Equal(t, tt.told, a.all())
+			require.True(t, r.last().Closed)
+		})
+	}
+	t.Run("is not to blame while its user takes no more", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		a := r.ask(0)
+		a.full = 1
+		r.Run()
+		r.last().Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", "cd")
+		r.Run()
+		require.Equal(t, "ab", a.body, "the rest is not even read")
+		require.Equal(t, machine.WantPeer, r.last().Want)
+		r.pass(300 * clock.Second)
+		require.Equal(t, "connected, 200", a.all())
+		a.full = 0
+		a.link.Resume()
+		r.Run()
+		require.Equal(t, "connected, 200, end", a.all())
+	})
+	t.Run("nor while it waits for the rest of the request, unless it is to ask for that", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		a := &asker{}
+		a.link, _ = r.local.Link(r.set.states[0], a, AnyKept)
+		a.link.Client().Begin([]byte("POST"), []byte("/"), 5).End()
+		r.Run()
+		r.pass(300 * clock.Second)
+		require.Equal(t, "connected", a.all())
+		a.link.Expect(true)
+		a.link.Push()
+		r.Run()
+		r.pass(30 * clock.Second)
+		require.Equal(t, "connected, "+lost, a.all())
+	})
+	t.Run("does not take the request", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		a := &asker{}
+		a.link, _ = r.local.Link(r.set.states[0], a, AnyKept)
+		a.link.Client().Begin([]byte("POST"), []byte("/"), 1<<20).End()
+		r.last().Room = 100
+		a.link.Client().Write(make([]byte, 1000))
+		r.Run()
+		r.pass(20 * clock.Second)
+		r.last().Room = 100
+		r.Run()
+		r.pass(30*clock.Second - 1)
+		require.Equal(t, "connected", a.all(), "some of it was taken")
+		r.pass(1)
+		require.Equal(t, "connected, "+lost, a.all())
+	})
+}
+
+func TestAnUploadWaitsForRoom(t *testing.T) {
+	r := newRig(t, 1, nil)
+	a := &asker{}
+	a.link, _ = r.local.Link(r.set.states[0], a, AnyKept)
+	c := a.link.Client()
+	c.Begin([]byte("POST"), []byte("/"), http1.UnknownLength).End()
+	r.last().Room = 0
+	c.Write(make([]byte, FullAt))
+	require.True(t, a.link.Full())
+	a.link.Push()
+	r.Run()
+	require.Equal(t, "connected", a.all())
+	r.last().Room = FullAt - roomAt
+	r.Run()
+	require.Equal(t, "connected", a.all())
+	r.last().Room = 200
+	r.Run()
+	r.last().Room = 1
+	r.Run()
+	require.Equal(t, "connected, room", a.all())
+	c.Finish()
+	r.last().Room = -1
+	a.link.Push()
+	r.Run()
+	r.last().Send(hello)
+	r.Run()
+	require.Equal(t, "connected, room, 200, end", a.all())
+	require.False(t, r.last().Closed)
+}
+
+// A target that refuses an upload answers, closes, and resets the connection when more comes.
+func TestAnAnswerThatCameBeforeTheConnectionBrokeCounts(t *testing.T) {
+	for name, answer := range map[string][]string{
+		"whole":        {"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"},
+		"in two reads": {"HTTP/1.1 413 Content Too Large\r\nContent-Le", "ngth: 2\r\n\r\nno"},
+		"paused by it": {"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nn", "o"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			a := &asker{full: 1}
+			a.link, _ = r.local.Link(r.set.states[0], a, AnyKept)
+			a.link.Client().Begin([]byte("POST"), []byte("/"), 1<<20).End()
+			r.Run()
+			a.link.Client().Write(make([]byte, 100))
+			r.last().Send(answer...)
+			r.last().Break()
+			a.link.Push()
+			r.Run()
+			require.Equal(t, "connected, 413, end", a.all())
+			require.Equal(t, "no", a.body)
+			require.True(t, r.last().Closed)
+		})
+	}
+}
+
+func TestADroppedLinkIsClosedAtOnceAndTellsNobody(t *testing.T) {
+	r := newRig(t, 1, nil)
+	a := r.ask(0)
+	r.Run()
+	r.last().Send("HTTP/1.1 200 OK\r\n\r\nhe")
+	r.Run()
+	a.link.Drop()
+	r.Run()
+	require.True(t, r.last().Closed)
+	require.True(t, r.last().Reset)
+	require.Equal(t, "connected, 200", a.all())
+	require.Zero(t, r.local.at[0].inFlight)
+	require.Zero(t, r.set.states[0].row.failed.Load(), "it is not the target's fault")
+}

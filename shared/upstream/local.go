@@ -1,0 +1,192 @@
+package upstream
+
+// What one thread has of the targets: connections that have nothing to do, and how much it has
+// under way.
+//
+// A Local belongs to its thread. An idle connection is in the list of its target from Link.rest
+// until it is taken or closed. What must not be done: a connection must not be given to a request
+// that could not be repeated without a look whether its target has closed it meanwhile.
+
+import (
+	"errors"
+	"math/rand/v2"
+
+	"fourways/shared/bufpool"
+	"fourways/shared/chain"
+	"fourways/shared/clock"
+	"fourways/shared/http1"
+	"fourways/shared/session"
+	"fourways/shared/sysnet"
+)
+
+// Sockets is what a Link needs of the system.
+type Sockets interface {
+	Connect(sysnet.Addr) (fd int, err error)
+	Connected(fd int) error
+	Read(fd int, p []byte) (int, error)
+	Silent(fd int) bool // the peer has neither sent anything nor closed
+}
+
+// system is the sockets of the system.
+type system struct{}
+
+func (system) Connect(a sysnet.Addr) (int, error) { return sysnet.Connect(a) }
+func (system) Connected(fd int) error             { return sysnet.Connected(fd) }
+func (system) Read(fd int, p []byte) (int, error) { return sysnet.ReadNow(fd, p) }
+func (system) Silent(fd int) bool                 { return sysnet.Silent(fd) }
+
+// errUnknown: it is not known where the target's name leads.
+var errUnknown = errors.New("its name is not resolved")
+
+// keptClients is how many sets of buffers a thread keeps for the next requests.
+const keptClients = 64
+
+// Local is what one thread has of a Set.
+type Local struct {
+	set     *Set
+	thread  *session.Thread
+	at      []atTarget // by the target's number
+	turns   []uint32   // by the group's number: which member is next among equals
+	budget  budget
+	chunks  *bufpool.Pool
+	clients []*http1.Client // that nobody uses
+	dropped [512]byte       // where idle connections read what nobody asked for
+	tunnels []byte          // where tunnels read; nil before the first
+}
+
+// atTarget is a thread's part of one target.
+type atTarget struct {
+	counts   *counts
+	idle     []*Link // the last one was used last
+	inFlight int
+
+	distrusted clock.Time // until when kept connections are not for requests that cannot be repeated
+	address    int        // which of the target's addresses is the next to connect to
+}
+
+func newLocal(s *Set, thread *session.Thread) *Local {
+	l := &Local{set: s, thread: thread, chunks: thread.Pool(chain.ChunkSize)}
+	for _, state := range s.states {
+		l.at = append(l.at, atTarget{counts: &state.row.counts[thread.Number], idle: make([]*Link, 0, s.opt.Idle)})
+	}
+	l.turns = make([]uint32, len(s.Groups))
+	for i := range l.turns { // threads that began at the same target would all go on to the next together
+		l.turns[i] = uint32(thread.Number) % uint32(max(len(s.Groups[i].Members), 1))
+	}
+	return l
+}
+
+func (l *Local) now() clock.Time { return l.thread.Clock.Now() }
+
+// Requested counts one more request in the budget of retries.
+func (l *Local) Requested() { l.budget.request(l.now()) }
+
+// MayRetry counts a retry, if one more is allowed.
+func (l *Local) MayRetry() bool { return l.budget.retry(l.now()) }
+
+// Kept says which connection a request may have.
+type Kept uint8
+
+const (
+	AnyKept    Kept = iota // any that is idle: the request can be repeated
+	SilentKept             // one that its target has not closed, as far as can be known
+	NoneKept               // a new one
+)
+
+// Link is a connection to a target for one request. While no more retries are allowed, each request
+// gets a new one, as none could be repeated; and so does one that cannot be repeated, if the target
+// has lately closed kept connections while requests were on their way. The error is that of a
+// connection that could not even be begun; it is counted.
+func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
+	at := &l.at[s.number]
+	if !l.budget.spare(l.now()) || which == SilentKept && l.now() < at.distrusted {
+		which = NoneKept
+	}
+	for n := len(at.idle); n > 0 && which != NoneKept; n = len(at.idle) {
+		link := at.idle[n-1]
+		at.idle[n-1] = nil
+		at.idle = at.idle[:n-1]
+		if which == SilentKept && !l.set.opt.Sockets.Silent(link.fd) {
+			link.shun()
+			continue
+		}
+		link.begin(user, true)
+		return link, nil
+	}
+	fd, err := l.connect(s)
+	if err != nil {
+		l.nextAddress(s)
+		at.counts.counters[Refused].Add(1)
+		s.failed(l.now(), rand.Uint64())
+		return nil, err
+	}
+	link := &Link{local: l, target: s, fd: fd, state: stateConnecting}
+	link.order.Opened()
+	s.row.gauges[l.set.opt.Process].conns.Add(1)
+	link.begin(user, false)
+	l.thread.Host.Adopt(fd, link)
+	return link, nil
+}
+
+// connect begins a connection to the next of the target's addresses.
+func (l *Local) connect(s *State) (fd int, err error) {
+	addrs := s.where.Addrs()
+	if len(addrs) == 0 {
+		return -1, errUnknown
+	}
+	at := &l.at[s.number]
+	return l.set.opt.Sockets.Connect(addrs[at.address%len(addrs)])
+}
+
+// nextAddress has the next connection go to another address of the target, because this one could
+// not be reached.
+func (l *Local) nextAddress(s *State) { l.at[s.number].address++ }
+
+// keep takes a connection that has nothing to do. It reports false where there are enough.
+func (l *Local) keep(link *Link) bool {
+	at := &l.at[link.target.number]
+	if len(at.idle) >= l.set.opt.Idle || l.thread.Server.Draining() {
+		return false
+	}
+	at.idle = append(at.idle, link)
+	return true
+}
+
+// forget takes a connection that is about to be closed out of the list of the idle ones.
+func (l *Local) forget(link *Link) {
+	at := &l.at[link.target.number]
+	for i, have := range at.idle {
+		if have == link {
+			at.idle = append(at.idle[:i], at.idle[i+1:]...)
+			return
+		}
+	}
+}
+
+// tunnelled is the memory that tunnels read into.
+func (l *Local) tunnelled() []byte {
+	if l.tunnels == nil {
+		l.tunnels = make([]byte, tunnelRead)
+	}
+	return l.tunnels
+}
+
+// borrow lends buffers for one request.
+func (l *Local) borrow() *http1.Client {
+	if n := len(l.clients); n > 0 {
+		c := l.clients[n-1]
+		l.clients = l.clients[:n-1]
+		c.Open()
+		return c
+	}
+	c := http1.NewClient(&http1.ResponseLimits, l.chunks)
+	c.Open()
+	return c
+}
+
+func (l *Local) giveBack(c *http1.Client) {
+	c.Shut()
+	if len(l.clients) < keptClients {
+		l.clients = append(l.clients, c)
+	}
+}

@@ -1,0 +1,125 @@
+package upstream
+
+// Where targets are, and how they are: names and checks.
+//
+// The name server is a function; the targets that are checked are net/http's, since the check's
+// client is, too.
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/clock"
+	"fourways/shared/sysnet"
+)
+
+func TestWhereATargetIs(t *testing.T) {
+	for _, tt := range []struct {
+		target Target
+		where  []sysnet.Addr
+		named  string // in a Host field
+	}{
+		{Target{Host: "127.0.0.1", Port: 9000}, []sysnet.Addr{{IP: netip.MustParseAddrPort("127.0.0.1:9000")}}, "127.0.0.1:9000"},
+		{Target{Host: "::1", Port: 80}, []sysnet.Addr{{IP: netip.MustParseAddrPort("[::1]:80")}}, "[::1]"},
+		{Target{Host: "::1", Port: 81}, []sysnet.Addr{{IP: netip.MustParseAddrPort("[::1]:81")}}, "[::1]:81"},
+		{Target{Path: "/run/s"}, []sysnet.Addr{{Path: "/run/s"}}, "localhost"},
+		{Target{Host: "app.example", Port: 80}, nil, "app.example"},
+	} {
+		s, err := New(Options{Region: NewRegion(1)}, [][]Target{{tt.target}})
+		require.NoError(t, err)
+		require.Equal(t, tt.where, s.states[0].where.Addrs())
+		require.Equal(t, tt.named, tt.target.Authority())
+	}
+}
+
+func TestANameIsLookedUpAndTheOldAnswerKeptWhereThatFails(t *testing.T) {
+	var answer []netip.Addr
+	var fails error
+	r := newRig(t, 0, func(o *Options) {
+		o.lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+			require.Equal(t, "app.example", host)
+			return answer, fails
+		}
+	})
+	set, err := New(r.set.opt, [][]Target{{{Name: "http://app.example", Host: "app.example", Port: 80}}})
+	require.NoError(t, err)
+	s := set.states[0]
+	fails = errors.New("no name server")
+	stop := set.Start()
+	require.Empty(t, s.where.Addrs())
+	_, err = set.LocalOf(r.thread).Link(s, &asker{}, AnyKept)
+	require.ErrorIs(t, err, errUnknown)
+	stop()
+	require.Len(t, r.logged, 1)
+
+	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::2")
+	answer, fails = []netip.Addr{one, two}, nil
+	require.NoError(t, s.where.Look(t.Context()))
+	want := []sysnet.Addr{{IP: netip.AddrPortFrom(one, 80)}, {IP: netip.AddrPortFrom(two, 80)}}
+	require.Equal(t, want, s.where.Addrs())
+	for _, a := range [][]netip.Addr{nil, {one}} {
+		answer, fails = a, nil
+		if len(a) > 0 {
+			fails = errors.New("no name server")
+		}
+		require.Error(t, s.where.Look(t.Context()))
+		require.Equal(t, want, s.where.Addrs())
+	}
+}
+
+func TestATargetIsCheckedByOneProcessAndRestsWhileItFails(t *testing.T) {
+	status, asked := 500, ""
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked = req.Method + " " + req.Host + req.URL.String() + " " + req.UserAgent()
+		w.WriteHeader(status)
+	}))
+	defer target.Close()
+	addr := netip.MustParseAddrPort(target.Listener.Addr().String())
+	r := newRig(t, 0, func(o *Options) { o.Check = "/healthz" })
+	set, err := New(r.set.opt, [][]Target{{{Name: "http://" + addr.String(), Host: "127.0.0.1", Port: addr.Port()}}})
+	require.NoError(t, err)
+	s, client := set.states[0], set.states[0].checker()
+	check := func() { s.checked(s.check(t.Context(), client)) }
+	check()
+	require.Equal(t, "GET "+addr.String()+"/healthz fourways-check", asked)
+	check()
+	require.True(t, s.available(0))
+	check()
+	require.False(t, s.available(0))
+	s.succeeded()
+	require.False(t, s.available(0), "it answers clients, and still says that it is not well")
+	for _, status = range []int{204, 302} {
+		check()
+		require.True(t, s.available(0))
+	}
+	target.Close()
+	for range failuresToRest {
+		check()
+	}
+	require.False(t, s.available(0))
+
+	require.True(t, s.turnToCheck(clock.Second))
+	require.False(t, s.turnToCheck(clock.Second), "somebody does it already")
+	require.False(t, s.turnToCheck(clock.Second+checkEvery-1))
+	require.True(t, s.turnToCheck(clock.Second+checkEvery))
+}
+
+func TestATargetOnAUnixSocketIsCheckedToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	srv := &http.Server{Handler: http.NotFoundHandler()}
+	go srv.Serve(l)
+	defer srv.Close()
+	set, err := New(Options{Region: NewRegion(1), Check: "/"}, [][]Target{{{Name: "unix:" + path, Path: path}}})
+	require.NoError(t, err)
+	require.EqualError(t, set.states[0].check(t.Context(), set.states[0].checker()), "it answers 404")
+}

@@ -1,0 +1,205 @@
+package upstream
+
+// What all processes of a server know of the targets: counters, health, and what is under way.
+//
+// It is a region of plain memory that the processes share (package shm): words of eight bytes, each
+// an atomic, and no pointers. A target has a row, which it finds by a hash of its name, because
+// processes with other settings may have the region too, after a reload. Counters are kept by
+// thread, so that threads do not fight over a cache line: each has one writer, and a reader adds
+// them up. Gauges are kept by process: what a process had under way ends with it.
+//
+// What must not be done: a row must never be given to another target, since its counters would go
+// on as those of that one. A process must write to no gauges but its own.
+
+import (
+	"errors"
+	"hash/fnv"
+	"sync/atomic"
+	"unsafe"
+
+	"fourways/shared/stats"
+)
+
+// MaxTargets is how many targets a server may have in its life, with those of earlier settings.
+const MaxTargets = 64
+
+// Layout is how much room a region has.
+type Layout struct {
+	Targets   int // with those of earlier settings; at most MaxTargets
+	Processes int
+	Slots     int // threads that count, over all processes
+}
+
+// Counter names a number that only grows.
+type Counter uint8
+
+const (
+	Requests Counter = iota // sent, retries included
+	Retries                 // of those, sent once more because of a failure
+	Opened                  // connections that were made
+	Refused                 // connections that could not be made
+	Cut                     // answers that broke off
+	Nonsense                // answers that were not HTTP
+	Late                    // answers that did not come in time
+	numCounters
+)
+
+// Failures are the counters of what can go wrong, with the names they have in reports.
+var Failures = []struct {
+	Counter Counter
+	Name    string
+}{{Refused, "connect"}, {Cut, "cut"}, {Nonsense, "malformed"}, {Late, "timeout"}}
+
+// counts are those of one thread.
+type counts struct {
+	counters [numCounters]atomic.Uint64
+	_        [8 - numCounters%8]uint64
+	heads    stats.Histogram // from sending a request to the end of the answer's head
+	_        [(64 - unsafe.Sizeof(stats.Histogram{})%64) / 8]uint64
+}
+
+// gauges are those of one process.
+type gauges struct {
+	inFlight atomic.Int64 // requests under way
+	conns    atomic.Int64 // connections that are open
+	_        [6]uint64
+}
+
+func (g *gauges) reset() {
+	g.inFlight.Store(0)
+	g.conns.Store(0)
+}
+
+// health is what is known of a target's health; see health.go. Times are on the monotonic clock,
+// which all processes share, in nanoseconds; 0 for never.
+type health struct {
+	name         atomic.Uint64 // hash of the target's name; 0 for a row that is free
+	failed       atomic.Int64  // failures in a row
+	restUntil    atomic.Int64
+	probed       atomic.Int64 // when a request was let through last, although the target rests
+	looked       atomic.Int64 // when the last check began
+	checksFailed atomic.Int64 // in a row
+	down         atomic.Int64 // 1 for a target that fails its checks
+	_            [1]uint64
+}
+
+// row is one target's part of a region.
+type row struct {
+	*health
+	gauges []gauges // by process
+	counts []counts // by slot
+	alive  func(process int) bool
+}
+
+// Region is a view of a region of memory.
+type Region struct {
+	layout Layout
+	health []health
+	gauges []gauges // of each target, by process
+	counts []counts // of each target, by slot
+	alive  func(process int) bool
+}
+
+// ErrRegion: the memory is too short for the layout, not aligned, or of another layout.
+var ErrRegion = errors.New("upstream: region too short, misaligned or of another layout")
+
+// ErrTooMany: the region has no row left.
+var ErrTooMany = errors.New("there have been too many upstreams; restart the server to begin again")
+
+// Size is the length of a region, in bytes.
+func Size(l Layout) int {
+	return int(unsafe.Sizeof(health{}))*(1+l.Targets) + l.Targets*(l.Processes*int(unsafe.Sizeof(gauges{}))+l.Slots*int(unsafe.Sizeof(counts{})))
+}
+
+// fingerprint tells one layout from another.
+func (l Layout) fingerprint() uint64 {
+	const version = 1
+	return version<<56 | uint64(unsafe.Sizeof(counts{}))<<40 | uint64(l.Targets)<<32 | uint64(l.Processes)<<16 | uint64(l.Slots)
+}
+
+// Open makes a view of mem, which must be zero before its first use, aligned to 8 bytes, and
+// Size(l) bytes long. alive reports whether a process is there; nil for one that always is.
+func Open(mem []byte, l Layout, alive func(process int) bool) (*Region, error) {
+	base := unsafe.Pointer(unsafe.SliceData(mem))
+	if len(mem) < Size(l) || uintptr(base)%8 != 0 {
+		return nil, ErrRegion
+	}
+	if alive == nil {
+		alive = func(int) bool { return true }
+	}
+	r := &Region{layout: l, alive: alive}
+	all := unsafe.Slice((*health)(base), 1+l.Targets)
+	if head := &all[0].name; !head.CompareAndSwap(0, l.fingerprint()) && head.Load() != l.fingerprint() {
+		return nil, ErrRegion
+	}
+	r.health = all[1:]
+	base = unsafe.Add(base, uintptr(len(all))*unsafe.Sizeof(health{}))
+	r.gauges = unsafe.Slice((*gauges)(base), l.Targets*l.Processes)
+	base = unsafe.Add(base, uintptr(len(r.gauges))*unsafe.Sizeof(gauges{}))
+	r.counts = unsafe.Slice((*counts)(base), l.Targets*l.Slots)
+	return r, nil
+}
+
+// NewRegion makes a region for one process in memory of its own.
+func NewRegion(slots int) *Region {
+	l := Layout{Targets: MaxTargets, Processes: 1, Slots: slots}
+	words := make([]uint64, Size(l)/8)
+	r, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8), l, nil)
+	if err != nil {
+		panic(err) // 8-byte words are aligned and enough
+	}
+	return r
+}
+
+// claim is the row of a target, which gets one if it has none.
+func (r *Region) claim(name string) (*row, error) {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	sum := max(h.Sum64(), 1)
+	for i := range r.health {
+		if at := &r.health[i].name; at.CompareAndSwap(0, sum) || at.Load() == sum {
+			p, s := r.layout.Processes, r.layout.Slots
+			return &row{health: &r.health[i], gauges: r.gauges[i*p : (i+1)*p], counts: r.counts[i*s : (i+1)*s], alive: r.alive}, nil
+		}
+	}
+	return nil, ErrTooMany
+}
+
+// sum adds up a gauge over the processes that are there.
+func (r *row) sum(of func(*gauges) *atomic.Int64) (n int64) {
+	for p := range r.gauges {
+		if g := of(&r.gauges[p]).Load(); g > 0 && r.alive(p) {
+			n += g
+		}
+	}
+	return n
+}
+
+func (r *row) inFlight() int64 {
+	return r.sum(func(g *gauges) *atomic.Int64 { return &g.inFlight })
+}
+
+// InFlight is how many requests the target has under way, from all processes.
+func (s *State) InFlight() int64 { return s.row.inFlight() }
+
+// Conns is how many connections to the target are open, of all processes.
+func (s *State) Conns() int64 {
+	return s.row.sum(func(g *gauges) *atomic.Int64 { return &g.conns })
+}
+
+// Total is a counter's sum over all threads.
+func (s *State) Total(c Counter) (n uint64) {
+	for i := range s.row.counts {
+		n += s.row.counts[i].counters[c].Load()
+	}
+	return n
+}
+
+// Heads is how long it took from sending a request to the end of the answer's head.
+func (s *State) Heads() *stats.Latency {
+	list := make([]*stats.Histogram, len(s.row.counts))
+	for i := range s.row.counts {
+		list[i] = &s.row.counts[i].heads
+	}
+	return stats.Sum(list...)
+}

@@ -1,0 +1,171 @@
+// Package upstream is the servers behind this one: which there are, which of them gets the next
+// request, and the connections to them.
+//
+// A [Set] has the targets of one process. Each thread that serves has a [Local]: its idle
+// connections, what it has under way at each target, and its budget of retries. A [Link] is one
+// connection to a target: a machine, which the thread's driver drives like any other socket.
+//
+// The files stand in the order of a request's way: choose.go picks a target, budget.go says whether
+// a request may be sent once more, local.go finds a connection, link.go speaks HTTP on it.
+// health.go is what is known of a target's health, resolve.go where a name leads, check.go asks the
+// targets themselves, region.go is what all processes of the server know together.
+//
+// Who owns what: a Set does not change while it serves, except for its atomics. A Local and its
+// Links belong to one thread. The goroutines of [Set.Start] touch atomics only.
+//
+// What must not be done: nothing but those goroutines may wait, for a name or for a target.
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+
+	"fourways/shared/clock"
+	"fourways/shared/resolve"
+	"fourways/shared/session"
+	"fourways/shared/sysnet"
+)
+
+// Bounds that nobody needs to change.
+const (
+	idleTime       = 4 * clock.Second  // that a connection is kept that has nothing to do
+	distrust       = 10 * clock.Second // of kept connections, after one was closed under a request
+	restTime       = 10 * clock.Second // of a target that has failed, give or take a tenth
+	failuresToRest = 3                 // in a row
+	probeTime      = 10 * clock.Second // after which the one request that was let through has had its chance
+	budgetSeconds  = 10                // over which retries are held against requests
+	budgetShare    = 10                // one retry for so many requests
+	budgetLeast    = 10                // retries that are always allowed in that time: there may be few requests
+	roomAt         = 32 << 10          // bytes waiting to be sent to a target, below which it may have more
+	tunnelRead     = 16 << 10          // bytes that a tunnel reads at once
+	checkEvery     = 5 * clock.Second  // between two checks of a target
+	checkTimeout   = 5 * clock.Second  // of a check
+)
+
+// FullAt is how many bytes may wait to be sent to a target before its client is held up.
+const FullAt = 64 << 10
+
+// Target is one server behind this one, as the configuration names it.
+type Target struct {
+	Name string // as it was given: http://127.0.0.1:9000, unix:/run/app.sock
+	Host string // name or address, without brackets; empty for a Unix socket
+	Port uint16
+	Path string // of a Unix socket
+}
+
+// Authority is what a Host field names the target by (RFC 9110 7.2).
+func (t *Target) Authority() string {
+	switch {
+	case t.Path != "":
+		return "localhost"
+	case t.Port != 80:
+		return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+	case strings.Contains(t.Host, ":"):
+		return "[" + t.Host + "]"
+	}
+	return t.Host
+}
+
+// Options is what a Set is made with.
+type Options struct {
+	Timeout       clock.Time // that a target may be silent
+	Connect       clock.Time // for a connection to be made
+	TunnelTimeout clock.Time // that both ends of a tunnel may be silent
+	Conns         int64      // requests under way at one target, in all processes; 0 for no limit
+	Idle          int        // connections that a thread keeps to a target that have nothing to do
+	Check         string     // path that the targets are asked for now and then; empty for none
+	Region        *Region
+	Process       int                           // which of the region's this one is
+	Now           func() clock.Time             // for goroutines that have no thread's clock
+	Log           func(format string, a ...any) // what happened to a target; on any thread; may be nil
+
+	Sockets Sockets // of the system where it is nil
+	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Set is the targets of one process.
+type Set struct {
+	opt    Options
+	states []*State // each target once
+	Groups []*Group // as they were given to New
+	locals sync.Map // *session.Thread to *Local
+}
+
+// Group is targets of which each can answer the same requests.
+type Group struct {
+	number  int
+	Members []*State
+}
+
+// State is one target, and what this process knows of it.
+type State struct {
+	Target
+	set    *Set
+	number int
+	row    *row
+	where  resolve.Target
+}
+
+// Addrs is where the target is, as far as is known.
+func (s *State) Addrs() []sysnet.Addr { return s.where.Addrs() }
+
+// New makes the set of some groups of targets. A target that several groups name is one.
+func New(opt Options, groups [][]Target) (*Set, error) {
+	if opt.Sockets == nil {
+		opt.Sockets = system{}
+	}
+	s := &Set{opt: opt}
+	for i, targets := range groups {
+		g := &Group{number: i}
+		for _, t := range targets {
+			state, err := s.state(t)
+			if err != nil {
+				return nil, err
+			}
+			g.Members = append(g.Members, state)
+		}
+		s.Groups = append(s.Groups, g)
+	}
+	return s, nil
+}
+
+// state is the one of a target, made if it is not there.
+func (s *Set) state(t Target) (*State, error) {
+	for _, have := range s.states {
+		if have.Name == t.Name {
+			return have, nil
+		}
+	}
+	row, err := s.opt.Region.claim(t.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	row.gauges[s.opt.Process].reset() // the process that had the place before has ended
+	state := &State{Target: t, set: s, number: len(s.states), row: row}
+	state.where.Host, state.where.Port, state.where.Path, state.where.LookUp = t.Host, t.Port, t.Path, s.opt.lookup
+	if !state.where.Named() {
+		if err := state.where.Look(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+	s.states = append(s.states, state)
+	return state, nil
+}
+
+// States are all targets, each once.
+func (s *Set) States() []*State { return s.states }
+
+// LocalOf is what a thread has of the set.
+func (s *Set) LocalOf(thread *session.Thread) *Local {
+	if l, ok := s.locals.Load(thread); ok {
+		return l.(*Local)
+	}
+	l := newLocal(s, thread)
+	s.locals.Store(thread, l)
+	return l
+}

@@ -1,0 +1,246 @@
+package main
+
+// What a runner does with one socket, whatever its machine is.
+//
+// A socket and its machine belong to the runner's thread; while the socket is parked, its machine
+// belongs to the slow work. Nothing here knows HTTP, and nothing waits. Stage 3's loops have the
+// same file, word for word except for their epoll(7): the two stages differ in the other files
+// only.
+
+import (
+	"fourways/shared/clock"
+	"fourways/shared/machine"
+	"fourways/shared/session"
+	"fourways/shared/sysnet"
+	"fourways/shared/timerwheel"
+)
+
+// lookEvery is how often the socket of a parked machine is looked at.
+const lookEvery = clock.Second
+
+// socket is one socket of a runner, and its machine. The runner does not know whether it is an
+// accepted connection or one that a machine has opened ([runner.Adopt]).
+type socket struct {
+	machine.Machine
+	timer  timerwheel.Node[socket]
+	fd     int32
+	slot   int32        // its index in what poll is handed
+	watch  machine.Want // what is watched for; 0 for nothing at all
+	parked bool         // its slow work is under way: nothing else may touch the machine
+	doomed bool         // to be closed as soon as that work is done
+	gone   bool         // its peer has gone meanwhile, and the socket is closed already
+	nudged bool         // to be stepped at the end of the turn ([machine.Host])
+}
+
+// conn is a connection of plain HTTP: a socket and its machine, in one allocation.
+type conn struct {
+	socket
+	session session.Session
+}
+
+// newConn makes a connection of plain HTTP.
+func (r *runner) newConn(fd int) *conn {
+	c := &conn{}
+	c.Machine = &c.session
+	r.add(&c.socket, fd)
+	return c
+}
+
+// Adopt takes a further socket of a machine ([machine.Host]).
+func (r *runner) Adopt(fd int, m machine.Machine) {
+	r.add(&socket{Machine: m}, fd)
+	r.load.Add(1)
+	r.Nudge(fd)
+}
+
+// Nudge has the machine of a socket stepped at the end of this turn ([machine.Host]).
+func (r *runner) Nudge(fd int) {
+	if s := r.socket(fd); s != nil && !s.nudged {
+		s.nudged = true
+		r.nudged = append(r.nudged, s)
+	}
+}
+
+// stepNudged steps each nudged machine once. Those that they nudge in doing so are stepped in the
+// next turn.
+func (r *runner) stepNudged() {
+	nudged := r.nudged
+	r.nudged, r.spare = r.spare[:0], nudged
+	for _, s := range nudged {
+		s.nudged = false
+		if !s.parked && r.socket(int(s.fd)) == s {
+			r.drive(s, false)
+		}
+	}
+	clear(nudged)
+}
+
+// drive gives a socket its turn: at most one read, so that a peer that sends without end gets no
+// more than its share, and at most the runner's share written, so that one that reads without end
+// does not either. Read first: bytes that arrived in time count, however late we look.
+func (r *runner) drive(s *socket, readable bool) {
+	if readable && s.Reads() {
+		r.read(s)
+	}
+	r.serve(s, s.Step())
+}
+
+// serve does what a machine wants, and goes on until the machine has to wait.
+func (r *runner) serve(s *socket, want machine.Want) {
+	for budget := r.share; ; want = s.Step() {
+		switch {
+		case want&machine.WantWrite != 0:
+			// Write first, and wait until the socket is writable only if it did not take all:
+			// nearly always it takes all of a small answer, and a system call is saved.
+			if !r.write(s, want, &budget) {
+				return
+			}
+		case want == machine.WantWake:
+			r.park(s)
+			return
+		case want == machine.WantShut:
+			sysnet.EndSending(int(s.fd))
+		case want == machine.WantClose:
+			r.close(s)
+			return
+		default:
+			r.await(s, want)
+			return
+		}
+	}
+}
+
+// read reads once.
+func (r *runner) read(s *socket) {
+	n, err := sysnet.Read(int(s.fd), s.Recv())
+	switch {
+	case n > 0:
+		s.Received(n)
+	case err == nil:
+		s.EOF()
+	case !sysnet.Again(err):
+		s.Fail()
+	}
+}
+
+// write sends until the chain is empty, the socket full, or the budget used up. It reports
+// whether the machine can go on at once.
+func (r *runner) write(s *socket, want machine.Want, budget *int64) bool {
+	out := s.Out()
+	before := out.Sent()
+	err := r.out.Send(int(s.fd), out, *budget)
+	*budget -= out.Sent() - before
+	switch {
+	case err == nil && out.Empty() && *budget > 0:
+		return true
+	case err == nil || sysnet.Again(err):
+		s.Stalled()
+		r.await(s, want)
+		return false
+	case err == sysnet.ErrCold:
+		cold := sysnet.Front(out)
+		s.Fetch(cold.Warm)
+	case sysnet.FileFault(err):
+		s.Break(err)
+	default:
+		s.Fail()
+	}
+	return true
+}
+
+// await has the socket watched for what is wanted, unless it is already, and sets the deadline.
+func (r *runner) await(s *socket, want machine.Want) {
+	if s.watch != want {
+		r.watch(s, want)
+	}
+	if d := s.Deadline(); d != clock.Never {
+		r.wheel.Schedule(&s.timer, int64(d))
+	} else {
+		r.wheel.Cancel(&s.timer)
+	}
+}
+
+// expired handles a deadline that has passed. For a parked socket it is the time of the next look.
+func (r *runner) expired(s *socket) {
+	if s.parked {
+		r.look(s)
+	} else {
+		r.drive(s, false)
+	}
+}
+
+// park stops watching a socket while slow work runs on another thread. Even if it were watched for
+// no event, a hang-up of its peer would be reported again and again. So it is looked at now and
+// then instead.
+func (r *runner) park(s *socket) {
+	s.parked = true
+	r.unwatch(s)
+	r.wheel.Schedule(&s.timer, int64(r.thread.Clock.Now()+lookEvery))
+	r.Offload(s.WorkKind(), s.Work, func() { r.unpark(s) })
+}
+
+// look closes a parked socket whose peer has gone. A disk that does not answer may delay the work
+// for any time, but not keep the descriptor and the peer's place among the connections.
+func (r *runner) look(s *socket) {
+	if !sysnet.HungUp(int(s.fd)) {
+		r.wheel.Schedule(&s.timer, int64(r.thread.Clock.Now()+lookEvery))
+		return
+	}
+	s.gone = true
+	s.Leave()
+	r.forget(s)
+	sysnet.Close(int(s.fd), true)
+}
+
+// unpark takes a socket back when its machine's work is done.
+func (r *runner) unpark(s *socket) {
+	s.parked = false
+	if s.gone {
+		r.end(s)
+		return
+	}
+	s.RestartDeadline()
+	if s.doomed {
+		s.Fail()
+	}
+	r.drive(s, false)
+}
+
+// close ends a machine and closes its socket. The socket is forgotten before its number can be
+// given out again.
+func (r *runner) close(s *socket) {
+	r.end(s)
+	r.forget(s)
+	sysnet.Close(int(s.fd), s.Abortive())
+}
+
+// end ends a machine.
+func (r *runner) end(s *socket) {
+	r.wheel.Cancel(&s.timer)
+	s.Close()
+	r.load.Add(-1)
+}
+
+// hasten steps the idle machines, whose deadlines are earlier now that the server stops.
+func (r *runner) hasten() {
+	r.each(func(s *socket) {
+		if s.Idle() {
+			r.drive(s, false)
+		}
+	})
+}
+
+// cut ends every machine. One whose slow work is under way ends after that work.
+func (r *runner) cut() {
+	if r.load.Load() > 0 {
+		r.log.Warn("Drain timeout reached, cutting what is left")
+	}
+	r.each(func(s *socket) {
+		if s.parked {
+			s.doomed = true
+			return
+		}
+		s.Fail()
+		r.drive(s, false)
+	})
+}

@@ -1,0 +1,259 @@
+//go:build linux
+
+package main
+
+// Signals that come in a storm, to a whole group, or to a worker that they were not for.
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/app"
+	"fourways/tests/harness"
+)
+
+// A storm of one kind of signal, while nobody has the time to look, leaves the others their
+// room.
+func TestAStormOfOneSignalDrownsNoOther(t *testing.T) {
+	storms, others := unix.SIGUSR1, []os.Signal{unix.SIGCHLD, unix.SIGTTIN, unix.SIGTTOU}
+	looking, heard := make(chan struct{}), make(chan os.Signal, 1000)
+	app.AwaitSignals(append([]os.Signal{storms}, others...), func(sig os.Signal) {
+		<-looking
+		heard <- sig
+	})
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	send := func(sig os.Signal) {
+		require.NoError(t, unix.Tgkill(os.Getpid(), unix.Gettid(), sig.(unix.Signal))) // this thread has handled it then
+		time.Sleep(100 * time.Microsecond)                                             // the runtime passes one of each kind on at a time
+	}
+	for range 300 {
+		send(storms)
+	}
+	for _, sig := range others {
+		send(sig)
+	}
+	for range 300 {
+		send(storms)
+	}
+	close(looking)
+	missing := slices.Clone(others)
+	for len(missing) > 0 {
+		select {
+		case sig := <-heard:
+			missing = slices.DeleteFunc(missing, func(m os.Signal) bool { return m == sig })
+		case <-time.After(harness.Patience):
+			require.Empty(t, missing, "never heard")
+		}
+	}
+}
+
+// storm sends a process signals as fast as that goes, until it is ended.
+func storm(t *testing.T, pid int, signals ...unix.Signal) (end func()) {
+	var over atomic.Bool
+	var senders sync.WaitGroup
+	for _, sig := range signals {
+		senders.Go(func() {
+			for !over.Load() {
+				unix.Kill(pid, sig)
+				time.Sleep(10 * time.Microsecond) // the kernel keeps one of each kind: it has to be taken
+			}
+		})
+	}
+	end = sync.OnceFunc(func() {
+		over.Store(true)
+		senders.Wait()
+	})
+	t.Cleanup(end)
+	return end
+}
+
+// slowToReload is a server whose master takes its time over each HUP, and then changes nothing.
+func slowToReload(t *testing.T, workers string) *harness.Server {
+	file, write := settingsFile(t, "workers "+workers+"\n")
+	s := harness.Start(t, "-config", file)
+	write(strings.Repeat("# nothing\n", 100_000) + "no-such-setting\n")
+	return s
+}
+
+// Deaths are noticed in a storm of other signals.
+func TestNoDeathIsMissedInAStormOfSignals(t *testing.T) {
+	t.Parallel()
+	const rounds = 5
+	s := slowToReload(t, "3")
+	for range rounds {
+		victims := ready(t, s, 3).Workers
+		end := storm(t, s.PID, unix.SIGHUP, unix.SIGUSR1)
+		for _, w := range victims {
+			require.NoError(t, unix.Kill(w.PID, unix.SIGKILL))
+			gone(t, w.PID)
+		}
+		end()
+	}
+	ready(t, s, 3)
+	harness.Eventually(t, "three children, and none is a zombie", func() bool {
+		children := s.Children(t)
+		for _, pid := range children {
+			if state(t, pid) == "Z" {
+				return false
+			}
+		}
+		return len(children) == 3
+	})
+}
+
+// Nor is the order to stop.
+func TestTheOrderToStopIsHeardInAStormOfSignals(t *testing.T) {
+	t.Parallel()
+	s := slowToReload(t, "1")
+	end := storm(t, s.PID, unix.SIGHUP, unix.SIGUSR1)
+	s.Signal(t, unix.SIGTERM)
+	require.Zero(t, s.Wait(t))
+	end()
+}
+
+// patientWatchdog is one that blames no worker for a busy machine, in seconds.
+const patientWatchdog = "5"
+
+// inGroup starts the server in a process group of its own.
+func inGroup(t *testing.T, args ...string) *harness.Server {
+	cmd := exec.Command(harness.Binary(), append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return harness.StartCommand(t, cmd)
+}
+
+// A terminal and a service manager send their signals to all processes of a group. The
+// master does what they say, and no worker does anything by itself.
+func TestASignalToTheWholeGroupIsTheMasters(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sig     unix.Signal
+		awaits  string // in the log
+		workers int    // afterwards, 0 for the server's end
+	}{
+		{unix.SIGTTIN, "3 workers", 3},
+		{unix.SIGTTOU, "1 workers", 1},
+		{unix.SIGHUP, "Reloaded: all", 2},
+		{unix.SIGUSR1, `\[main\] Log files reopened`, 2},
+		{unix.SIGTERM, "Stopping on terminated", 0},
+		{unix.SIGINT, "Stopping on interrupt", 0},
+	} {
+		t.Run(unix.SignalName(c.sig), func(t *testing.T) {
+			t.Parallel()
+			s := inGroup(t, "-workers", "2", "-watchdog", patientWatchdog)
+			before := ready(t, s, 2)
+			require.NoError(t, unix.Kill(-s.PID, c.sig))
+			s.Log.Await(t, regexp.MustCompile(c.awaits))
+			if c.workers == 0 {
+				require.Zero(t, s.Wait(t))
+			} else {
+				after := ready(t, s, c.workers)
+				beaten(t, s)
+				if c.sig != unix.SIGHUP {
+					require.Equal(t, before.Workers[0].PID, after.Workers[0].PID)
+				}
+			}
+			for _, never := range []string{"has died", "has been silent"} {
+				require.Zero(t, s.Log.Count(never), never)
+			}
+		})
+	}
+}
+
+// A program that takes over is one, whoever else has got the signal.
+func TestAHandOverSignalToTheWholeGroupLosesNoWorker(t *testing.T) {
+	t.Parallel()
+	s := inGroup(t, "-workers", "2")
+	ready(t, s, 2)
+	t.Cleanup(func() { unix.Kill(-s.PID, unix.SIGKILL) })
+	require.NoError(t, unix.Kill(-s.PID, unix.SIGUSR2))
+	require.Zero(t, s.Wait(t))
+	require.Zero(t, s.Log.Count("has died"))
+	successor := ready(t, s, 2).Master.PID
+	require.NoError(t, unix.Kill(successor, unix.SIGTERM))
+	gone(t, successor)
+}
+
+// What is the master's alone does nothing to a worker that gets it.
+func TestAWorkerLeavesTheMastersSignalsToTheMaster(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, "-workers", "2", "-watchdog", patientWatchdog, "-drain-timeout", "1")
+	before := ready(t, s, 2).Workers
+	for _, sig := range ignored {
+		for _, w := range before {
+			require.NoError(t, unix.Kill(w.PID, sig.(unix.Signal)))
+		}
+	}
+	beaten(t, s)
+	after := ready(t, s, 2).Workers
+	for i := range before {
+		require.Equal(t, before[i].PID, after[i].PID)
+	}
+	require.Zero(t, s.Log.Count("has "))
+}
+
+// beaten waits until each worker has beaten again, and is asked no more questions.
+func beaten(t *testing.T, s *harness.Server) {
+	t.Helper()
+	for _, w := range health4(t, s).Workers {
+		harness.Eventually(t, fmt.Sprintf("worker %d goes on", w.Worker), func() bool {
+			for _, now := range health4(t, s).Workers {
+				if now.PID == w.PID {
+					return now.HeartbeatAge < 0.5 && now.State == "ready"
+				}
+			}
+			return false
+		})
+	}
+}
+
+// Ctrl+Z stops the master and all workers, and whoever has the master go on has all go on.
+func TestAStoppedServerStandsStillAndGoesOn(t *testing.T) {
+	t.Parallel()
+	s := inGroup(t, "-workers", "2", "-watchdog", patientWatchdog)
+	before := ready(t, s, 2).Workers
+	require.NoError(t, unix.Kill(-s.PID, unix.SIGTSTP))
+	for _, pid := range s.Processes(t) {
+		harness.Eventually(t, "it stands still", func() bool { return stopped(t, pid) })
+	}
+	s.Signal(t, unix.SIGCONT)
+	beaten(t, s)
+	after := ready(t, s, 2).Workers
+	for i := range before {
+		require.Equal(t, before[i].PID, after[i].PID)
+	}
+	require.Zero(t, s.Log.Count("has died")+s.Log.Count("has been silent"))
+	for range 20 {
+		status, _ := s.Get(t, "/")
+		require.Equal(t, 200, status)
+	}
+}
+
+// Where nobody would continue it, nothing is stopped: the kernel says so of a group whose
+// session has nobody outside of it (setpgid(2)).
+func TestAServerOfNoSessionIsNotStoppedByATerminalsSignal(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(harness.Binary(), "-listen", "127.0.0.1:0", "-workers", "2", "-watchdog", patientWatchdog)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	s := harness.StartCommand(t, cmd)
+	ready(t, s, 2)
+	require.NoError(t, unix.Kill(-s.PID, unix.SIGTSTP))
+	beaten(t, s)
+	for _, pid := range s.Processes(t) {
+		require.False(t, stopped(t, pid))
+	}
+	require.Zero(t, s.Log.Count("has "))
+}
