@@ -126,6 +126,7 @@ func (a *App) ofUpstreams(l *figures.List) {
 			{JSON: "name", Kind: figures.Fact, Value: s.Name},
 			{JSON: "resting", Name: "fourways_upstream_resting", Help: "1 while an upstream gets no requests because it has failed, as long as there is another.", Value: resting},
 			{JSON: "in_flight", Name: "fourways_upstream_requests_in_flight", Help: "Requests that an upstream has not answered yet, and tunnels.", Value: s.InFlight()},
+			{JSON: "tunnels", Name: "fourways_upstream_tunnels", Help: "Of those, the tunnels.", Value: s.Tunnels()},
 			{JSON: "connections", Name: "fourways_upstream_connections", Help: "Connections to an upstream that are open.", Value: s.Conns()},
 			{JSON: "requests", Name: "fourways_upstream_requests_total", Help: "Requests that an upstream was sent.", Kind: figures.Counter, Value: s.Total(upstream.Requests)},
 			{JSON: "connections_opened", Long: true, Name: "fourways_upstream_connections_total", Help: "Connections that were made to an upstream.", Kind: figures.Counter, Value: s.Total(upstream.Opened)},

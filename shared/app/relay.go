@@ -149,6 +149,7 @@ func (a *App) ofRelays(l *figures.List) {
 	}
 	s := a.Stats
 	l.Add(
+		figures.Row{JSON: "relay.active", Name: "fourways_relayed_connections", Help: "Connections that are passed on as they are.", Value: s.Relays()},
 		figures.Row{JSON: "relay.connections", Name: "fourways_relayed_connections_total", Help: "Connections that are passed on to a target, or were to be.", Kind: figures.Counter, Value: s.Total(stats.Relayed)},
 		figures.Row{JSON: "relay.bytes.up", Long: true, Name: "fourways_relayed_bytes_total", Help: "Bytes passed on, by who has sent them.", Kind: figures.Counter, Unit: figures.Bytes, Labels: []string{"from", "client"}, Value: s.Total(stats.RelayedUp)},
 		figures.Row{JSON: "relay.bytes.down", Long: true, Name: "fourways_relayed_bytes_total", Kind: figures.Counter, Unit: figures.Bytes, Labels: []string{"from", "target"}, Value: s.Total(stats.RelayedDown)},

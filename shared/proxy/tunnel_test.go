@@ -21,6 +21,11 @@ const (
 	switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
 )
 
+// tunnels is how many there are, as the server tells.
+func tunnels(n int64) step {
+	return func(r *rig) { r.t.Helper(); require.Equal(r.t, n, r.set.States()[0].Tunnels()) }
+}
+
 func TestTunnels(t *testing.T) {
 	request := func(r *rig) {
 		got := r.target().Take()
@@ -33,9 +38,9 @@ func TestTunnels(t *testing.T) {
 		script []step
 	}{
 		{"bytes go both ways, and each direction ends on its own", []step{
-			clientSends(upgrade), request, targetSends(switched), clientGets(switched), clientSends("GET / nonsense\r\n"), targetGets("GET / nonsense\r\n"),
-			targetSends("\x00\x81"), clientGets("\x00\x81"), clientEnds, targetIs("ended"), targetSends("more"), clientGets("more"), clientIs("open"),
-			targetEnds, clientIs("closed"), targetIs("closed"), logs("101 http://127.0.0.1:9000 0 0 0"),
+			clientSends(upgrade), request, tunnels(0), targetSends(switched), tunnels(1), clientGets(switched), clientSends("GET / nonsense\r\n"), targetGets("GET / nonsense\r\n"),
+			targetSends("\x00\x81"), clientGets("\x00\x81"), clientEnds, targetIs("ended"), targetSends("more"), clientGets("more"), clientIs("open"), tunnels(1),
+			targetEnds, clientIs("closed"), targetIs("closed"), tunnels(0), logs("101 http://127.0.0.1:9000 0 0 0"),
 		}},
 		{"the target ends first", []step{
 			clientSends(upgrade), request, targetSends(switched), clientGets(switched), targetEnds, clientIs("ended"), clientSends("more"), targetGets("more"),
@@ -57,10 +62,10 @@ func TestTunnels(t *testing.T) {
 			clientSends(get), targetGets(got), targetSends(switched), clientGets(refused("502 Bad Gateway", "upstream-malformed")), targetIs("reset"),
 		}},
 		{"a reset is passed on to the target", []step{
-			clientSends(upgrade), request, targetSends(switched), clientBreaks, targetIs("reset"),
+			clientSends(upgrade), request, targetSends(switched), clientBreaks, targetIs("reset"), tunnels(0),
 		}},
 		{"a reset is passed on to the client", []step{
-			clientSends(upgrade), request, targetSends(switched), targetBreaks, clientIs("reset"), func(r *rig) { require.Empty(r.t, r.ev.refused) },
+			clientSends(upgrade), request, targetSends(switched), targetBreaks, clientIs("reset"), tunnels(0), func(r *rig) { require.Empty(r.t, r.ev.refused) },
 		}},
 		{"an hour of silence ends it", []step{
 			clientSends(upgrade), request, targetSends(switched), pause(3599 * clock.Second), clientSends("x"), pause(3599 * clock.Second), targetSends("y"),

@@ -279,6 +279,7 @@ func (l *leg) Close() {
 	if l == r.client {
 		r.thread.Dismiss(r.adm)
 		r.thread.Stats.Add(stats.Closed, 1)
+		r.underWay().Add(-1)
 	}
 	switch {
 	case l.eof && l.shut && !r.over: // done

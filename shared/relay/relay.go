@@ -18,6 +18,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"fourways/shared/bufpool"
 	"fourways/shared/chain"
@@ -81,6 +82,7 @@ func (s *Server) Opener() session.Opener {
 		r.client.order.Opened()
 		l.Stats.Add(stats.Opened, 1)
 		l.Stats.Add(stats.Relayed, 1)
+		r.underWay().Add(1)
 		return r.client
 	}
 }
@@ -176,6 +178,12 @@ func (r *relay) nudge(l *leg) {
 	if !l.closed {
 		r.thread.Host.Nudge(int(l.fd))
 	}
+}
+
+// underWay is how many relays this process has.
+func (r *relay) underWay() *atomic.Int64 {
+	srv := r.thread.Server
+	return &srv.Stats.Process(srv.Process).Relays
 }
 
 // other is the leg at the other end; nil before there is one.

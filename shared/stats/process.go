@@ -34,6 +34,7 @@ type Process struct {
 	Position atomic.Int64  // which of the workers it is, from 1; by the master
 	Beat     atomic.Int64  // when the event loop last turned, on the monotonic clock in nanoseconds; by the loop
 	Conns    atomic.Int64  // connections let in and not yet ended; by the worker
+	Relays   atomic.Int64  // of those, the ones that are passed on as they are; by the worker
 
 	CacheBytes  atomic.Int64 // the worker's file cache, at most a second old; by the worker
 	CacheItems  atomic.Int64
@@ -47,7 +48,7 @@ type Process struct {
 
 	Queued  atomic.Int64 // bytes of memory in queues for slow clients; by the process
 	Spilled atomic.Int64 // bytes of them on the disk
-	_       [(64 - 17*8%64) % 64]byte
+	_       [(64 - 18*8%64) % 64]byte
 }
 
 // State is how far the process has come.
@@ -117,7 +118,7 @@ func (p *Process) takeStale(self int64, alive func(pid int64) bool) bool {
 func (r *Region) Bury(i int) {
 	p := &r.processes[i]
 	r.slots[p.Position.Load()].Add(Closed, uint64(max(p.Conns.Swap(0), 0)))
-	for _, field := range []*atomic.Int64{&p.PID, &p.Thread, &p.Position, &p.Beat, &p.CacheBytes, &p.CacheItems, &p.Queued, &p.Spilled} {
+	for _, field := range []*atomic.Int64{&p.PID, &p.Thread, &p.Position, &p.Beat, &p.Relays, &p.CacheBytes, &p.CacheItems, &p.Queued, &p.Spilled} {
 		field.Store(0)
 	}
 	p.SetState(Free)
@@ -145,6 +146,14 @@ func (r *Region) Count(s State) (n int64) {
 func (r *Region) Conns() (n int64) {
 	for i := range r.Processes() {
 		n += r.processes[i].Conns.Load()
+	}
+	return n
+}
+
+// Relays is how many of them are passed on as they are.
+func (r *Region) Relays() (n int64) {
+	for i := range r.Processes() {
+		n += r.processes[i].Relays.Load()
 	}
 	return n
 }

@@ -125,7 +125,7 @@ type Layout struct {
 // counter or reason changes it by itself; what else changes the meaning of the memory without
 // changing a size must change version. It is never 0.
 func (l Layout) fingerprint() uint64 {
-	const version = 5
+	const version = 6
 	h := fnv.New64a()
 	for _, n := range [...]int{version, int(unsafe.Sizeof(Process{})), int(unsafe.Sizeof(Slot{})), int(numCounters), l.Processes, l.Slots} {
 		h.Write([]byte(strconv.Itoa(n) + " ")) // not by package fmt: what imports this one does no I/O

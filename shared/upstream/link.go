@@ -128,7 +128,7 @@ func (l *Link) begin(user User, reused bool) {
 	at := &l.local.at[l.target.number]
 	at.inFlight++
 	at.counts.counters[Requests].Add(1)
-	l.target.row.gauges[l.local.set.opt.Process].inFlight.Add(1)
+	l.gauges().inFlight.Add(1)
 	if reused {
 		l.Push()
 	}
@@ -179,6 +179,7 @@ func (l *Link) Resume() {
 // send. It returns what has come already, valid during the call that this is in.
 func (l *Link) Tunnel() (rest []byte) {
 	l.state = stateTunnel
+	l.gauges().tunnels.Add(1)
 	return l.client.Rest()
 }
 
@@ -471,6 +472,9 @@ func lossCounter(why Loss) (Counter, bool) {
 	return 0, false
 }
 
+// gauges are what this process says of the target.
+func (l *Link) gauges() *gauges { return &l.target.row.gauges[l.local.set.opt.Process] }
+
 // settle ends the request, and gives back what it needed.
 func (l *Link) settle() {
 	if l.client == nil {
@@ -479,7 +483,10 @@ func (l *Link) settle() {
 	l.local.giveBack(l.client)
 	l.client, l.user, l.timed = nil, nil, false
 	l.local.at[l.target.number].inFlight--
-	l.target.row.gauges[l.local.set.opt.Process].inFlight.Add(-1)
+	l.gauges().inFlight.Add(-1)
+	if l.state == stateTunnel {
+		l.gauges().tunnels.Add(-1)
+	}
 }
 
 // wanting is what the link needs next.
@@ -597,7 +604,7 @@ func (l *Link) Close() {
 	}
 	l.settle()
 	l.state = stateOver
-	l.target.row.gauges[l.local.set.opt.Process].conns.Add(-1)
+	l.gauges().conns.Add(-1)
 }
 
 // A request to a target has no files in it, and no slow work.

@@ -122,7 +122,7 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 	}
 	link := &Link{local: l, target: s, fd: fd, state: stateConnecting}
 	link.order.Opened()
-	s.row.gauges[l.set.opt.Process].conns.Add(1)
+	link.gauges().conns.Add(1)
 	link.begin(user, false)
 	l.thread.Host.Adopt(fd, link)
 	return link, nil

@@ -62,12 +62,14 @@ type counts struct {
 type gauges struct {
 	inFlight atomic.Int64 // requests under way
 	conns    atomic.Int64 // connections that are open
-	_        [6]uint64
+	tunnels  atomic.Int64 // of those under way, the ones that are no HTTP any more
+	_        [5]uint64
 }
 
 func (g *gauges) reset() {
 	g.inFlight.Store(0)
 	g.conns.Store(0)
+	g.tunnels.Store(0)
 }
 
 // health is what is known of a target's health; see health.go. Times are on the monotonic clock,
@@ -185,6 +187,11 @@ func (s *State) InFlight() int64 { return s.row.inFlight() }
 // Conns is how many connections to the target are open, of all processes.
 func (s *State) Conns() int64 {
 	return s.row.sum(func(g *gauges) *atomic.Int64 { return &g.conns })
+}
+
+// Tunnels is how many of the requests under way are tunnels.
+func (s *State) Tunnels() int64 {
+	return s.row.sum(func(g *gauges) *atomic.Int64 { return &g.tunnels })
 }
 
 // Total is a counter's sum over all threads.

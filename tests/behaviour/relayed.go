@@ -141,21 +141,32 @@ func relayPassesBytesBothWays(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := startRelay(t, tt.network, tt.target, tt.from)
 			client, target := r.pair(t)
+			said := r.figures(t)
+			require.Equal(t, 1, said.Relay.Active)
 			exchangeAll(t, client, target, 4<<20)
 			r.ended(t)
-			_, body := r.Get(t, "/stats")
-			var said struct {
-				Relay struct {
-					Connections int
-					Bytes       struct{ Up, Down int }
-				}
-			}
-			require.NoError(t, json.Unmarshal(body, &said))
+			said = r.figures(t)
+			require.Zero(t, said.Relay.Active)
 			require.Equal(t, 1, said.Relay.Connections)
 			require.Equal(t, 4<<20, said.Relay.Bytes.Up)
 			require.Equal(t, 4<<20, said.Relay.Bytes.Down)
 		})
 	}
+}
+
+// relaySaid is what /stats says of relays.
+type relaySaid struct {
+	Relay struct {
+		Active, Connections int
+		Bytes               struct{ Up, Down int }
+	}
+}
+
+func (r *relayTo) figures(t *testing.T) (said relaySaid) {
+	t.Helper()
+	_, body := r.Get(t, "/stats")
+	require.NoError(t, json.Unmarshal(body, &said))
+	return said
 }
 
 // exchangeAll sends so many bytes each way at once, and the ends of both, and requires that all

@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,6 +190,7 @@ const figures = `(() => {
 	const member = (path) => path.split(".").reduce((o, k) => o[k], said);
 	const wrong = [];
 	for (const e of document.querySelectorAll("[data-figure]")) {
+		if (e.closest("[hidden]")) continue; // this server has no such thing
 		const want = member(e.dataset.figure);
 		if (typeof want !== "number" || Number(e.value) !== want) wrong.push(e.dataset.figure + ": " + e.value + " for " + want);
 		else if (!e.dataset.as && want < 100000 && e.textContent.replaceAll(",", "") !== String(want)) wrong.push(e.dataset.figure + " reads " + e.textContent);
@@ -275,6 +279,7 @@ func watchPage(t *testing.T, tab context.Context, s *harness.Server, origin, mov
 	})
 	require.Empty(t, wrong)
 	require.True(t, eval[bool](v, moves), "what waits is drawn")
+	require.True(t, eval[bool](v, `document.getElementById("passed").hidden`), "nothing is passed on")
 	require.Equal(t, "up", eval[string](v, `document.getElementById("state").textContent`))
 
 	before := eval[float64](v, "said.requests.total")
@@ -369,6 +374,62 @@ func TestThePageHasEveryFigureThereIs(t *testing.T) {
 	v.wantQuiet(s.URL(""))
 }
 
+// upstreamRows is what the page says of the servers behind this one, without rates and times.
+const upstreamRows = `[...document.querySelectorAll("#upstreams-table tbody tr")].map((tr) =>
+	[...tr.cells].map((c) => c.textContent)).map((c) => [...c.slice(0, 5), c[6]].join(" "))`
+
+// What is passed on is there where something is: upstreams, what waits for slow readers, relays.
+func TestThePageOfAServerThatPassesOn(t *testing.T) {
+	tab := browser(t)
+	held := make(chan struct{})
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/app/held" {
+			<-held
+		}
+	}))
+	defer up.Close()
+	for _, stage := range stages {
+		t.Run(stage, func(t *testing.T) {
+			args := []string{"-listen", "127.0.0.1:0", "-proxy", "/app=" + up.URL}
+			relays := stage != "stage1-threadpool"
+			if relays {
+				args = append(args, "-relay", "127.0.0.2:0="+up.Listener.Addr().String())
+			}
+			s := start(t, build(t, stage), args...)
+			s.Get(t, "/app/x")
+			answered := make(chan error, 1)
+			go func() {
+				resp, err := http.Get(s.URL("/app/held"))
+				if err == nil {
+					resp.Body.Close()
+				}
+				answered <- err
+			}()
+			if relays {
+				c, err := net.Dial("tcp", s.Log.Await(t, relaying)[1])
+				require.NoError(t, err)
+				defer c.Close()
+			}
+			v := open(t, tab, s.URL("/stats.html"), 360)
+			v.await("a request is under way", fmt.Sprintf(`!!window.said && said.upstreams[0].in_flight === 1 && %s.join() === %q`,
+				upstreamRows, up.URL+" answering 1 0 1 0"))
+			if relays {
+				v.await("a relay is open", `document.querySelector("[data-figure='relay.active']").value === "1"`)
+			}
+			require.Empty(t, eval[[]string](v, figures))
+			require.True(t, eval[bool](v, `!$("passed").hidden && document.querySelectorAll("#passed [data-figure='queues.memory']").length === 1`))
+			require.Equal(t, !relays, eval[bool](v, `$("relays").hidden`))
+			require.LessOrEqual(t, eval[int](v, "document.documentElement.scrollWidth"), 360)
+			held <- struct{}{}
+			require.NoError(t, <-answered)
+			v.await("it is answered", upstreamRows+fmt.Sprintf(`.join() === %q`, up.URL+" answering 0 0 0 0"))
+			v.wantQuiet(s.URL(""))
+		})
+	}
+}
+
+var relaying = regexp.MustCompile(`Relaying (\S+) to `)
+
 // What a page shows of figures that hardly ever come.
 func TestThePageOfRareFigures(t *testing.T) {
 	tab := browser(t)
@@ -399,6 +460,13 @@ func TestThePageOfRareFigures(t *testing.T) {
 			`[...document.querySelectorAll("#limits data")].map((e) => e.textContent)`, []string{"25.0 %", "6", "7"}},
 		{"why the rate is lowered", `rate_cause: "pressure"`, `[$("rate-cause").textContent]`, []string{"the machine’s processors are short"}},
 		{"that it is not", `rate_cause: "none"`, `[$("rate-cause").textContent]`, []string{"nothing lowers it"}},
+		{"an upstream that rests", `queues: {memory: 2048, disk: 3 << 20}, upstreams: [{name: "unix:/app", resting: 1, in_flight: 2, tunnels: 1, connections: 3, requests: 9,
+			failures: {connect: 3, cut: 1, malformed: 0, timeout: 2}, head_microseconds: {p50: 1500, p90: 2000, p99: 20000, p99_9: 3e6, max: 3e6}}]`,
+			`[...document.querySelector("#upstreams-table tbody tr").cells, ...document.querySelectorAll("#passed .says data")].map((e) => e.textContent)`,
+			[]string{"unix:/app", "resting", "2", "1", "3", "0", "6", "1.5 ms", "20 ms", "2.0 KiB", "3.0 MiB"}},
+		{"one that has never answered", `queues: {memory: 0, disk: 0}, upstreams: [{name: "unix:/app", resting: 0, in_flight: 0, tunnels: 0, connections: 0, requests: 0,
+			failures: {connect: 0, cut: 0, malformed: 0, timeout: 0}, head_microseconds: {p50: 0, p90: 0, p99: 0, p99_9: 0, max: 0}}]`,
+			`[...document.querySelector("#upstreams-table tbody tr").cells].slice(7).map((e) => e.textContent)`, []string{"–", "–"}},
 		{"how late the server is", `lateness: {busy_seconds: said.lateness.busy_seconds + 1e6, ready: said.lateness.ready + 1000, wait_seconds: said.lateness.wait_seconds + 1.5}`,
 			`[String(Number($("at-work").textContent) > 1000), String(/s$/.test($("ready-wait").textContent))]`, []string{"true", "true"}},
 	} {
