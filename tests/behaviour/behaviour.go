@@ -93,6 +93,7 @@ func Conformance(t *testing.T) {
 		Cmd:      []string{harness.Binary(), "--port", "{port}", "--root", "{root}"},
 		Args:     conformance.FourWays,
 		ZeroCopy: zeroCopy(),
+		Streams:  true,
 	})
 }
 
@@ -105,6 +106,7 @@ func overTLS(t *testing.T, name string) {
 			harness.Binary(), "-listen", "127.0.0.1:0", "-tls-listen", "127.0.0.1:{port}", "-tls-self-signed", "-root", "{root}"},
 		Args:      conformance.FourWays,
 		TLS:       true,
+		Streams:   true,
 		WholeOnly: true,
 		LeftOut:   slowOverTLS,
 	})

@@ -36,16 +36,17 @@ const (
 	Options Variant = "options" // CORS, an error page, extra fields
 )
 
-// replay is one way of playing a case's bytes.
-type replay uint8
+// Replay is one way of playing a case's bytes.
+type Replay uint8
 
+// The ways.
 const (
-	whole replay = iota
-	byteByByte
-	followed
+	Whole      Replay = iota // in one write
+	ByteByByte               // each byte in a write of its own
+	Followed                 // with another request in the same write
 )
 
-func (r replay) String() string {
+func (r Replay) String() string {
 	return [...]string{"in one write", "byte by byte", "with a request behind it"}[r]
 }
 
@@ -61,6 +62,7 @@ const longestByteByByte = 2048
 type Case struct {
 	ID    string // topic/short-name, what -run matches
 	RFC   string // number and section, "9112 3.2"; "" where only our policy speaks
+	Quote string // the sentence of the RFC that a MUST rests on, "" for the other levels
 	Says  string // the expectation, as a sentence
 	Level Level
 
@@ -68,8 +70,9 @@ type Case struct {
 	wants    []want // the answers, in order
 	script   func(x *exchange)
 	variant  Variant
-	replays  []replay
+	replays  []Replay
 	fixtures bool // needs files that only the suite's own root has
+	streams  bool // asks for a file of 4 GiB: whoever takes files into memory whole would fall
 	process  bool // needs to see the process's descriptors
 }
 
@@ -79,18 +82,21 @@ func (c *Case) Topic() string { topic, _, _ := strings.Cut(c.ID, "/"); return to
 // Name is the part of the ID after the slash.
 func (c *Case) Name() string { _, name, _ := strings.Cut(c.ID, "/"); return name }
 
+// asks reports whether the case's bytes begin with that method.
+func (c *Case) asks(method string) bool { return strings.HasPrefix(c.bytes, method+" ") }
+
 // Variant is the way in which the case wants the server started.
 func (c *Case) Variant() Variant { return c.variant }
 
 func newCase(l Level, id, rfc, says, bytes string, wants []want) Case {
 	c := Case{ID: id, RFC: rfc, Says: says, Level: l, bytes: bytes, wants: wants, variant: Default}
-	c.replays = []replay{whole, byteByByte, followed}
+	c.replays = []Replay{Whole, ByteByByte, Followed}
 	return c
 }
 
-// must, should and house make a case that is played from its bytes.
-func must(id, rfc, says, bytes string, wants ...want) Case {
-	return newCase(MUST, id, rfc, says, bytes, wants)
+// must, should and house make a case that is played from its bytes. A must rests on a sentence.
+func must(id string, on sentence, says, bytes string, wants ...want) Case {
+	return newCase(MUST, id, on.rfc, says, bytes, wants).quoting(on)
 }
 
 func should(id, rfc, says, bytes string, wants ...want) Case {
@@ -104,9 +110,17 @@ func house(id, rfc, says, bytes string, wants ...want) Case {
 // script makes a case that is a dialogue. It is played once.
 func script(l Level, id, rfc, says string, do func(x *exchange)) Case {
 	c := newCase(l, id, rfc, says, "", nil)
-	c.script, c.replays = do, []replay{whole}
+	c.script, c.replays = do, []Replay{Whole}
 	return c
 }
+
+// mustScript is script for what a sentence of an RFC demands.
+func mustScript(id string, on sentence, says string, do func(x *exchange)) Case {
+	return script(MUST, id, on.rfc, says, do).quoting(on)
+}
+
+// quoting notes the sentence that the case rests on.
+func (c Case) quoting(on sentence) Case { c.Quote = on.text; return c }
 
 // in has the case played against another variant of the server.
 func (c Case) in(v Variant) Case { c.variant = v; return c }
@@ -114,15 +128,18 @@ func (c Case) in(v Variant) Case { c.variant = v; return c }
 // withFixtures marks a case that needs files beyond the sample site's.
 func (c Case) withFixtures() Case { c.fixtures = true; return c }
 
+// ofStreams marks a case that asks for the file of 4 GiB.
+func (c Case) ofStreams() Case { c.fixtures, c.streams = true, true; return c }
+
 // withProcess marks a case that looks at the server's process.
 func (c Case) withProcess() Case { c.process = true; return c }
 
 // once leaves the two replays out: for bodies that are large, or never end.
-func (c Case) once() Case { c.replays = []replay{whole}; return c }
+func (c Case) once() Case { c.replays = []Replay{Whole}; return c }
 
 // alone leaves out the replay with a following request: where the bytes are not whole, what follows
 // would become part of them.
-func (c Case) alone() Case { c.replays = []replay{whole, byteByByte}; return c }
+func (c Case) alone() Case { c.replays = []Replay{Whole, ByteByByte}; return c }
 
 // topic collects the cases of one topic and puts its name before theirs.
 func topic(name string, groups ...[]Case) []Case {

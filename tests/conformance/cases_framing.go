@@ -10,10 +10,10 @@ import (
 
 func lengthCases() []Case {
 	return topic("content-length", []Case{
-		must("exact", "9112 6.3", "a body of its length is read", upload(doc), created()),
-		must("zeros", "9110 8.6", "leading zeros are digits", uploadRaw("Content-Length: 0007\r\n", doc), created()),
-		must("white-space", "9110 5.6.3", "white space around the value is dropped, tabs too", uploadRaw("Content-Length:\t 7 \t\r\n", doc), created()),
-		must("zero", "9112 6.3", "a body may be empty on GET", get(sample, "Content-Length: 0"), ok(bodyOf(sample))),
+		must("exact", lengthDefines, "a body of its length is read", upload(doc), created()),
+		must("zeros", lengthDefines, "leading zeros are digits", uploadRaw("Content-Length: 0007\r\n", doc), created()),
+		must("white-space", trimValue, "white space around the value is dropped, tabs too", uploadRaw("Content-Length:\t 7 \t\r\n", doc), created()),
+		must("zero", lengthDefines, "a body may be empty on GET", get(sample, "Content-Length: 0"), ok(bodyOf(sample))),
 		house("too-large", "9110 15.5.14", "a length beyond the limit is refused at once", uploadRaw("Content-Length: ‸9000000000000000000\r\n", ""), refused("413").rfc("4xx").freely()).alone(),
 	}, each([]struct{ name, value, rfc, says string }{
 		{"plus", "+7", "400", "a plus sign"},
@@ -23,75 +23,87 @@ func lengthCases() []Case {
 		{"blank", "7 7", "400", "a blank"},
 		{"empty", "", "400", "no value"},
 		{"letter", "7a", "400", "a letter behind the digits"},
-		{"nul", "7\x00", "400|closed", "NUL"},
 		{"point", "7.0", "400", "a decimal point"},
 		{"exponent", "7e0", "400", "an exponent"},
-		{"comma-first", ",7", "400|2xx|405", "an empty list item before"},
-		{"comma-last", "7,", "400|2xx|405", "an empty list item behind"},
 		{"list-different", "7, 8", "400", "a list of different values"},
 		{"semicolon", "7;x=y", "400", "a parameter"},
 		{"quoted", "\"7\"", "400", "quotation marks"},
 		{"vertical-tab", "\v7", "400", "a vertical tab"},
-		{"over-63-bits", "9223372036854775808", "400|413", "63 bits exceeded"},
-		{"over-64-bits", "18446744073709551623", "400|413", "64 bits exceeded, which wraps to 7"},
-		{"over-32-bits-wrap", "340282366920938463463374607431768211463", "400|413", "128 bits exceeded, which wraps to 7"},
 		{"other-digits", "\u0667", "400", "digits of another script"},
 	}, func(r struct{ name, value, rfc, says string }) Case {
-		return must(r.name, "9112 6.3", "a length with "+r.says+" is refused and the connection closed",
+		return must(r.name, badLength, "a length with "+r.says+" is refused and the connection closed",
 			uploadRaw("Content-Length: ‸"+r.value+"\r\n", doc), refused("400").rfc(r.rfc))
+	}), each([]struct{ name, value, says string }{
+		{"over-63-bits", "9223372036854775808", "63 bits exceeded"},
+		{"over-64-bits", "18446744073709551623", "64 bits exceeded, which wraps to 7"},
+		{"over-32-bits-wrap", "340282366920938463463374607431768211463", "128 bits exceeded, which wraps to 7"},
+	}, func(r struct{ name, value, says string }) Case {
+		return must(r.name, largeLength, "a length with "+r.says+" is refused and the connection closed",
+			uploadRaw("Content-Length: ‸"+r.value+"\r\n", doc), refused("400").rfc("4xx|501"))
+	}), each([]struct{ name, value, says string }{
+		{"nul", "7\x00", "NUL"},
+		{"comma-first", ",7", "an empty list item before"},
+		{"comma-last", "7,", "an empty list item behind"},
+	}, func(r struct{ name, value, says string }) Case { // a recipient may mend these (RFC 9110 5.5 and 5.6.1.2)
+		return house(r.name, "9112 6.3", "a length with "+r.says+" is refused and the connection closed",
+			uploadRaw("Content-Length: ‸"+r.value+"\r\n", doc), refused("400"))
 	}), []Case{
-		must("twice-different", "9112 6.3", "two different lengths are refused", uploadRaw("Content-Length: 7\r\n‸Content-Length: 8\r\n", doc), refused("400")),
-		must("twice-different-reversed", "9112 6.3", "two different lengths are refused in either order", uploadRaw("Content-Length: 8\r\n‸Content-Length: 7\r\n", doc), refused("400")),
-		must("twice-zero", "9112 6.3", "a length of 0 does not hide another", uploadRaw("Content-Length: 0\r\n‸Content-Length: 7\r\n", doc), refused("400")),
+		must("twice-different", badLength, "two different lengths are refused", uploadRaw("Content-Length: 7\r\n‸Content-Length: 8\r\n", doc), refused("400")),
+		must("twice-different-reversed", badLength, "two different lengths are refused in either order", uploadRaw("Content-Length: 8\r\n‸Content-Length: 7\r\n", doc), refused("400")),
+		must("twice-zero", badLength, "a length of 0 does not hide another", uploadRaw("Content-Length: 0\r\n‸Content-Length: 7\r\n", doc), refused("400")),
 		house("twice-equal", "9112 6.3", "two equal lengths are refused", uploadRaw("Content-Length: 7\r\n‸Content-Length: 7\r\n", doc), refused("400")),
 		house("list-equal", "9112 6.3", "a list of equal lengths is refused", uploadRaw("Content-Length: ‸7, 7\r\n", doc), refused("400")),
-		must("get-invalid", "9112 6.3", "a false length is refused on GET too", get(sample, "Content-Length: ‸-1"), refused("400")),
+		must("get-invalid", badLength, "a false length is refused on GET too", get(sample, "Content-Length: ‸-1"), refused("400")),
 	})
 }
 
 func codingCases() []Case {
 	body := chunked(doc, 4)
 	return topic("transfer-encoding", []Case{
-		must("chunked", "9112 7.1", "a chunked body is read", uploadRaw("Transfer-Encoding: chunked\r\n", body), created()),
-		must("case", "9112 7", "the name of a coding is case-insensitive", uploadRaw("transfer-encoding: CHUNKED\r\n", body), created()),
-		must("white-space", "9110 5.6.3", "white space around the coding is dropped, tabs too", uploadRaw("Transfer-Encoding:\t chunked \t\r\n", body), created()),
-		must("get", "9112 9.3", "a chunked body on GET is read to its end, or the connection closed",
+		must("chunked", chunkedParse, "a chunked body is read", uploadRaw("Transfer-Encoding: chunked\r\n", body), created()),
+		must("case", codingCase, "the name of a coding is case-insensitive", uploadRaw("transfer-encoding: CHUNKED\r\n", body), created()),
+		must("white-space", trimValue, "white space around the coding is dropped, tabs too", uploadRaw("Transfer-Encoding:\t chunked \t\r\n", body), created()),
+		must("get", readBody, "a chunked body on GET is read to its end, or the connection closed",
 			get(sample, "Transfer-Encoding: chunked")+body, bad("200", bodyOf(sample)).rfc("200|4xx")),
 
-		must("with-length", "9112 6.3", "Content-Length beside Transfer-Encoding ends the connection",
+		must("with-length", bothLengths, "Content-Length beside Transfer-Encoding ends the connection",
 			uploadRaw("Content-Length: 22\r\n‸Transfer-Encoding: chunked\r\n", body), refused("400").rfc("2xx|4xx|501")),
-		must("length-behind", "9112 6.3", "Transfer-Encoding before Content-Length ends the connection too",
+		must("length-behind", bothLengths, "Transfer-Encoding before Content-Length ends the connection too",
 			uploadRaw("Transfer-Encoding: chunked\r\n‸Content-Length: 22\r\n", body), refused("400").rfc("2xx|4xx|501")),
-		must("with-length-short", "9112 6.3", "a length that ends before the chunks smuggles nothing",
+		must("with-length-short", bothLengths, "a length that ends before the chunks smuggles nothing",
 			uploadRaw("Content-Length: 4\r\n‸Transfer-Encoding: chunked\r\n", body), refused("400").rfc("2xx|4xx|501")),
-		must("with-length-zero", "9112 6.3", "a length of 0 beside chunks smuggles nothing",
+		must("with-length-zero", bothLengths, "a length of 0 beside chunks smuggles nothing",
 			uploadRaw("Content-Length: 0\r\n‸Transfer-Encoding: chunked\r\n", body), refused("400").rfc("2xx|4xx|501")),
-		must("with-false-length", "9112 6.3", "a false length beside chunks smuggles nothing",
+		must("with-false-length", bothLengths, "a false length beside chunks smuggles nothing",
 			uploadRaw("Content-Length: x\r\n‸Transfer-Encoding: chunked\r\n", body), refused("400").rfc("2xx|4xx|501")),
-		must("http10", "9112 6.1", "Transfer-Encoding in HTTP/1.0 ends the connection",
+		must("http10", codingInHTTP10, "Transfer-Encoding in HTTP/1.0 ends the connection",
 			"POST /upload HTTP/1.0\r\n"+localhost+jsonType+"‸Transfer-Encoding: chunked\r\n\r\n"+body, refused("2xx|4xx|501")),
-		must("http10-keep-alive", "9112 6.1", "Transfer-Encoding in HTTP/1.0 ends the connection that it wanted kept",
+		must("http10-keep-alive", codingInHTTP10, "Transfer-Encoding in HTTP/1.0 ends the connection that it wanted kept",
 			"POST /upload HTTP/1.0\r\n"+localhost+jsonType+"Connection: keep-alive\r\n‸Transfer-Encoding: chunked\r\n\r\n"+body, refused("2xx|4xx|501")),
 	}, each([]struct{ name, field, says, ours string }{
 		{"not-last", "chunked, gzip", "chunked that is not last", "400"},
-		{"twice", "chunked, chunked", "chunked twice", "400"},
-		{"two-lines", "chunked\r\nTransfer-Encoding: chunked", "chunked on two lines", "400"},
 		{"gzip-alone", "gzip", "a coding that does not end in chunked", "400|501"},
 		{"unknown", "fancy", "an unknown coding", "400|501"},
 		{"identity", "identity", "identity, which is no coding any more", "400|501"},
 		{"identity-behind", "chunked, identity", "identity behind chunked", "400|501"},
 		{"prefix", "xchunked", "a name that ends in chunked", "400|501"},
 		{"suffix", "chunkedx", "a name that begins with chunked", "400|501"},
-		{"empty", "", "no coding at all", "400|501"},
 		{"quoted", "\"chunked\"", "quotation marks", "400|501"},
 		{"parameter", "chunked;q=1", "a parameter of chunked", "400|501"},
 		{"vertical-tab", "\vchunked", "a vertical tab", "400|501"},
-		{"nul", "chunked\x00", "NUL", "400|501|closed"},
 		{"blank", "chunked gzip", "a blank instead of a comma", "400|501"},
 		{"utf8", "chun\u212aed", "a letter that only folds to ASCII", "400|501"},
 	}, func(r struct{ name, field, says, ours string }) Case {
-		return must(r.name, "9112 6.3", "Transfer-Encoding with "+r.says+" is refused and the connection closed",
+		return must(r.name, chunkedNotLast, "Transfer-Encoding with "+r.says+" is refused and the connection closed",
 			uploadRaw("Transfer-Encoding: ‸"+r.field+"\r\n", body), refused(r.ours).rfc(r.ours+"|501"))
+	}), each([]struct{ name, field, says, ours string }{
+		{"twice", "chunked, chunked", "chunked twice", "400"},
+		{"two-lines", "chunked\r\nTransfer-Encoding: chunked", "chunked on two lines", "400"},
+		{"empty", "", "no coding at all", "400|501"},
+		{"nul", "chunked\x00", "NUL", "400|501|closed"},
+	}, func(r struct{ name, field, says, ours string }) Case { // the last of these is chunked, or may be
+		return house(r.name, "9112 6.1", "Transfer-Encoding with "+r.says+" is refused and the connection closed",
+			uploadRaw("Transfer-Encoding: ‸"+r.field+"\r\n", body), refused(r.ours))
 	}), []Case{
 		house("empty-element", "9110 5.6.1", "an empty element before chunked is refused, for some take ,chunked for an unknown coding",
 			uploadRaw("Transfer-Encoding: ‸,chunked\r\n", body), refused("400")),
@@ -99,22 +111,25 @@ func codingCases() []Case {
 			uploadRaw("Transfer-Encoding: chunked‸,\r\n", body), refused("400")),
 		house("empty-line", "9110 5.6.1", "an empty Transfer-Encoding beside another one is refused",
 			uploadRaw("Transfer-Encoding: ‸\r\nTransfer-Encoding: chunked\r\n", body), refused("400")),
-		must("gzip-chunked", "9112 6.1", "a coding that is not understood is 501",
+		should("gzip-chunked", "9112 6.1", "a coding that is not understood is 501",
 			uploadRaw("Transfer-Encoding: ‸gzip, chunked\r\n", body), refused("501").rfc("400|415|501").freely()),
-		must("gzip-line-chunked-line", "9112 6.1", "codings on two lines are one list",
+		should("gzip-line-chunked-line", "9112 6.1", "codings on two lines are one list",
 			uploadRaw("Transfer-Encoding: gzip\r\n‸Transfer-Encoding: chunked\r\n", body), refused("501").rfc("400|415|501").freely()),
-		must("space-before-colon", "9112 5.1", "white space before Transfer-Encoding's colon is refused",
+		must("space-before-colon", spaceBeforeColon, "white space before Transfer-Encoding's colon is refused",
 			uploadRaw("Transfer-Encoding‸ : chunked\r\n", body), refused("400").freely()),
-		must("folded", "9112 5.2", "a folded Transfer-Encoding smuggles nothing",
+		must("folded", obsFold, "a folded Transfer-Encoding smuggles nothing",
 			uploadRaw("Transfer-Encoding:\r\n‸ chunked\r\n", body), refused("400").rfc("2xx|4xx|501").freely()),
-		must("bare-cr-name", "9112 2.2", "a bare CR does not hide Transfer-Encoding",
+		must("bare-cr-name", bareCR, "a bare CR does not hide Transfer-Encoding",
 			uploadRaw("X: y‸\rTransfer-Encoding: chunked\r\nContent-Length: 7\r\n", doc), refused("400").rfc("2xx|4xx|501|closed").freely()),
 	})
 }
 
 func chunkCases() []Case {
 	accepted := func(name, says, chunks string) Case {
-		return must(name, "9112 7.1", says, uploadChunks(chunks), created())
+		return must(name, chunkedParse, says, uploadChunks(chunks), created())
+	}
+	extended := func(name, says, chunks string) Case {
+		return must(name, ignoreExtensions, says, uploadChunks(chunks), created())
 	}
 	return topic("chunked", []Case{
 		accepted("one", "one chunk is a body", "7\r\n"+doc+"\r\n0\r\n\r\n"),
@@ -122,42 +137,42 @@ func chunkCases() []Case {
 		accepted("zeros", "a size may have leading zeros", "00007\r\n"+doc+"\r\n000\r\n\r\n"),
 		accepted("upper-case", "sizes are hexadecimal in capitals too", "A\r\n{\"a\":1111}\r\n0\r\n\r\n"),
 		accepted("lower-case", "sizes are hexadecimal in small letters too", "a\r\n{\"a\":1111}\r\n0\r\n\r\n"),
-		accepted("extension", "a chunk extension is ignored", "7;name=value\r\n"+doc+"\r\n0;last\r\n\r\n"),
-		accepted("extension-quoted", "a chunk extension may be quoted", "7;name=\"a;b\"\r\n"+doc+"\r\n0\r\n\r\n"),
-		accepted("extension-space", "white space may stand before an extension", "7 ;name=value\r\n"+doc+"\r\n0\r\n\r\n"),
-		accepted("extension-spaces", "white space may stand between the parts of an extension", "7\t ; name = value ;\tother = \"x\"\r\n"+doc+"\r\n0\r\n\r\n"),
-		accepted("extension-escape", "a quoted extension may escape a quote", "7;name=\"a\\\"b\\\\\"\r\n"+doc+"\r\n0\r\n\r\n"),
+		extended("extension", "a chunk extension is ignored", "7;name=value\r\n"+doc+"\r\n0;last\r\n\r\n"),
+		extended("extension-quoted", "a chunk extension may be quoted", "7;name=\"a;b\"\r\n"+doc+"\r\n0\r\n\r\n"),
+		extended("extension-space", "white space may stand before an extension", "7 ;name=value\r\n"+doc+"\r\n0\r\n\r\n"),
+		extended("extension-spaces", "white space may stand between the parts of an extension", "7\t ; name = value ;\tother = \"x\"\r\n"+doc+"\r\n0\r\n\r\n"),
+		extended("extension-escape", "a quoted extension may escape a quote", "7;name=\"a\\\"b\\\\\"\r\n"+doc+"\r\n0\r\n\r\n"),
 		accepted("trailer", "a trailer section is ignored", "7\r\n"+doc+"\r\n0\r\nX-Check: 1\r\nX-More: 2\r\n\r\n"),
-		must("trailer-length", "9110 6.5.1", "Content-Length in a trailer changes no framing", uploadChunks("7\r\n"+doc+"\r\n0\r\nContent-Length: 500\r\n\r\n"), created()),
-		must("trailer-coding", "9110 6.5.1", "Transfer-Encoding in a trailer changes no framing", uploadChunks("7\r\n"+doc+"\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"), created()),
-		must("trailer-host", "9110 6.5.1", "Host in a trailer is no Host", uploadChunks("7\r\n"+doc+"\r\n0\r\nHost: not-ours.example\r\n\r\n"), created()),
-		must("empty-on-get", "9112 9.3", "an empty chunked body on GET is read", get(sample, "Transfer-Encoding: chunked")+"0\r\n\r\n", bad("200", bodyOf(sample)).rfc("200|4xx")),
-		must("trailer-on-get", "9112 7.1.2", "a trailer section on GET is no request",
+		must("trailer-length", trailersApart, "Content-Length in a trailer changes no framing", uploadChunks("7\r\n"+doc+"\r\n0\r\nContent-Length: 500\r\n\r\n"), created()),
+		must("trailer-coding", trailersApart, "Transfer-Encoding in a trailer changes no framing", uploadChunks("7\r\n"+doc+"\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"), created()),
+		must("trailer-host", trailersApart, "Host in a trailer is no Host", uploadChunks("7\r\n"+doc+"\r\n0\r\nHost: not-ours.example\r\n\r\n"), created()),
+		must("empty-on-get", readBody, "an empty chunked body on GET is read", get(sample, "Transfer-Encoding: chunked")+"0\r\n\r\n", bad("200", bodyOf(sample)).rfc("200|4xx")),
+		must("trailer-on-get", readBody, "a trailer section on GET is no request",
 			get(sample, "Transfer-Encoding: chunked")+"0\r\nX: GET /about.html HTTP/1.1\r\n\r\n", bad("200", bodyOf(sample)).rfc("200|4xx")),
 	}, each([]chunkFault{
-		{MUST, "size-empty", "‸\r\n" + doc + "\r\n0\r\n\r\n", "400", "no size"},
-		{MUST, "size-letter", "‸g\r\n" + doc + "\r\n0\r\n\r\n", "400", "a size that is not hexadecimal"},
-		{MUST, "size-tail", "7‸g\r\n" + doc + "\r\n0\r\n\r\n", "400", "a letter behind the size"},
-		{MUST, "size-plus", "‸+7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a plus sign"},
-		{MUST, "size-minus", "‸-7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a minus sign"},
-		{MUST, "size-0x", "0‸x7\r\n" + doc + "\r\n0\r\n\r\n", "400", "0x before the size"},
-		{MUST, "size-underscore", "0‸_7\r\n" + doc + "\r\n0\r\n\r\n", "400", "an underscore in the size"},
-		{MUST, "size-space-before", "‸ 7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a space before the size"},
-		{MUST, "size-comma", "7‸,7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a list as size"},
+		{SHOULD, "size-empty", "‸\r\n" + doc + "\r\n0\r\n\r\n", "400", "no size"},
+		{SHOULD, "size-letter", "‸g\r\n" + doc + "\r\n0\r\n\r\n", "400", "a size that is not hexadecimal"},
+		{SHOULD, "size-tail", "7‸g\r\n" + doc + "\r\n0\r\n\r\n", "400", "a letter behind the size"},
+		{SHOULD, "size-plus", "‸+7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a plus sign"},
+		{SHOULD, "size-minus", "‸-7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a minus sign"},
+		{SHOULD, "size-0x", "0‸x7\r\n" + doc + "\r\n0\r\n\r\n", "400", "0x before the size"},
+		{SHOULD, "size-underscore", "0‸_7\r\n" + doc + "\r\n0\r\n\r\n", "400", "an underscore in the size"},
+		{SHOULD, "size-space-before", "‸ 7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a space before the size"},
+		{SHOULD, "size-comma", "7‸,7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a list as size"},
 		{MUST, "size-17-digits", "10000000000000007\r\n" + doc + "\r\n0\r\n\r\n", "400|413", "a size that wraps at 64 bits"},
 		{HOUSE, "size-32-bits", "100000007\r\n" + doc + "\r\n0\r\n\r\n", "400|413", "a size that wraps at 32 bits"},
 		{HOUSE, "size-negative-64", "‸fffffffffffffff9\r\n" + doc + "\r\n0\r\n\r\n", "400|413", "a size that is negative in 64 bits"},
 		{HOUSE, "size-negative-32", "‸fffffff9\r\n" + doc + "\r\n0\r\n\r\n", "400|413", "a size that is negative in 32 bits"},
 		{HOUSE, "size-long", "‸" + strings.Repeat("0", 1000) + "7\r\n" + doc + "\r\n0\r\n\r\n", "400", "a thousand zeros before the size"},
-		{MUST, "data-long", "6\r\n{\"a\":1‸}\r\n0\r\n\r\n", "400", "data longer than the size"},
+		{SHOULD, "data-long", "6\r\n{\"a\":1‸}\r\n0\r\n\r\n", "400", "data longer than the size"},
 		{HOUSE, "data-short", "8\r\n" + doc + "\r‸\n0\r\n\r\n", "400", "data shorter than the size"},
 		{HOUSE, "data-lf", "7\r\n" + doc + "‸\n0\r\n\r\n", "400", "a bare LF behind the data"},
-		{MUST, "data-cr", "7\r\n" + doc + "\r‸X0\r\n\r\n", "400", "CR without LF behind the data"},
-		{MUST, "data-any-two", "7\r\n" + doc + "‸XX0\r\n\r\n", "400", "two other bytes for the CR LF behind the data"},
-		{MUST, "data-no-end", "7\r\n" + doc + "‸0\r\n\r\n", "400", "no line end behind the data"},
+		{SHOULD, "data-cr", "7\r\n" + doc + "\r‸X0\r\n\r\n", "400", "CR without LF behind the data"},
+		{SHOULD, "data-any-two", "7\r\n" + doc + "‸XX0\r\n\r\n", "400", "two other bytes for the CR LF behind the data"},
+		{SHOULD, "data-no-end", "7\r\n" + doc + "‸0\r\n\r\n", "400", "no line end behind the data"},
 		{HOUSE, "size-lf", "7‸\n" + doc + "\r\n0\r\n\r\n", "400", "a bare LF behind the size"},
-		{MUST, "size-cr", "7‸\r" + doc + "\r\n0\r\n\r\n", "400", "a bare CR behind the size"},
-		{MUST, "size-cr-cr", "7\r‸\r\n" + doc + "\r\n0\r\n\r\n", "400", "CR CR LF behind the size"},
+		{SHOULD, "size-cr", "7‸\r" + doc + "\r\n0\r\n\r\n", "400", "a bare CR behind the size"},
+		{SHOULD, "size-cr-cr", "7\r‸\r\n" + doc + "\r\n0\r\n\r\n", "400", "CR CR LF behind the size"},
 		{HOUSE, "last-lf", "7\r\n" + doc + "\r\n0‸\n\r\n", "400", "a bare LF behind the last size"},
 		{HOUSE, "end-lf", "7\r\n" + doc + "\r\n0\r\n‸\n", "400", "a bare LF at the body's end"},
 		{HOUSE, "extension-no-name", "7;‸\r\n" + doc + "\r\n0\r\n\r\n", "400", "an extension without a name"},
@@ -171,15 +186,15 @@ func chunkCases() []Case {
 		{HOUSE, "extension-escaped-quote", "7;a=\"b\\\"‸\r\n" + doc + "\r\n0\r\n\r\n", "400", "a closing quote that is escaped"},
 		{HOUSE, "extension-behind-quote", "7;a=\"b\"‸c\r\n" + doc + "\r\n0\r\n\r\n", "400", "text behind a quoted value"},
 		{HOUSE, "extension-last-chunk", "7\r\n" + doc + "\r\n0;‸\r\n\r\n", "400", "an extension of the last chunk without a name"},
-		{MUST, "extension-lf", "7;a‸\nb\r\n" + doc + "\r\n0\r\n\r\n", "400", "a bare LF in an extension"},
-		{MUST, "extension-cr", "7;a‸\rb\r\n" + doc + "\r\n0\r\n\r\n", "400", "a bare CR in an extension"},
+		{SHOULD, "extension-lf", "7;a‸\nb\r\n" + doc + "\r\n0\r\n\r\n", "400", "a bare LF in an extension"},
+		{SHOULD, "extension-cr", "7;a‸\rb\r\n" + doc + "\r\n0\r\n\r\n", "400", "a bare CR in an extension"},
 		{HOUSE, "extension-nul", "7;a‸\x00b\r\n" + doc + "\r\n0\r\n\r\n", "400", "NUL in an extension"},
 		{HOUSE, "extension-no-semicolon", "7 ‸a=b\r\n" + doc + "\r\n0\r\n\r\n", "400", "an extension without semicolon"},
 		{HOUSE, "trailer-lf", "7\r\n" + doc + "\r\n0\r\nX: y‸\n\r\n", "400", "a bare LF in the trailer section"},
 		{HOUSE, "trailer-no-colon", "7\r\n" + doc + "\r\n0\r\n‸nonsense\r\n\r\n", "400", "a trailer line without colon"},
 		{HOUSE, "trailer-space", "7\r\n" + doc + "\r\n0\r\nX‸ : y\r\n\r\n", "400", "white space before a trailer's colon"},
 		{HOUSE, "trailer-request", "7\r\n" + doc + "\r\n0\r\n‸GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "a request for a trailer section"},
-		{MUST, "no-last-chunk", "7\r\n" + doc + "\r\n‸GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "a request for a chunk size"},
+		{SHOULD, "no-last-chunk", "7\r\n" + doc + "\r\n‸GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "a request for a chunk size"},
 	}, chunkRefusal), []Case{
 		house("extension-long", "9112 7.1.1", "a chunk extension is bounded", uploadChunks("7;"+strings.Repeat("x", 100_000)+"\r\n"+doc+"\r\n0\r\n\r\n"), refused("400|413|431")).once(),
 		house("extensions-many", "9112 7.1.1", "all chunk extensions of a body are bounded", uploadChunks(strings.Repeat("1;"+strings.Repeat("x", 200)+"\r\n1\r\n", 1000)+"0\r\n\r\n"), refused("400|413|431")).once(),
@@ -188,8 +203,9 @@ func chunkCases() []Case {
 	})
 }
 
-// chunkFault is a chunked body that breaks the grammar. What a recipient may be lenient
-// about is of level HOUSE: it is held against our servers only.
+// chunkFault is a chunked body that breaks the grammar. No RFC says that it must be refused: what
+// does not match the grammar SHOULD be (RFC 9112 2.2). What many recipients are lenient about, with
+// reasons, is of level HOUSE: it is held against our servers only.
 type chunkFault struct {
 	level                Level
 	name, chunks, status string
@@ -199,8 +215,13 @@ type chunkFault struct {
 // chunkRefusal is the case of such a body. An RFC names no status for it, but a recipient
 // that goes on would read the stream in a way of its own.
 func chunkRefusal(r chunkFault) Case {
-	return newCase(r.level, r.name, "9112 7.1", "a chunked body with "+r.says+" is refused and the connection closed",
+	c := newCase(r.level, r.name, "9112 2.2", "a chunked body with "+r.says+" is refused and the connection closed",
 		uploadChunks(r.chunks), []want{refused(r.status).rfc("4xx|501")})
+	if r.level == MUST {
+		c.RFC = largeChunk.rfc
+		return c.quoting(largeChunk)
+	}
+	return c
 }
 
 // bodyCases are bodies that nobody asked for. They are read to their end, or the
@@ -235,8 +256,8 @@ func bodyCases() []Case {
 	for _, r := range rows {
 		w := bad(r.status).rfc("2xx|3xx|4xx|501").to(r.method)
 		cases = append(cases,
-			must(r.name, "9112 9.3", "the body of a "+r.method+" answered with "+r.status+" is not taken for a request", with(r.method, r.target, r.fields...), w),
-			must(r.name+"-chunked", "9112 9.3", "the chunked body of a "+r.method+" answered with "+r.status+" is not taken for a request", inChunks(r.method, r.target, r.fields...), w))
+			must(r.name, readBody, "the body of a "+r.method+" answered with "+r.status+" is not taken for a request", with(r.method, r.target, r.fields...), w),
+			must(r.name+"-chunked", readBody, "the chunked body of a "+r.method+" answered with "+r.status+" is not taken for a request", inChunks(r.method, r.target, r.fields...), w))
 	}
 	return topic("unasked-body", cases)
 }

@@ -133,7 +133,7 @@ func timeoutCases() []Case {
 			if n := x.drain(mostUnread); n >= mostUnread {
 				x.fail(HOUSE, "the answer goes on after the client read nothing for %v", lateWait)
 			}
-		}).withFixtures(),
+		}).ofStreams(),
 		script(HOUSE, "patient", "9112 9.5", "a request that comes in pieces but in time is answered", func(x *exchange) {
 			x.open()
 			for piece := range strings.SplitSeq(get(sample), "o") {

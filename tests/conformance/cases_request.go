@@ -10,12 +10,12 @@ import "strings"
 func requestLineCases() []Case {
 	const rest = " HTTP/1.1\r\n" + localhost + "\r\n"
 	return topic("request-line", []Case{
-		must("plain", "9112 3", "a plain GET is answered", get(sample), ok(bodyOf(sample))),
-		must("http10", "9112 2.3", "HTTP/1.0 is answered, and the connection closed", "GET "+sample+" HTTP/1.0\r\n\r\n", refused("200", bodyOf(sample))),
-		must("http12", "9110 2.5", "a higher minor version is served as HTTP/1.1", "GET "+sample+" HTTP/1.2\r\n"+localhost+"\r\n", bad("200", bodyOf(sample))),
-		must("empty-line-before", "9112 2.2", "an empty line before the request line is skipped", "\r\n"+get(sample), ok().ideally("200").rfc("200|400")),
+		must("plain", supportGet, "a plain GET is answered", get(sample), ok(bodyOf(sample))),
+		must("http10", closesElse, "HTTP/1.0 is answered, and the connection closed", "GET "+sample+" HTTP/1.0\r\n\r\n", refused("200", bodyOf(sample))),
+		should("http12", "9110 2.5", "a higher minor version is served as HTTP/1.1", "GET "+sample+" HTTP/1.2\r\n"+localhost+"\r\n", bad("200", bodyOf(sample))),
+		should("empty-line-before", "9112 2.2", "an empty line before the request line is skipped", "\r\n"+get(sample), ok()),
 		house("empty-lines-before", "9112 2.2", "a few empty lines before the request line are skipped", "\r\n\r\n\r\n"+get(sample), ok()),
-		must("line-8000", "9112 3", "a request line of 8,000 bytes works",
+		should("line-8000", "9112 3", "a request line of 8,000 bytes works",
 			get(sample+"?"+strings.Repeat("q", 8000-len("GET "+sample+"? HTTP/1.1"))), ok(bodyOf(sample))),
 
 		house("two-spaces", "9112 3", "two spaces behind the method are refused", "GET ‸ "+sample+rest, refused("400")),
@@ -29,11 +29,11 @@ func requestLineCases() []Case {
 		should("no-target", "9112 3", "a request line without target is refused", "GET"+rest, bad("400|505")),
 		should("no-method", "9112 3", "a request line without method is refused", " "+sample+rest, bad("400|501")),
 		should("method-character", "9110 9.1", "a method is a token", "G‸(T "+sample+rest, bad("400|405|501")),
-		must("method-nul", "9110 9.1", "NUL is no part of a method", "GE‸\x00T "+sample+rest, bad("400|501|closed")),
+		should("method-nul", "9112 2.2", "NUL is no part of a method", "GE‸\x00T "+sample+rest, bad("400|501|closed")),
 
 		house("bare-lf", "9112 2.2", "a request line ends in CR LF, not in LF alone", "GET "+sample+" HTTP/1.1‸\n"+localhost+"\r\n", refused("400")),
-		must("bare-cr", "9112 2.2", "a bare CR does not end the request line", "GET "+sample+" HTTP/1.1‸\rHost: localhost\r\n\r\n", bad("400|505|closed")),
-		must("cr-in-target", "9112 2.2", "a bare CR in the target is refused", "GET /sample‸\r.txt"+rest, bad("400|404|closed")),
+		must("bare-cr", bareCR, "a bare CR does not end the request line", "GET "+sample+" HTTP/1.1‸\rHost: localhost\r\n\r\n", bad("400|505|closed")),
+		must("cr-in-target", bareCR, "a bare CR in the target is refused", "GET /sample‸\r.txt"+rest, bad("400|404|closed")),
 	}, each([]struct{ name, version string }{
 		{"lower-case", "http/1.1"},
 		{"two-digits", "HTTP/1.10"},
@@ -51,37 +51,37 @@ func requestLineCases() []Case {
 		return should("version-"+v.name, "9112 2.3", "the version is HTTP/DIGIT.DIGIT, in capitals, and "+v.version+" is not",
 			"GET "+sample+" ‸"+v.version+"\r\n"+localhost+"\r\n", bad("400").rfc("400|505"))
 	}), each([]string{"2.0", "3.0", "0.9", "9.9"}, func(v string) Case {
-		return must("major-"+v, "9110 15.6.6", "major version "+v+" is not spoken here",
+		return should("major-"+v, "9110 15.6.6", "major version "+v+" is not spoken here",
 			"GET "+sample+" HTTP/‸"+v+"\r\n"+localhost+"\r\n", bad("505").rfc("400|505"))
 	}))
 }
 
 func targetCases() []Case {
 	return topic("target", []Case{
-		must("origin-query", "9112 3.2.1", "a query does not change which file is meant", get(sample+"?a=b/../c&d=%zz"), ok(bodyOf(sample))),
-		must("origin-empty-query", "9112 3.2.1", "a query may be empty", get(sample+"?"), ok(bodyOf(sample))),
-		must("root", "9112 3.2.1", "/ is the index page", get("/"), ok(bodyOf("/index.html")).rfc("2xx|3xx")),
-		must("absolute", "9112 3.2.2", "an absolute target is served", get("http://localhost"+sample), ok(bodyOf(sample))),
-		must("absolute-case", "9110 4.2.3", "scheme and host are case-insensitive", get("HTTP://LocalHost"+sample), ok(bodyOf(sample))),
-		must("absolute-port", "9112 3.2.2", "an absolute target may name the port", get("http://{addr}"+sample), ok(bodyOf(sample))),
-		must("absolute-no-path", "9112 3.2.1", "an absolute target without path means /", get("http://localhost"), ok(bodyOf("/")).rfc("2xx|3xx")),
-		must("absolute-query-only", "9112 3.2.1", "an absolute target may have a query and no path", get("http://localhost?x=1"), ok(bodyOf("/")).rfc("2xx|3xx")),
-		must("absolute-beats-host", "9112 3.2.2", "an absolute target's authority beats Host",
+		must("origin-query", interpret, "a query does not change which file is meant", get(sample+"?a=b/../c&d=%zz"), ok(bodyOf(sample))),
+		must("origin-empty-query", interpret, "a query may be empty", get(sample+"?"), ok(bodyOf(sample))),
+		should("root", "9112 3.2.1", "/ is the index page", get("/"), ok(bodyOf("/index.html")).rfc("2xx|3xx")),
+		must("absolute", absoluteForm, "an absolute target is served", get("http://localhost"+sample), ok(bodyOf(sample))),
+		must("absolute-case", hostCase, "scheme and host are case-insensitive", get("HTTP://LocalHost"+sample), ok(bodyOf(sample))),
+		must("absolute-port", absoluteForm, "an absolute target may name the port", get("http://{addr}"+sample), ok(bodyOf(sample))),
+		must("absolute-no-path", absoluteForm, "an absolute target without path means /", get("http://localhost"), ok(bodyOf("/")).rfc("2xx|3xx")),
+		must("absolute-query-only", absoluteForm, "an absolute target may have a query and no path", get("http://localhost?x=1"), ok(bodyOf("/")).rfc("2xx|3xx")),
+		must("absolute-beats-host", absoluteHost, "an absolute target's authority beats Host",
 			"GET http://localhost"+sample+" HTTP/1.1\r\nHost: not-ours.example\r\n\r\n", ok(bodyOf(sample))),
-		must("absolute-without-host", "9112 3.2", "an absolute target does not replace the Host field",
+		must("absolute-without-host", oneHost, "an absolute target does not replace the Host field",
 			"GET http://localhost"+sample+" HTTP/1.1\r\n\r\n", refused("400").freely()),
 		house("absolute-foreign", "9112 3.2.2", "an absolute target for another host is refused",
 			get("http://‸not-ours.example"+sample), bad("403")),
-		must("absolute-empty-authority", "9110 4.2.1", "an empty authority is refused", get("http://‸"+sample), bad("400|403|404")),
-		must("absolute-userinfo", "9110 4.2.4", "user information in an authority is refused", get("http://‸me@localhost"+sample), bad("400").rfc("400|403|200")),
-		must("absolute-traversal", "9110 17.3", "an absolute target's path is checked too", get("http://localhost/../site-secret/secret.txt"), bad("403").rfc("3xx|4xx")),
-		must("asterisk", "9112 3.2.4", "OPTIONS * is answered for the server as a whole", request("OPTIONS", "*"), answer("204").rfc("2xx|4xx|501").freely()),
-		must("asterisk-get", "9112 3.2.4", "an asterisk is for OPTIONS only", get("‸*"), bad("400").rfc("4xx")),
-		must("authority-get", "9112 3.2.3", "an authority as target is for CONNECT only", get("‸localhost:80"), bad("400").rfc("3xx|4xx")),
-		must("connect", "9112 3.2.3", "CONNECT opens no tunnel here", request("CONNECT", "localhost:80"), bad("405|400").rfc("4xx|501")),
-		must("relative", "9112 3.2", "a relative target is refused", get("‸sample.txt"), bad("400").rfc("4xx")),
-		must("other-scheme", "9112 3.2.2", "another scheme is not served", get("‸ftp://localhost"+sample), bad("400|403|404|421").rfc("4xx|200")),
-		must("fragment", "9112 3.2", "a fragment is no part of a target", get("/sample.txt‸#part"), bad("400").rfc("4xx|200")),
+		must("absolute-empty-authority", emptyAuthority, "an empty authority is refused", get("http://‸"+sample), bad("400|403|404")),
+		should("absolute-userinfo", "9110 4.2.4", "user information in an authority is refused", get("http://‸me@localhost"+sample), bad("400").rfc("400|403|200")),
+		should("absolute-traversal", "9110 17.3", "an absolute target's path is checked too", get("http://localhost/../site-secret/secret.txt"), bad("403").rfc("3xx|4xx")),
+		should("asterisk", "9112 3.2.4", "OPTIONS * is answered for the server as a whole", request("OPTIONS", "*"), answer("204").rfc("2xx|4xx|501").freely()),
+		should("asterisk-get", "9112 3.2.4", "an asterisk is for OPTIONS only", get("‸*"), bad("400").rfc("4xx")),
+		should("authority-get", "9112 3.2.3", "an authority as target is for CONNECT only", get("‸localhost:80"), bad("400").rfc("3xx|4xx")),
+		house("connect", "9110 9.3.6", "CONNECT opens no tunnel here", request("CONNECT", "localhost:80"), bad("405|400").rfc("4xx|501")),
+		should("relative", "9112 3.2", "a relative target is refused", get("‸sample.txt"), bad("400").rfc("4xx")),
+		house("other-scheme", "9112 3.2.2", "another scheme is not served", get("‸ftp://localhost"+sample), bad("400|403|404|421").rfc("4xx|200")),
+		house("fragment", "9112 3.2", "a fragment is no part of a target", get("/sample.txt‸#part"), bad("400").rfc("4xx|200")),
 	}, each([]struct{ name, bytes, says string }{
 		{"raw-utf8", "/ünïcode.txt", "raw UTF-8"},
 		{"raw-latin1", "/\xfc.txt", "raw Latin-1"},
@@ -99,16 +99,16 @@ func targetCases() []Case {
 func hostCases() []Case {
 	with := func(host string) string { return "GET " + sample + " HTTP/1.1\r\n" + host + "\r\n" }
 	return topic("host", []Case{
-		must("missing", "9112 3.2", "a request without Host is refused", with(""), refused("400").freely()),
-		must("missing-http10", "9112 3.2", "HTTP/1.0 may do without Host", "GET "+sample+" HTTP/1.0\r\n\r\n", refused("200")),
-		must("twice", "9112 3.2", "two Host fields are refused", with("Host: localhost\r\n‸Host: other.example\r\n"), refused("400").freely()),
-		must("twice-equal", "9112 3.2", "two Host fields are refused even if they agree", with("Host: localhost\r\n‸Host: localhost\r\n"), refused("400").freely()),
-		must("twice-http10", "9112 3.2", "two Host fields are refused in HTTP/1.0 too",
+		must("missing", oneHost, "a request without Host is refused", with(""), refused("400").freely()),
+		must("missing-http10", supportGet, "HTTP/1.0 may do without Host", "GET "+sample+" HTTP/1.0\r\n\r\n", refused("200")),
+		must("twice", oneHost, "two Host fields are refused", with("Host: localhost\r\n‸Host: other.example\r\n"), refused("400").freely()),
+		must("twice-equal", oneHost, "two Host fields are refused even if they agree", with("Host: localhost\r\n‸Host: localhost\r\n"), refused("400").freely()),
+		must("twice-http10", oneHost, "two Host fields are refused in HTTP/1.0 too",
 			"GET "+sample+" HTTP/1.0\r\nHost: localhost\r\n‸Host: localhost\r\n\r\n", refused("400")),
-		must("port", "9110 7.2", "Host may name the port", with("Host: {addr}\r\n"), ok(bodyOf(sample))),
-		must("case", "9110 4.2.3", "the host is case-insensitive", with("HOST: LOCALHOST\r\n"), ok(bodyOf(sample))),
-		must("tab", "9110 5.6.3", "white space around Host's value is dropped, tabs too", with("Host:\t localhost \t\r\n"), ok(bodyOf(sample))),
-		must("no-space", "9112 5", "no white space is needed behind the colon", with("Host:localhost\r\n"), ok(bodyOf(sample))),
+		must("port", interpret, "Host may name the port", with("Host: {addr}\r\n"), ok(bodyOf(sample))),
+		must("case", hostCase, "the host is case-insensitive", with("HOST: LOCALHOST\r\n"), ok(bodyOf(sample))),
+		must("tab", trimValue, "white space around Host's value is dropped, tabs too", with("Host:\t localhost \t\r\n"), ok(bodyOf(sample))),
+		must("no-space", interpret, "no white space is needed behind the colon", with("Host:localhost\r\n"), ok(bodyOf(sample))),
 		house("address", "9110 7.2", "the loopback address is ours", with("Host: 127.0.0.1\r\n"), ok()),
 		house("ipv6", "9110 7.2", "the loopback address of IPv6 is ours", with("Host: [::1]\r\n"), ok()),
 		house("foreign", "9110 7.4", "a foreign Host is refused", with("Host: ‸not-ours.example\r\n"), bad("403")),
@@ -137,40 +137,40 @@ func hostCases() []Case {
 		{"control", "local\x01host", "a control character"},
 		{"utf8", "löcalhost", "raw UTF-8"},
 	}, func(r struct{ name, value, says string }) Case {
-		return must("invalid-"+r.name, "9112 3.2", "a Host with "+r.says+" is no uri-host [\":\" port]", with("Host: ‸"+r.value+"\r\n"), refused("400").rfc("4xx|closed").freely())
+		return must("invalid-"+r.name, oneHost, "a Host with "+r.says+" is no uri-host [\":\" port]", with("Host: ‸"+r.value+"\r\n"), refused("400").rfc("4xx|closed").freely())
 	}), []Case{
-		must("empty", "9112 3.2", "an empty Host is not ours", with("Host: \r\n"), bad("400|403").rfc("200|4xx")),
+		house("empty", "9112 3.2", "an empty Host is not ours", with("Host: \r\n"), bad("400|403").rfc("200|4xx")),
 	})
 }
 
 func fieldCases() []Case {
 	with := func(line string) string { return "GET " + sample + " HTTP/1.1\r\n" + localhost + line + "\r\n" }
 	return topic("fields", []Case{
-		must("unknown", "9110 5.1", "unknown fields are ignored", get(sample, "X-Unknown: yes", "Another: \"quoted, text\""), ok(bodyOf(sample))),
-		must("empty-value", "9112 5", "a field's value may be empty", get(sample, "X-Empty:"), ok()),
-		must("obs-text", "9110 5.5", "bytes beyond ASCII in a value are data", get(sample, "X-Name: J\xf6rg"), ok().rfc("200|400")),
-		must("all-token-characters", "9110 5.6.2", "every token character may stand in a name", get(sample, "!#$%&'*+-.^_`|~09azAZ: x"), ok().rfc("200|400")),
-		must("many-same", "9110 5.3", "the same name may stand on many lines", get(sample, strings.Repeat("X-Many: 1\r\n", 50)+"X-Last: 1"), ok()),
+		should("unknown", "9110 5.1", "unknown fields are ignored", get(sample, "X-Unknown: yes", "Another: \"quoted, text\""), ok(bodyOf(sample))),
+		must("empty-value", interpret, "a field's value may be empty", get(sample, "X-Empty:"), ok()),
+		should("obs-text", "9110 5.5", "bytes beyond ASCII in a value are data", get(sample, "X-Name: J\xf6rg"), ok()),
+		should("all-token-characters", "9110 5.6.2", "every token character may stand in a name", get(sample, "!#$%&'*+-.^_`|~09azAZ: x"), ok()),
+		must("many-same", interpret, "the same name may stand on many lines", get(sample, strings.Repeat("X-Many: 1\r\n", 50)+"X-Last: 1"), ok()),
 
-		must("space-before-colon", "9112 5.1", "white space before the colon is refused", with("X-Name‸ : x\r\n"), bad("400")),
-		must("tab-before-colon", "9112 5.1", "a tab before the colon is refused", with("X-Name‸\t: x\r\n"), bad("400")),
-		must("host-space-before-colon", "9112 5.1", "white space before Host's colon is refused", "GET "+sample+" HTTP/1.1\r\nHost‸ : localhost\r\n\r\n", bad("400")),
-		must("length-space-before-colon", "9112 5.1", "white space before Content-Length's colon is refused", uploadRaw("Content-Length‸ : 7\r\n", doc), refused("400").freely()),
-		must("first-line-space", "9112 2.2", "white space before the first field line is refused", "GET "+sample+" HTTP/1.1\r\n‸ X-First: x\r\n"+localhost+"\r\n", bad("400").rfc("200|400")),
+		must("space-before-colon", spaceBeforeColon, "white space before the colon is refused", with("X-Name‸ : x\r\n"), bad("400")),
+		must("tab-before-colon", spaceBeforeColon, "a tab before the colon is refused", with("X-Name‸\t: x\r\n"), bad("400")),
+		must("host-space-before-colon", spaceBeforeColon, "white space before Host's colon is refused", "GET "+sample+" HTTP/1.1\r\nHost‸ : localhost\r\n\r\n", bad("400")),
+		must("length-space-before-colon", spaceBeforeColon, "white space before Content-Length's colon is refused", uploadRaw("Content-Length‸ : 7\r\n", doc), refused("400").freely()),
+		must("first-line-space", leadingSpace, "white space before the first field line is refused", "GET "+sample+" HTTP/1.1\r\n‸ X-First: x\r\n"+localhost+"\r\n", bad("400").rfc("200|400")),
 		house("obs-fold", "9112 5.2", "a folded line is refused", with("X-Name: a\r\n‸ b\r\n"), refused("400")),
 		house("obs-fold-tab", "9112 5.2", "a line folded by a tab is refused", with("X-Name: a\r\n‸\tb\r\n"), refused("400")),
-		must("obs-fold-smuggle", "9112 5.2", "a folded line is no field of its own", with("X-Name: a\r\n‸ Content-Length: 500\r\n"), bad("400").rfc("200|400")),
-		must("no-colon", "9112 5", "a line without colon is no field", with("‸NoColon\r\n"), bad("400").rfc("200|400")),
-		must("empty-name", "9112 5", "a field has a name", with("‸: x\r\n"), bad("400").rfc("200|400")),
-		must("bare-cr", "9112 2.2", "a bare CR in a value is refused", with("X-Name: a‸\rb\r\n"), bad("400").rfc("200|400|closed")),
-		must("nul", "9110 5.5", "NUL in a value is refused", with("X-Name: a‸\x00b\r\n"), bad("400").rfc("200|400|closed")),
+		must("obs-fold-smuggle", obsFold, "a folded line is no field of its own", with("X-Name: a\r\n‸ Content-Length: 500\r\n"), bad("400").rfc("200|400")),
+		should("no-colon", "9112 2.2", "a line without colon is no field", with("‸NoColon\r\n"), bad("400")),
+		should("empty-name", "9112 2.2", "a field has a name", with("‸: x\r\n"), bad("400")),
+		must("bare-cr", bareCR, "a bare CR in a value is refused", with("X-Name: a‸\rb\r\n"), bad("400").rfc("200|400|closed")),
+		must("nul", badFieldBytes, "NUL in a value is refused", with("X-Name: a‸\x00b\r\n"), bad("400").rfc("200|400|closed")),
 		house("bare-lf", "9112 2.2", "a field line ends in CR LF, not in LF alone", with("X-Name: a‸\n"), refused("400")),
 		house("lf-end", "9112 2.2", "the head ends in CR LF, not in LF alone", "GET "+sample+" HTTP/1.1\r\n"+localhost+"‸\n", refused("400")),
 		house("cr-cr-lf", "9112 2.2", "CR CR LF ends no line", with("X-Name: a‸\r\r\n"), refused("400")),
 	}, each([]struct{ name, char string }{
 		{"paren", "("}, {"at", "@"}, {"slash", "/"}, {"quote", "\""}, {"brace", "{"}, {"equals", "="}, {"utf8", "ü"}, {"nul", "\x00"}, {"control", "\x0b"}, {"space", " "},
 	}, func(r struct{ name, char string }) Case {
-		return must("name-"+r.name, "9110 5.1", "a field's name is a token", with("X‸"+r.char+"Name: x\r\n"), bad("400").rfc("200|400|closed"))
+		return should("name-"+r.name, "9112 2.2", "a field's name is a token", with("X‸"+r.char+"Name: x\r\n"), bad("400").rfc("400|closed"))
 	}), each([]struct{ name, char string }{
 		{"bell", "\a"}, {"escape", "\x1b"}, {"delete", "\x7f"}, {"vertical-tab", "\v"}, {"form-feed", "\f"},
 	}, func(r struct{ name, char string }) Case {

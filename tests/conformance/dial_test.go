@@ -26,7 +26,7 @@ func TestAnEndOfTLSMustBeAnnounced(t *testing.T) {
 	}{
 		{"with close_notify", answer + "Content-Length: 1\r\n\r\n1", (*tls.Conn).Close, ""},
 		{"without it", answer + "Content-Length: 1\r\n\r\n1", closeBeneath, "the connection is closed without close_notify"},
-		{"in a body that it ends", answer + "\r\n1", closeBeneath, "the connection was closed in a body that the close should end (status 200)"},
+		{"in a body that it ends", answer + "\r\n1", closeBeneath, "the connection was closed in a body that the close should end (RFC 9112 8) (status 200)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			addr := serveTLS(t, func(c *tls.Conn) {
@@ -36,8 +36,8 @@ func TestAnEndOfTLSMustBeAnnounced(t *testing.T) {
 			})
 			s := newServer(Default, addr, "")
 			s.secure = true
-			c := must("x", "9112 9.8", "x", get("/one.txt"), refused("200"))
-			x := play(s, &c, whole)
+			c := must("x", closureAlerts, "x", get("/one.txt"), refused("200"))
+			x := play(s, &c, Whole)
 			var texts []string
 			for _, f := range x.faults {
 				if !f.Wide {

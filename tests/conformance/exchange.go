@@ -40,19 +40,41 @@ const probe = "GET " + probePath + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 type Fault struct {
 	Level Level
 	RFC   string // number and section, "" where only our policy speaks
+	Quote string // the sentence that a MUST rests on
 	Text  string
 	Wide  bool // found by the checks of every answer: many cases may show it
 	At    int  // offset in the bytes received, -1 where no byte is to blame
+	Kind  Kind // what sort of fault it is, by which a report gathers those of one cause
+	Got   int  // of WrongStatus: the status that came
 
 	wish expectation // of the case that is not met; the zero value for a script's
 }
+
+// Everywhere reports whether a fault is none of the case's own, but one that any answer may show.
+func (f *Fault) Everywhere() bool { return f.Wide || f.Kind == Unannounced }
+
+// Kind is a sort of fault.
+type Kind uint8
+
+// The kinds that are told apart. What a check complains of is Other.
+const (
+	Other       Kind = iota
+	NoAnswer         // none came, or the connection was closed instead
+	Malformed        // an answer breaks the protocol
+	WrongStatus      // another status than the case wants
+	HeadBody         // a body stands behind an answer to HEAD
+	NotClosed        // the connection goes on and should have ended
+	OutOfStep        // the next request is answered wrongly
+	Unannounced      // the connection is closed without "Connection: close" before
+	Died             // the server's process has ended
+)
 
 // exchange is one play of one case. Its methods note faults; those that cannot go
 // on after one end the play by panicking with stop, which play recovers.
 type exchange struct {
 	server *server
 	c      *Case
-	replay replay
+	replay Replay
 	began  time.Time
 	conn   duplex       // what the case's bytes go through
 	tcp    *net.TCPConn // beneath it: the same, or what carries the TLS
@@ -61,6 +83,7 @@ type exchange struct {
 	mark   int // offset in sent of the byte that the case is about, -1 for none
 	faults []Fault
 	wide   bool        // the checks of every answer are running
+	kind   Kind        // of the fault that is noted next
 	weight Level       // of what the checks complain about
 	wish   expectation // the one that is being looked at
 	skip   string
@@ -71,7 +94,7 @@ type exchange struct {
 type stop struct{}
 
 // play plays a case once and returns the exchange for its faults and transcript.
-func play(s *server, c *Case, how replay) (x *exchange) {
+func play(s *server, c *Case, how Replay) (x *exchange) {
 	x = &exchange{server: s, c: c, replay: how, began: time.Now(), mark: -1, weight: c.Level}
 	defer func() {
 		x.hangUp()
@@ -100,7 +123,7 @@ func (x *exchange) run() {
 		bytes = bytes[:at] + bytes[at+len(caretMark):]
 		x.mark = at
 	}
-	if x.replay == followed {
+	if x.replay == Followed {
 		bytes += probe
 	}
 	x.write(bytes)
@@ -140,6 +163,7 @@ func (x *exchange) open() {
 	x.hangUp()
 	conn, tcp, err := x.server.dial(cmp.Or(x.server.relay, x.server.addr))
 	if err != nil {
+		x.kind = NoAnswer
 		x.fail(x.c.Level, "no connection to the server: %v", err)
 	}
 	x.conn, x.tcp = conn, tcp
@@ -165,7 +189,7 @@ func (x *exchange) write(bytes string) {
 	x.sent = append(x.sent, bytes...)
 	_ = x.conn.SetWriteDeadline(time.Now().Add(answerWait))
 	step := len(bytes)
-	if x.replay == byteByByte {
+	if x.replay == ByteByByte {
 		step = 1
 	}
 	for p := []byte(bytes); len(p) > 0; p = p[min(step, len(p)):] {
@@ -181,7 +205,18 @@ func (x *exchange) send(bytes string) { x.write(x.expand(bytes)) }
 
 // at notes a fault that concerns a byte received.
 func (x *exchange) at(l Level, rfc string, at int, format string, args ...any) {
-	x.faults = append(x.faults, Fault{Level: l, RFC: rfc, Text: fmt.Sprintf(format, args...), Wide: x.wide, At: at, wish: x.wish})
+	f := Fault{Level: l, RFC: rfc, Text: fmt.Sprintf(format, args...), Wide: x.wide, At: at, Kind: x.kind, wish: x.wish}
+	x.kind = Other
+	if l == MUST && rfc == x.c.RFC {
+		f.Quote = x.c.Quote
+	}
+	x.faults = append(x.faults, f)
+}
+
+// breaks notes a fault against a sentence that binds every case.
+func (x *exchange) breaks(on sentence, at int, format string, args ...any) {
+	x.at(MUST, on.rfc, at, format, args...)
+	x.faults[len(x.faults)-1].Quote = on.text
 }
 
 // complain notes a fault at the weight of the case, or of the check that is running.
@@ -222,7 +257,7 @@ func (x *exchange) expect(w want, minor int) *Response {
 		r, err = x.in.response(w.method, time.Now().Add(answerWait))
 	}
 	if errors.Is(err, errClosed) && w.status != "" && inSet(w.status, closedStatus) {
-		x.narrow(w, closedStatus, -1)
+		x.narrow(w, closedStatus, nil)
 		return nil
 	}
 	x.noteBroken(r, err)
@@ -230,9 +265,9 @@ func (x *exchange) expect(w want, minor int) *Response {
 	x.look(theStatus, 0)
 	status := strconv.Itoa(r.Status)
 	if !inSet(w.status, status) {
-		x.at(x.weight, x.c.RFC, r.StatusAt, "the status is %s, not %s", status, or(w.status))
+		x.wrongStatus(x.weight, r, or(w.status), "not")
 	} else {
-		x.narrow(w, status, r.StatusAt)
+		x.narrow(w, status, r)
 	}
 	for i, check := range w.checks {
 		x.look(theCheck, i+1)
@@ -254,26 +289,44 @@ func (x *exchange) noteBroken(r *Response, err error) {
 	switch {
 	case err == nil:
 	case errors.As(err, &m):
-		x.at(MUST, m.rfc, m.at, "%s", m.text)
+		on, text := m.on, m.text
+		if on == (sentence{}) {
+			on, text = grammar, text+" (RFC "+m.rfc+")"
+		}
+		x.kind = Malformed
+		x.breaks(on, m.at, "%s", text)
 		if r != nil && r.Status != 0 {
 			x.faults[len(x.faults)-1].Text += fmt.Sprintf(" (status %d)", r.Status)
 		}
 		panic(stop{})
 	case errors.Is(err, errSilent):
+		x.kind = NoAnswer
 		x.fail(x.c.Level, "no answer came within %v", answerWait)
 	default:
+		x.kind = NoAnswer
 		x.fail(x.c.Level, "%v", err)
 	}
 }
 
 // narrow holds an accepted status against what is recommended and what our policy is.
-func (x *exchange) narrow(w want, status string, at int) {
+func (x *exchange) narrow(w want, status string, r *Response) {
 	if !inSet(w.ideal, status) {
-		x.at(SHOULD, x.c.RFC, at, "the status is %s, better were %s", status, or(w.ideal))
+		x.wrongStatus(SHOULD, r, or(w.ideal), "better were")
 	}
 	if !inSet(w.ours, status) {
-		x.at(HOUSE, x.c.RFC, at, "the status is %s, our policy is %s", status, or(w.ours))
+		x.wrongStatus(HOUSE, r, or(w.ours), "our policy is")
 	}
+}
+
+// wrongStatus notes that another status came than is wanted, or none: then r is nil.
+func (x *exchange) wrongStatus(l Level, r *Response, wanted, verb string) {
+	status, got, at := closedStatus, 0, -1
+	if r != nil {
+		status, got, at = strconv.Itoa(r.Status), r.Status, r.StatusAt
+	}
+	x.kind = WrongStatus
+	x.at(l, x.c.RFC, at, "the status is %s, %s %s", status, verb, wanted)
+	x.faults[len(x.faults)-1].Got = got
 }
 
 // after looks at what becomes of the connection.
@@ -286,12 +339,13 @@ func (x *exchange) after(w want, r *Response, minor int) {
 	switch {
 	case announced:
 		if conn == stays && minor == 1 {
-			x.at(SHOULD, "9112 9.3", r.StatusAt, "the connection is closed, and nothing asked for it")
+			x.at(HOUSE, "9112 9.3", r.StatusAt, "the connection is closed, and nothing asked for it")
 		}
 		x.expectAnnouncedClose()
 	case conn == closes:
 		// Byte by byte, an answer may be on its way before the fault is.
-		if x.replay != byteByByte {
+		if x.replay != ByteByByte {
+			x.kind = Unannounced
 			x.at(SHOULD, "9112 9.6", r.StatusAt, `the connection's last answer lacks "Connection: close"`)
 		}
 		x.expectClose(level)
@@ -302,10 +356,16 @@ func (x *exchange) after(w want, r *Response, minor int) {
 
 // expectClose wants the end of the connection and not a byte before it.
 func (x *exchange) expectClose(l Level) {
+	rfc := "9112 9.6"
+	if l == MUST {
+		rfc = x.c.RFC // whose sentence demands it
+	}
 	if !x.awaitEnd() {
-		x.at(l, "9112 9.6", len(x.in.buf), "the connection stays open for %v and more, and should be closed", closeWait)
+		x.kind = NotClosed
+		x.at(l, rfc, len(x.in.buf), "the connection stays open for %v and more, and should be closed", closeWait)
 	} else if x.in.pos < len(x.in.buf) {
-		x.at(l, "9112 9.6", x.in.pos, "more comes after the last answer, where the connection should be closed")
+		x.kind = NotClosed
+		x.at(l, rfc, x.in.pos, "more comes after the last answer, where the connection should be closed")
 	}
 	x.expectNotify()
 }
@@ -317,7 +377,7 @@ func (x *exchange) expectAnnouncedClose() {
 	if !x.awaitEnd() {
 		x.at(HOUSE, "9112 9.6", len(x.in.buf), "the connection stays open for %v and more after \"Connection: close\"", closeWait)
 	} else if x.in.pos < len(x.in.buf) {
-		x.at(MUST, "9112 9.6", x.in.pos, "more comes after an answer with \"Connection: close\"")
+		x.breaks(closeNoMore, x.in.pos, "more comes after an answer with \"Connection: close\"")
 	}
 	x.expectNotify()
 }
@@ -326,7 +386,7 @@ func (x *exchange) expectAnnouncedClose() {
 // tell it from one that an attacker made.
 func (x *exchange) expectNotify() {
 	if errors.Is(x.in.end, errUnannounced) {
-		x.at(MUST, "9112 9.8", len(x.in.buf), "the connection is closed without close_notify")
+		x.breaks(closureAlerts, len(x.in.buf), "the connection is closed without close_notify")
 	}
 }
 
@@ -346,7 +406,7 @@ func (x *exchange) awaitEnd() bool {
 // the right answer: what else comes is out of step.
 func (x *exchange) expectProbe(conn after) {
 	ref := x.ref(probePath)
-	if x.replay != followed {
+	if x.replay != Followed {
 		x.write(probe)
 	}
 	r, err := x.in.response("GET", time.Now().Add(answerWait))
@@ -355,16 +415,18 @@ func (x *exchange) expectProbe(conn after) {
 		if conn == stays {
 			what = "the connection is closed, and nothing asked for it"
 		}
+		x.kind = Unannounced
 		x.at(SHOULD, "9112 9.6", len(x.in.buf), "%s", what)
 		return
 	}
 	if err != nil && x.in.pos == 0 {
-		x.fail(MUST, "a second request on the connection: %v", err)
+		x.fail(x.c.Level, "a second request on the connection: %v", err)
 	}
 	x.noteBroken(r, err)
 	x.inspect(r, 1)
 	if r.Status != ref.Status || string(r.Body) != string(ref.Body) {
-		x.at(MUST, "9112 9.3", r.StatusAt, "the next request on the connection is answered wrongly: the stream is out of step")
+		x.kind = OutOfStep
+		x.breaks(readBody, r.StatusAt, "the next request on the connection is answered wrongly: the stream is out of step")
 	}
 }
 

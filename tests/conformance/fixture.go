@@ -52,7 +52,7 @@ func MakeSite(root string) error {
 			return err
 		}
 	}
-	steps := []func(string) error{makeFolders, makeSparse, makeLinks, makeSpecial, setTimes}
+	steps := []func(string) error{makeFolders, makeSparse, makeLinks, makeSpecial, setModes, setTimes}
 	for _, step := range steps {
 		if err := step(root); err != nil {
 			return err
@@ -171,6 +171,21 @@ func makeSpecial(root string) error {
 		return err
 	}
 	return syscall.Mknod(filepath.Join(root, "socket.txt"), syscall.S_IFSOCK|0o644, 0)
+}
+
+// setModes lets everybody read the site, whatever the umask is: a server may give up its rights.
+func setModes(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.Chmod(path, 0o755)
+		case d.Type().IsRegular():
+			return os.Chmod(path, 0o644)
+		}
+		return nil
+	})
 }
 
 func setTimes(root string) error {

@@ -127,8 +127,8 @@ func TestEveryCaseCanFail(t *testing.T) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			c := &cases[i]
-			without := play(unedited[c.variant], c, whole).faults
-			proofs[i] = prove(c, func(e int) *exchange { return play(edited[e][c.variant], c, whole) })
+			without := play(unedited[c.variant], c, Whole).faults
+			proofs[i] = prove(c, func(e int) *exchange { return play(edited[e][c.variant], c, Whole) })
 			proofs[i].without = without
 		})
 	}
@@ -136,7 +136,7 @@ func TestEveryCaseCanFail(t *testing.T) {
 	needed := map[string]bool{}
 	for i, c := range cases {
 		if len(proofs[i].without) > 0 { // beside so many others it may have waited too long
-			proofs[i].without = play(unedited[c.variant], &cases[i], whole).faults
+			proofs[i].without = play(unedited[c.variant], &cases[i], Whole).faults
 		}
 		maps.Copy(needed, proofs[i].by)
 		for _, e := range proofs[i].missing {

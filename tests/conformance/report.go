@@ -24,25 +24,42 @@ func (r *Result) Explain() string {
 	if c.RFC != "" {
 		fmt.Fprintf(&b, " (RFC %s)", c.RFC)
 	}
+	if c.Quote != "" {
+		fmt.Fprintf(&b, "\n  \"%s\"", c.Quote)
+	}
 	for _, f := range r.Failed {
 		fmt.Fprintf(&b, "\n  played %s", f.How)
 		if c.variant != Default {
 			fmt.Fprintf(&b, ", server %q", c.variant)
 		}
-		caret := -1
 		for _, fault := range f.Faults {
 			fmt.Fprintf(&b, "\n  %s: %s", fault.Level, fault.Text)
 			if fault.RFC != "" && fault.RFC != c.RFC {
 				fmt.Fprintf(&b, " (RFC %s)", fault.RFC)
 			}
-			if caret < 0 {
-				caret = fault.At
-			}
 		}
-		show(&b, "sent", f.Sent, f.Mark)
-		show(&b, "received", f.Received, caret)
+		b.WriteString("\n" + f.Transcript(f.caret()))
 	}
 	return b.String()
+}
+
+// caret is the offset of the first byte received that a fault blames, -1 for none.
+func (f *Failure) caret() int {
+	for _, fault := range f.Faults {
+		if fault.At >= 0 {
+			return fault.At
+		}
+	}
+	return -1
+}
+
+// Transcript shows the bytes of both directions, with a caret beneath the byte received at an
+// offset, or beneath none for -1.
+func (f *Failure) Transcript(at int) string {
+	var b strings.Builder
+	show(&b, "sent", f.Sent, f.Mark)
+	show(&b, "received", f.Received, at)
+	return strings.TrimPrefix(b.String(), "\n")
 }
 
 // wireLine is one line of a transcript as it is shown.

@@ -49,10 +49,9 @@ func shownBytes(text string) []string {
 	return lines
 }
 
-func TestResultIsWideOnlyWhereEveryFaultIs(t *testing.T) {
-	wide := Fault{Level: MUST, Text: "no Date", Wide: true}
+func TestALevelIsThatOfTheHeaviestFault(t *testing.T) {
+	date := Fault{Level: MUST, Text: "no Date", Wide: true}
 	own := Fault{Level: SHOULD, Text: "wrong"}
-	assert.Equal(t, "no Date", (&Result{Failed: []Failure{{Faults: []Fault{wide}}}}).Wide())
-	assert.Empty(t, (&Result{Failed: []Failure{{Faults: []Fault{wide, own}}}}).Wide())
-	assert.Equal(t, MUST, (&Result{Failed: []Failure{{Faults: []Fault{own, wide}}}}).Level())
+	assert.Equal(t, SHOULD, (&Result{Failed: []Failure{{Faults: []Fault{own}}}}).Level())
+	assert.Equal(t, MUST, (&Result{Failed: []Failure{{Faults: []Fault{own, date}}}}).Level())
 }

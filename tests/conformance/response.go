@@ -88,8 +88,9 @@ var (
 // malformed is an answer that breaks the protocol.
 type malformed struct {
 	at   int    // offset in the bytes received
-	rfc  string // the section it breaks
+	rfc  string // the section that has the form
 	text string
+	on   sentence // what demands it, where that is more than the grammar
 }
 
 func (m *malformed) Error() string { return m.text }
@@ -152,17 +153,17 @@ func (r *reader) line(limit int, deadline time.Time) (string, error) {
 		if i := bytes.IndexByte(r.buf[from:], '\n'); i >= 0 {
 			lf, start := from+i, r.pos
 			if lf == start || r.buf[lf-1] != '\r' {
-				return "", &malformed{lf, "9112 2.2", "a line ends in LF without CR"}
+				return "", &malformed{at: lf, rfc: "9112 2.2", text: "a line ends in LF without CR"}
 			}
 			if cr := bytes.IndexByte(r.buf[start:lf-1], '\r'); cr >= 0 {
-				return "", &malformed{start + cr, "9112 2.2", "a bare CR stands in a line"}
+				return "", &malformed{at: start + cr, rfc: "9112 2.2", text: "a bare CR stands in a line"}
 			}
 			r.pos = lf + 1
 			return string(r.buf[start : lf-1]), nil
 		}
 		from = len(r.buf)
 		if from-r.pos > limit {
-			return "", &malformed{r.pos, "9112 2.2", fmt.Sprintf("a line does not end within %d bytes", limit)}
+			return "", &malformed{at: r.pos, rfc: "9112 2.2", text: fmt.Sprintf("a line does not end within %d bytes", limit)}
 		}
 		if err := r.fill(deadline); err != nil {
 			return "", r.broken("in the middle of a line", err)
@@ -172,12 +173,12 @@ func (r *reader) line(limit int, deadline time.Time) (string, error) {
 
 func (r *reader) broken(where string, err error) error {
 	if errors.Is(err, errSilent) {
-		return &malformed{len(r.buf), "9112 8", "the answer stops " + where + " and the connection stays open"}
+		return &malformed{at: len(r.buf), rfc: "9112 8", text: "the answer stops " + where + " and the connection stays open"}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, errUnannounced) {
-		return &malformed{len(r.buf), "9112 8", "the connection was closed " + where}
+		return &malformed{at: len(r.buf), rfc: "9112 8", text: "the connection was closed " + where}
 	}
-	return &malformed{len(r.buf), "9112 9.6", "the connection was reset " + where}
+	return &malformed{at: len(r.buf), rfc: "9112 9.6", text: "the connection was reset " + where}
 }
 
 // head reads a status line and fields (RFC 9112 4 and 5).
@@ -187,7 +188,7 @@ func (r *reader) head(res *Response, deadline time.Time) error {
 		return err
 	}
 	if len(line) < len("HTTP/1.1 200 ") || line[:7] != "HTTP/1." || !digits(line[7:8]) || line[8] != ' ' || line[12] != ' ' || !digits(line[9:12]) {
-		return &malformed{res.At, "9112 4", `the status line is not "HTTP/1.1 SP 3DIGIT SP [ reason ]"`}
+		return &malformed{at: res.At, rfc: "9112 4", text: `the status line is not "HTTP/1.1 SP 3DIGIT SP [ reason ]"`}
 	}
 	res.Minor = int(line[7] - '0')
 	res.StatusAt = res.At + 9
@@ -195,7 +196,7 @@ func (r *reader) head(res *Response, deadline time.Time) error {
 	for {
 		at := r.pos
 		if at-res.At > longestHead {
-			return &malformed{at, "9112 5", "the head does not end"}
+			return &malformed{at: at, rfc: "9112 5", text: "the head does not end"}
 		}
 		line, err := r.line(longestHead, deadline)
 		if err != nil || line == "" {
@@ -212,16 +213,16 @@ func (r *reader) head(res *Response, deadline time.Time) error {
 func parseField(line string, at int) (Field, error) {
 	name, value, found := strings.Cut(line, ":")
 	if !found || name == "" {
-		return Field{}, &malformed{at, "9112 5", "a field line has no name and colon"}
+		return Field{}, &malformed{at: at, rfc: "9112 5", text: "a field line has no name and colon"}
 	}
 	for i := range len(name) {
 		if !tokenChar(name[i]) {
-			return Field{}, &malformed{at + i, "9112 5.1", fmt.Sprintf("%q stands in a field name", name[i])}
+			return Field{}, &malformed{at: at + i, rfc: "9112 5.1", text: fmt.Sprintf("%q stands in a field name", name[i])}
 		}
 	}
 	for i := range len(value) {
 		if b := value[i]; b < ' ' && b != '\t' || b == 0x7f {
-			return Field{}, &malformed{at + len(name) + 1 + i, "9110 5.5", fmt.Sprintf("%q stands in a field value", b)}
+			return Field{}, &malformed{at: at + len(name) + 1 + i, rfc: "9110 5.5", text: fmt.Sprintf("%q stands in a field value", b)}
 		}
 	}
 	return Field{name, strings.Trim(value, " \t"), at}, nil
@@ -232,13 +233,13 @@ func (r *reader) body(res *Response, method string, deadline time.Time) error {
 	te, length := res.All("Transfer-Encoding"), res.All("Content-Length")
 	switch {
 	case len(te) > 0 && len(length) > 0:
-		return &malformed{length[0].At, "9112 6.2", "Content-Length stands beside Transfer-Encoding"}
+		return &malformed{at: length[0].At, on: notBoth, text: "Content-Length stands beside Transfer-Encoding"}
 	case len(length) > 1:
-		return &malformed{length[1].At, "9110 5.3", "Content-Length stands twice"}
+		return &malformed{at: length[1].At, on: oneFieldLine, text: "Content-Length stands twice"}
 	case len(length) == 1 && !digits(length[0].Value):
-		return &malformed{length[0].At, "9110 8.6", "Content-Length is not a number"}
+		return &malformed{at: length[0].At, rfc: "9110 8.6", text: "Content-Length is not a number"}
 	case len(te) > 0 && (len(te) > 1 || !strings.EqualFold(te[0].Value, "chunked")):
-		return &malformed{te[0].At, "9112 6.1", "the transfer coding is not chunked"}
+		return &malformed{at: te[0].At, rfc: "9112 6.1", text: "the transfer coding is not chunked"}
 	}
 	res.Chunked = len(te) > 0
 	switch {
@@ -249,7 +250,7 @@ func (r *reader) body(res *Response, method string, deadline time.Time) error {
 	case len(length) > 0:
 		n, err := strconv.Atoi(length[0].Value)
 		if err != nil {
-			return &malformed{length[0].At, "9110 8.6", "Content-Length is no number of bytes"}
+			return &malformed{at: length[0].At, rfc: "9110 8.6", text: "Content-Length is no number of bytes"}
 		}
 		res.Body, err = r.take(n, deadline)
 		return err
@@ -298,7 +299,7 @@ func (r *reader) chunks(res *Response, deadline time.Time) error {
 		size, _, _ := strings.Cut(line, ";")
 		n, err := strconv.ParseUint(size, 16, 62)
 		if err != nil || len(size) > chunkDigits || strings.ContainsAny(size, "+_xX") {
-			return &malformed{at, "9112 7.1", fmt.Sprintf("%q is no chunk size", line)}
+			return &malformed{at: at, rfc: "9112 7.1", text: fmt.Sprintf("%q is no chunk size", line)}
 		}
 		if n == 0 {
 			return r.trailers(deadline)
@@ -311,7 +312,7 @@ func (r *reader) chunks(res *Response, deadline time.Time) error {
 		if line, err = r.line(longestTrail, deadline); err != nil {
 			return err
 		} else if line != "" {
-			return &malformed{r.pos - len(line) - 2, "9112 7.1", "no CR LF stands behind a chunk's data"}
+			return &malformed{at: r.pos - len(line) - 2, rfc: "9112 7.1", text: "no CR LF stands behind a chunk's data"}
 		}
 	}
 }

@@ -8,7 +8,9 @@ package conformance
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +29,7 @@ import (
 const (
 	startWait  = 15 * time.Second // until it accepts
 	stopWait   = 15 * time.Second // from SIGTERM to its exit
-	endWait    = time.Second      // from a connection refused to the news that the process ended
+	endWait    = 3 * time.Second  // from a connection refused to the news that the process ended
 	settleWait = 5 * time.Second  // until its descriptors are closed after the last case
 	restPause  = 20 * time.Millisecond
 	restLooks  = 10 // in a row that find the same number of sockets
@@ -52,6 +54,8 @@ type server struct {
 	output *tail
 	exited chan error // holds one value from the process's end on
 	killed sync.Once
+	looked sync.Once // whether it streams
+	why    string    // it is not to be asked for a very large file, "" where it may be
 
 	mu      sync.Mutex
 	refs    map[string]*Response
@@ -74,12 +78,15 @@ func startServer(v Variant, command []string, root string, secure bool) (*server
 		}
 		s := newServer(v, net.JoinHostPort("127.0.0.1", port), root)
 		s.secure = secure
-		if failure = s.start(args); failure == nil {
-			return s, nil
+		if failure = s.start(args); !errors.Is(failure, errEnded) {
+			return s, failure
 		}
 	}
 	return nil, failure
 }
+
+// errEnded is the end of a process that should have listened. Somebody may have taken its port.
+var errEnded = errors.New("the server ended before it listened")
 
 func newServer(v Variant, addr, root string) *server {
 	return &server{variant: v, addr: addr, root: root, slots: make(chan struct{}, atOnce), output: newTail(), refs: map[string]*Response{}, sessions: tls.NewLRUClientSessionCache(1)}
@@ -103,13 +110,13 @@ func (s *server) start(args []string) error {
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.WaitDelay = time.Second
 	if err := s.cmd.Start(); err != nil {
-		return fmt.Errorf("start the server: %w", err)
+		return fmt.Errorf("the server cannot be started: %w", err)
 	}
 	s.exited = make(chan error, 1)
 	go func() { s.exited <- s.cmd.Wait() }()
 	if err := s.awaitReady(); err != nil {
 		s.kill()
-		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, s.output)
+		return fmt.Errorf("%s: %w%s", strings.Join(args, " "), err, s.lastWords())
 	}
 	s.sockets = s.atRest()
 	return nil
@@ -137,7 +144,7 @@ func (s *server) awaitReady() error {
 		select {
 		case err := <-s.exited:
 			s.exited <- err
-			return fmt.Errorf("the server ended before it listened on %s: %v", s.addr, err)
+			return fmt.Errorf("%w on %s: %s", errEnded, s.addr, cmp.Or(exit(err), "exit status 0"))
 		case <-time.After(20 * time.Millisecond): // connect(2) to a port without listener returns at once
 		}
 		if conn, err := net.Dial("tcp", s.addr); err == nil {
@@ -160,13 +167,23 @@ func (s *server) stop() error {
 	select {
 	case err := <-s.exited:
 		s.exited <- err
-		if err != nil {
+		if err != nil && (s.house || !ofSIGTERM(err)) {
 			return fmt.Errorf("after SIGTERM: %w", err)
 		}
 		return nil
 	case <-time.After(stopWait):
 		return fmt.Errorf("still there %v after SIGTERM", stopWait)
 	}
+}
+
+// ofSIGTERM reports whether a process died of SIGTERM, or is a shell whose child did.
+func ofSIGTERM(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM || exit.ExitCode() == 128+int(syscall.SIGTERM)
 }
 
 // kill ends the process and its children without asking, once: later the number of
@@ -189,13 +206,42 @@ func (s *server) alive() error {
 	if err == nil || s.cmd == nil {
 		return err
 	}
+	if end := s.ended(); end != "" {
+		return fmt.Errorf("the server ended: %s", end)
+	}
+	return err
+}
+
+// ended says how the process has ended, and "" where it goes on. One that answers does; one that
+// takes a connection may be about to end.
+func (s *server) ended() string {
+	if len(s.firstBytes(probePath)) > 0 {
+		return ""
+	}
 	select {
 	case end := <-s.exited:
 		s.exited <- end
-		return fmt.Errorf("the server ended: %v", end)
+		return cmp.Or(exit(end), "exit status 0")
 	case <-time.After(endWait):
-		return err
+		return ""
 	}
+}
+
+// exit is the text of a process's end, "" where that was well.
+func exit(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// lastWords is the last line that the process has printed, as a part of a sentence.
+func (s *server) lastWords() string {
+	lines := strings.Split(strings.TrimSpace(s.output.String()), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return fmt.Sprintf("; it last said %q", last)
+	}
+	return ""
 }
 
 // settled waits until no more sockets are open than before the first case.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -43,6 +44,15 @@ type Target struct {
 	// own pages, and when a file is cut off, the kernel clears the rest of its last page,
 	// in the socket too: zeros may be seen before the connection breaks.
 	ZeroCopy bool
+
+	// Streams says that files are sent as they are read, which is true of ours. Where it is not
+	// set, it is found out; and a server that takes a file into memory whole is not asked for the
+	// one of 4 GiB.
+	Streams bool
+
+	// AtOnce bounds the cases that are played at a time; 0 is eight. A server that serves one
+	// connection at a time is played with one.
+	AtOnce int
 
 	// RFCOnly leaves out what is our policy and not the RFCs'.
 	RFCOnly bool
@@ -76,25 +86,9 @@ func (r *Result) Level() Level {
 	return level
 }
 
-// Wide is the text of the faults, where every one of them was found by the checks of
-// every answer; else "". Such faults are the server's and not the case's: it is enough
-// to show them once.
-func (r *Result) Wide() string {
-	var texts []string
-	for _, f := range r.Failed {
-		for _, fault := range f.Faults {
-			if !fault.Wide {
-				return ""
-			}
-			texts = append(texts, fault.Text)
-		}
-	}
-	return strings.Join(texts, "; ")
-}
-
 // Failure is one play of a case that found faults.
 type Failure struct {
-	How      string // which replay
+	How      Replay
 	Faults   []Fault
 	Sent     []byte
 	Mark     int // offset in Sent of the byte that the case is about, -1 for none
@@ -107,8 +101,13 @@ type Suite struct {
 	root   string // made for the target, "" where it has its own
 	temp   string
 
+	turn sync.RWMutex // held for reading by a play, for writing by one that has to be alone
+	gone atomic.Bool  // nobody listens at the target's address any more
+
 	mu      sync.Mutex
 	servers map[Variant]*startedServer
+	serial  bool    // the server serves one connection at a time
+	deaths  []error // of processes, that no case is blamed for
 }
 
 var errNoServer = errors.New("neither an address nor a command is given")
@@ -137,57 +136,138 @@ func New(target Target) (*Suite, error) {
 		return nil, err
 	}
 	s.temp = temp
-	return s, nil
+	return s, os.Chmod(temp, 0o755) // for servers that give up their rights
 }
 
 // Play plays one case in all its replays. It may be called from many goroutines: a
 // server gets a bounded number of connections at a time.
-func (s *Suite) Play(c *Case) Result {
+func (s *Suite) Play(c *Case) Result { return s.play(c, s.target.WholeOnly) }
+
+// PlayWhole plays a case once, in one write.
+func (s *Suite) PlayWhole(c *Case) Result { return s.play(c, true) }
+
+func (s *Suite) play(c *Case, wholeOnly bool) Result {
 	result := Result{Case: c}
 	if result.Skipped = s.inapplicable(c); result.Skipped != "" {
 		return result
 	}
+	s.turn.RLock()
 	server, err := s.server(c.variant)
 	if err != nil {
-		result.Failed = []Failure{{How: "not at all", Mark: -1, Faults: []Fault{{Level: MUST, Text: err.Error(), At: -1}}}}
+		s.turn.RUnlock()
+		result.Failed = []Failure{{Mark: -1, Faults: []Fault{{Level: MUST, Text: err.Error(), At: -1}}}}
 		return result
 	}
+	s.playOn(server, &result, wholeOnly)
+	s.turn.RUnlock()
+	if result.unanswered() {
+		s.afterDeath(server, &result, wholeOnly)
+	}
+	return result
+}
+
+// playOn plays a case in all its replays on a server.
+func (s *Suite) playOn(server *server, result *Result, wholeOnly bool) {
 	server.slots <- struct{}{}
 	defer func() { <-server.slots }()
-	began := time.Now()
-	for _, how := range s.replays(c) {
+	c, began := result.Case, time.Now()
+	if c.streams && !s.target.Streams && !s.target.ZeroCopy {
+		if result.Skipped = server.whyNoStream(); result.Skipped != "" {
+			return
+		}
+	}
+	for _, how := range replays(c, wholeOnly) {
 		x := play(server, c, how)
 		if x.skip != "" {
 			result.Skipped = x.skip
 			break
 		}
-		if faults := s.relevant(x.faults); len(faults) > 0 {
-			result.Failed = append(result.Failed, Failure{how.String(), faults, x.sent, x.mark, x.in.buf})
+		faults := s.relevant(x.faults)
+		own := slices.ContainsFunc(faults, func(f Fault) bool { return !f.Everywhere() })
+		if own || len(faults) > 0 && len(result.Failed) == 0 {
+			result.Failed = append(result.Failed, Failure{how, faults, x.sent, x.mark, x.in.buf})
+		}
+		if own {
 			break // the others would only wait for the same
 		}
 	}
 	result.Took = time.Since(began)
-	return result
+}
+
+// unanswered reports whether the case failed because nothing was heard of the server.
+func (r *Result) unanswered() bool {
+	for _, f := range r.Failed {
+		for _, fault := range f.Faults {
+			if fault.Kind == NoAnswer || fault.Kind == Malformed {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// afterDeath finds out whether a case failed because the server's process had ended. Another case
+// may have ended it: so this one is played again, on a new process and alone, and blamed only where
+// that ends as well. An address has no process; where nobody listens there any more, what is left
+// is not played.
+func (s *Suite) afterDeath(dead *server, result *Result, wholeOnly bool) {
+	if dead.cmd == nil {
+		if conn, _, err := dead.dial(dead.addr); err == nil {
+			_ = conn.Close()
+		} else {
+			s.gone.Store(true)
+		}
+		return
+	}
+	if dead.ended() == "" {
+		return
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	server, err := s.replace(dead, result.Case)
+	if err != nil {
+		result.Failed[0].Faults = []Fault{{Level: MUST, Text: "the server's process ended, and another cannot be started: " + err.Error(), At: -1, Kind: Died}}
+		return
+	}
+	failed := result.Failed
+	result.Failed, result.Skipped = nil, ""
+	s.playOn(server, result, wholeOnly)
+	if end := server.ended(); end != "" {
+		if len(result.Failed) == 0 {
+			result.Failed = failed
+		}
+		s.mu.Lock()
+		s.deaths = slices.DeleteFunc(s.deaths, func(err error) bool { return errors.Is(err, errDied{result.Case.ID}) })
+		s.mu.Unlock()
+		f := &result.Failed[0]
+		f.Faults = []Fault{{Level: MUST, RFC: supportGet.rfc, Quote: supportGet.text, Text: "the server's process ended: " + end, At: -1, Kind: Died}}
+	}
+}
+
+// errDied is the end of a process that did not end again when a case was repeated.
+type errDied struct{ id string }
+
+func (e errDied) Error() string {
+	return "the server's process ended at " + e.id + ", or at a case beside it, and did not when that was repeated"
+}
+
+// replace returns the server of a variant, and starts another in place of a dead one.
+func (s *Suite) replace(dead *server, c *Case) (*server, error) {
+	s.mu.Lock()
+	if entry := s.servers[dead.variant]; entry.server == dead {
+		s.deaths = append(s.deaths, fmt.Errorf("%w: %s\n%s", errDied{c.ID}, dead.ended(), dead.output))
+		entry.server.kill() // what is left of its group
+		delete(s.servers, dead.variant)
+	}
+	s.mu.Unlock()
+	return s.server(dead.variant)
 }
 
 // replays are the ways in which the target gets the bytes of a case.
-func (s *Suite) replays(c *Case) []replay {
-	return slices.DeleteFunc(slices.Clone(c.replays), func(how replay) bool {
-		return how == byteByByte && len(c.bytes) > longestByteByByte || how != whole && s.target.WholeOnly
+func replays(c *Case, wholeOnly bool) []Replay {
+	return slices.DeleteFunc(slices.Clone(c.replays), func(how Replay) bool {
+		return how == ByteByByte && len(c.bytes) > longestByteByByte || how != Whole && wholeOnly
 	})
-}
-
-// Reach starts the server, if that is not done, and says why it cannot be talked to, or nil.
-func (s *Suite) Reach() error {
-	server, err := s.server(Default)
-	if err != nil {
-		return err
-	}
-	conn, _, err := server.dial(server.addr)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
 }
 
 // inapplicable says why a case does not apply to the target, or "".
@@ -196,6 +276,8 @@ func (s *Suite) inapplicable(c *Case) string {
 	switch {
 	case s.target.LeftOut[c.ID] != "":
 		return s.target.LeftOut[c.ID]
+	case s.gone.Load():
+		return "the server had gone"
 	case s.target.RFCOnly && c.Level == HOUSE:
 		return "our policy, not the RFCs'"
 	case c.variant != Default && s.target.Addr != "":
@@ -203,7 +285,7 @@ func (s *Suite) inapplicable(c *Case) string {
 	case c.variant != Default && !runs:
 		return fmt.Sprintf("needs the flags of %q", c.variant)
 	case c.fixtures && s.target.Addr != "" && s.root == "":
-		return "needs files beyond the sample site's"
+		return "needs the suite's own files: -cmd, or -site with -addr"
 	case c.process && s.target.Addr != "":
 		return "needs to see the server's process"
 	}
@@ -242,7 +324,8 @@ func (s *Suite) start(v Variant) (server *server, err error) {
 		server.secure = s.target.TLS
 	} else {
 		root := s.temp + "/" + string(v) + "/site"
-		if err := MakeSite(root); err != nil {
+		// A server that has ended leaves its root behind.
+		if err := errors.Join(os.RemoveAll(filepath.Dir(root)), MakeSite(root), os.Chmod(filepath.Dir(root), 0o755)); err != nil {
 			return nil, fmt.Errorf("make the document root: %w", err)
 		}
 		command := append(slices.Clone(s.target.Cmd), s.target.Args[v]...)
@@ -252,7 +335,18 @@ func (s *Suite) start(v Variant) (server *server, err error) {
 	}
 	server.house = !s.target.RFCOnly
 	server.zeroCopy = s.target.ZeroCopy
+	server.slots = make(chan struct{}, s.atOnce())
 	return server, nil
+}
+
+// atOnce is how many cases are played at a time.
+func (s *Suite) atOnce() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serial {
+		return 1
+	}
+	return cmp.Or(s.target.AtOnce, atOnce)
 }
 
 // Finish looks at the servers after the last case: alive, no connection left, and an
@@ -260,6 +354,7 @@ func (s *Suite) start(v Variant) (server *server, err error) {
 func (s *Suite) Finish() (errs []error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	errs = append(errs, s.deaths...)
 	for v, entry := range s.servers {
 		if entry.server == nil {
 			continue

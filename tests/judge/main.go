@@ -1,19 +1,26 @@
 // Command judge runs the conformance suite against any HTTP/1.1 server, in any
-// language, and grades it.
+// language, and says what to mend first.
 //
-//	go run ./tests/judge -addr 127.0.0.1:8080
+//	go run ./tests/judge -write-site site
+//	go run ./tests/judge -site site -addr 127.0.0.1:8080
 //	go run ./tests/judge -cmd './mine --port {port} --root {root}'
-//	go run ./tests/judge -tls -addr 127.0.0.1:8443
+//	go run ./tests/judge -cmd './mine --port {port} --root {root}' -level 3
 //
-// It prints a table by topic and, for each case that failed, the section of the RFC,
-// the bytes of the exchange with a caret beneath the one concerned, and the command
-// that repeats that case alone. The exit status is 0 where all is well, 1 where
-// something failed, 2 where the command line is wrong or, with -tls, the server
-// does not speak TLS.
+// The server must serve the sample site: the folder that -write-site makes, or the one
+// that {root} stands for. What is wrong with every answer is told first, and once. Then
+// come the faults, those of one cause together and the most frequent first, with the
+// sentence of the RFC that each breaks, the bytes of one exchange with a caret beneath the
+// byte concerned, and the command that repeats it. -v tells of each case.
+//
+// -level plays as much of the suite as a server in the making has come to: fourteen steps,
+// of which each is one sentence, and one fault at a time.
+//
+// The exit status is 0 where all is well, and 1 where something failed. It is 2 where there is
+// nothing to judge: the command line is wrong, nobody listens, the command does not start, or
+// what is served is not the sample site.
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -39,11 +46,12 @@ const (
 
 // options is the command line.
 type options struct {
-	addr, cmd, run, profile string
-	variants, mustOnly, tls bool
-	list, verbose, asJSON   bool
-	pattern                 *regexp.Regexp
-	target                  conformance.Target
+	addr, cmd, site, run, topic, skip, profile string
+	level, atOnce                              int
+	variants, mustOnly, tls, zeroCopy          bool
+	list, verbose                              bool
+	json, junit, html, baseline, writeSite     string // files
+	target                                     conformance.Target
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -53,20 +61,52 @@ func run(args []string, out, errs io.Writer) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return passed
 	}
+	status := passed
+	if err == nil {
+		status, err = o.do(out)
+	}
 	if err != nil {
-		fmt.Fprintf(errs, "judge: %v\n", err)
+		fmt.Fprintf(errs, "judge: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return usage
 	}
-	cases := slices.DeleteFunc(conformance.Cases(), func(c conformance.Case) bool { return !o.pattern.MatchString(c.ID) })
-	if len(cases) == 0 {
-		fmt.Fprintf(errs, "judge: no case matches -run %s; -list shows them all\n", o.run)
-		return usage
+	return status
+}
+
+// do is what the command line asks for. An error is a reason not to judge at all.
+func (o *options) do(out io.Writer) (status int, err error) {
+	if o.writeSite != "" {
+		return passed, writeSite(o.writeSite, out)
+	}
+	cases, err := o.cases()
+	if err != nil {
+		return usage, err
 	}
 	if o.list {
-		list(out, cases)
-		return passed
+		list(out, cases, o.verbose)
+		return passed, nil
 	}
-	return judge(o, cases, out, errs)
+	before, err := readBaseline(o.baseline)
+	if err != nil {
+		return usage, err
+	}
+	suite, err := conformance.New(o.target)
+	if err != nil {
+		return usage, err
+	}
+	defer suite.Close()
+	defer closeOnSignal(suite)()
+	if err := suite.Reach(o.level == 0); err != nil {
+		return usage, err
+	}
+	if o.level > 0 {
+		return climb(o, suite, out), nil
+	}
+	v := o.judge(suite, cases)
+	v.since = before
+	if err := o.report(v, out); err != nil {
+		return usage, err
+	}
+	return v.status(o.mustOnly), nil
 }
 
 func parse(args []string, errs io.Writer) (*options, error) {
@@ -75,14 +115,24 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.SetOutput(errs)
 	flags.StringVar(&o.addr, "addr", "", "`HOST:PORT` of a running server that serves the sample site")
 	flags.StringVar(&o.cmd, "cmd", "", "`COMMAND` that starts a server; {port} and {root} are filled in, quotes group words")
+	flags.StringVar(&o.site, "site", "", "`FOLDER`, made by -write-site, that the server at -addr serves: more cases can be played")
+	flags.StringVar(&o.writeSite, "write-site", "", "make the sample site in a new `FOLDER`, and stop")
+	flags.IntVar(&o.level, "level", 0, "judge a server in the making: climb from level 1 to level `N`, 14 at most, and stop at the first fault")
+	flags.StringVar(&o.topic, "topic", "", "play only the cases of these `TOPICS`, with commas between them")
 	flags.StringVar(&o.run, "run", "", "play only the cases whose TOPIC/NAME matches this `REGEXP`")
-	flags.StringVar(&o.profile, "profile", "house", "`PROFILE`: house also judges our own policy, rfc the RFCs alone")
-	flags.BoolVar(&o.variants, "variants", false, "the server of -cmd knows our flags: start it with other limits, timeouts and options too")
+	flags.StringVar(&o.skip, "skip", "", "leave out the cases whose TOPIC/NAME matches this `REGEXP`")
+	flags.StringVar(&o.profile, "profile", "rfc", "`PROFILE`: rfc judges by the RFCs alone, house by the policy of this project's servers too")
+	flags.BoolVar(&o.variants, "variants", false, "the server of -cmd knows this project's flags: start it with other limits, timeouts and options too")
 	flags.BoolVar(&o.tls, "tls", false, "speak TLS with the server, at -addr or {port}, and take whatever certificate it has")
+	flags.BoolVar(&o.zeroCopy, "zero-copy", false, "the server sends files by sendfile(2): of one that shrinks meanwhile, zeros may be seen")
 	flags.BoolVar(&o.mustOnly, "must-only", false, "exit with 0 although a SHOULD is not met")
-	flags.BoolVar(&o.list, "list", false, "print the cases and stop")
-	flags.BoolVar(&o.verbose, "v", false, "print every case, and why cases were skipped")
-	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object a case, and nothing else; the bytes of failures are in base64")
+	flags.IntVar(&o.atOnce, "at-once", 0, "play `N` cases at a time; 0 is eight, or one where the server serves one connection at a time")
+	flags.BoolVar(&o.list, "list", false, "print the cases and stop; with -v also the sentences of the RFCs that they rest on")
+	flags.BoolVar(&o.verbose, "v", false, "print every case, each failed one with its bytes, and why cases were not played")
+	flags.StringVar(&o.json, "json", "", "write the report to a `FILE` as one JSON object; - is standard output, and nothing else is printed")
+	flags.StringVar(&o.junit, "junit", "", "write the report to a `FILE` as JUnit's XML; - as with -json")
+	flags.StringVar(&o.html, "html", "", "write the report to a `FILE` as a page; - as with -json")
+	flags.StringVar(&o.baseline, "baseline", "", "a `FILE` that -json wrote: only what did not fail then counts")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -92,21 +142,26 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	return o, o.check()
 }
 
-// check turns the flags into a pattern and a target.
+// check holds the flags against one another, and makes the target of them.
 func (o *options) check() (err error) {
-	if o.pattern, err = regexp.Compile(o.run); err != nil {
-		return fmt.Errorf("-run: %w", err)
-	}
-	if o.profile != "house" && o.profile != "rfc" {
+	switch {
+	case o.profile != "house" && o.profile != "rfc":
 		return fmt.Errorf("-profile is %q; give house or rfc", o.profile)
-	}
-	if o.list {
+	case o.level < 0 || o.level > len(levels):
+		return fmt.Errorf("-level is %d; there are 1 to %d", o.level, len(levels))
+	case o.level > 0 && (o.run != "" || o.topic != "" || o.baseline != "" || o.json != "" || o.junit != "" || o.html != ""):
+		return errors.New("-level says what is played and how it is told; give it without -run, -topic, -baseline, -json, -junit and -html")
+	case o.list || o.writeSite != "":
 		return nil
-	}
-	if (o.addr == "") == (o.cmd == "") {
+	case (o.addr == "") == (o.cmd == ""):
 		return errors.New("give either -addr HOST:PORT or -cmd COMMAND")
+	case o.site != "" && o.addr == "":
+		return errors.New("-site goes with -addr; a server of -cmd gets a folder of its own, {root}")
 	}
-	o.target = conformance.Target{Addr: o.addr, RFCOnly: o.profile == "rfc", TLS: o.tls}
+	o.target = conformance.Target{Addr: o.addr, Root: o.site, RFCOnly: o.profile == "rfc" || o.level > 0, TLS: o.tls, ZeroCopy: o.zeroCopy, AtOnce: o.atOnce}
+	if o.level > 0 {
+		o.target.AtOnce = 1
+	}
 	if o.target.Cmd, err = splitWords(o.cmd); err != nil {
 		return fmt.Errorf("-cmd: %w", err)
 	}
@@ -116,44 +171,70 @@ func (o *options) check() (err error) {
 	return nil
 }
 
-func list(out io.Writer, cases []conformance.Case) {
+// cases are those that the flags select.
+func (o *options) cases() ([]conformance.Case, error) {
+	run, err := regexp.Compile(o.run)
+	if err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
+	}
+	skip, err := regexp.Compile(o.skip)
+	if err != nil {
+		return nil, fmt.Errorf("-skip: %w", err)
+	}
+	topics := strings.FieldsFunc(o.topic, func(r rune) bool { return r == ',' || r == ' ' })
+	all := conformance.Cases()
+	for _, topic := range topics {
+		if !slices.ContainsFunc(all, func(c conformance.Case) bool { return c.Topic() == topic }) {
+			return nil, fmt.Errorf("there is no topic %q; -list shows them before the slashes", topic)
+		}
+	}
+	cases := slices.DeleteFunc(all, func(c conformance.Case) bool {
+		return !run.MatchString(c.ID) || o.skip != "" && skip.MatchString(c.ID) || len(topics) > 0 && !slices.Contains(topics, c.Topic()) ||
+			!o.list && o.profile == "rfc" && c.Level == conformance.HOUSE
+	})
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("no case is left by -run, -topic, -skip and -profile %s; -list shows them all", o.profile)
+	}
+	return cases, nil
+}
+
+// writeSite makes the sample site.
+func writeSite(folder string, out io.Writer) error {
+	if entries, err := os.ReadDir(folder); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is there already, and not empty", folder)
+	}
+	if err := conformance.MakeSite(folder); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "The sample site is in %s, and what nobody may get at in %s-secret beside it.\nHave your server serve %s, and judge it: go run ./tests/judge -site %s -addr HOST:PORT\n", folder, folder, folder, shellWord(folder))
+	return nil
+}
+
+func list(out io.Writer, cases []conformance.Case, quotes bool) {
 	for _, c := range cases {
 		fmt.Fprintf(out, "%-40s %-6s %-14s %s\n", c.ID, c.Level, c.RFC, c.Says)
+		if quotes && c.Quote != "" {
+			fmt.Fprintf(out, "    \"%s\"\n", c.Quote)
+		}
 	}
 }
 
-// judge plays the cases and prints what became of them.
-func judge(o *options, cases []conformance.Case, out, errs io.Writer) int {
-	suite, err := conformance.New(o.target)
-	if err != nil {
-		fmt.Fprintf(errs, "judge: %v\n", err)
-		return usage
-	}
-	defer suite.Close()
-	defer closeOnSignal(suite)()
-	if o.tls { // without TLS, every case would tell the same
-		if err := suite.Reach(); err != nil {
-			fmt.Fprintf(errs, "judge: %v\n", err)
-			return usage
-		}
-	}
+// judge plays the cases.
+func (o *options) judge(suite *conformance.Suite, cases []conformance.Case) *verdict {
 	began := time.Now()
-	report := newReport(o, out)
-	results := make(chan conformance.Result)
-	go func() {
-		var all sync.WaitGroup
-		for i := range cases {
-			all.Go(func() { results <- suite.Play(&cases[i]) })
-		}
-		all.Wait()
-		close(results)
-	}()
-	for r := range results {
-		report.add(r)
+	results := make([]conformance.Result, len(cases))
+	var all sync.WaitGroup
+	for i := range cases {
+		all.Go(func() { results[i] = suite.Play(&cases[i]) })
 	}
-	faults := suite.Finish()
-	report.finish(faults, time.Since(began))
-	return report.status(len(faults))
+	all.Wait()
+	v := newVerdict(o, results)
+	if suite.Serial() {
+		v.notes = append(v.notes, "It serves one connection at a time, so the cases were played one after another.")
+	}
+	v.after = suite.Finish()
+	v.took = time.Since(began)
+	return v
 }
 
 // closeOnSignal ends the servers when the command is interrupted: they are in process
@@ -176,209 +257,29 @@ func closeOnSignal(suite *conformance.Suite) (stop func()) {
 	}
 }
 
-// report gathers results.
-type report struct {
-	o       *options
-	out     io.Writer
-	results []conformance.Result
-}
-
-func newReport(o *options, out io.Writer) *report { return &report{o: o, out: out} }
-
-func (p *report) add(r conformance.Result) {
-	p.results = append(p.results, r)
-	if p.o.asJSON {
-		p.printJSON(r)
-	}
-}
-
-// jsonResult is one line of -json.
-type jsonResult struct {
-	Case     string                `json:"case"`
-	Level    string                `json:"level"`
-	RFC      string                `json:"rfc,omitempty"`
-	Says     string                `json:"says"`
-	Outcome  string                `json:"outcome"` // passed, skipped, or the level failed
-	Skipped  string                `json:"skipped,omitempty"`
-	Seconds  float64               `json:"seconds"`
-	Failures []conformance.Failure `json:"failures,omitempty"`
-}
-
-func (p *report) printJSON(r conformance.Result) {
-	line, err := json.Marshal(jsonResult{r.Case.ID, r.Case.Level.String(), r.Case.RFC, r.Case.Says, outcome(&r), r.Skipped, r.Took.Seconds(), r.Failed})
-	if err != nil {
-		line = fmt.Appendf(nil, "{\"error\":%q}", err)
-	}
-	fmt.Fprintf(p.out, "%s\n", line)
-}
-
-func outcome(r *conformance.Result) string {
-	switch {
-	case r.Level() != conformance.None:
-		return r.Level().String()
-	case r.Skipped != "":
-		return "skipped"
-	}
-	return "passed"
-}
-
-// finish prints the failures, then the table.
-func (p *report) finish(faults []error, took time.Duration) {
-	if p.o.asJSON {
-		return
-	}
-	order := map[string]int{}
-	for i, c := range conformance.Cases() {
-		order[c.ID] = i
-	}
-	slices.SortFunc(p.results, func(a, b conformance.Result) int { return order[a.Case.ID] - order[b.Case.ID] })
-	wide := map[string][]string{}
-	for i := range p.results {
-		r := &p.results[i]
-		if text := r.Wide(); text != "" {
-			wide[text] = append(wide[text], r.Case.ID)
-			if len(wide[text]) > 1 {
-				continue // it is told below, with the others
-			}
-		}
-		p.printResult(r)
-	}
-	for text, ids := range wide {
-		if len(ids) > 1 {
-			fmt.Fprintf(p.out, "Also (%s):\n  %s\n\n", text, strings.Join(ids[1:], " "))
-		}
-	}
-	p.printTable()
-	for _, err := range faults {
-		fmt.Fprintf(p.out, "after the last case: %v\n", err)
-	}
-	fmt.Fprintf(p.out, "%d cases in %.1f s\n", len(p.results), took.Seconds())
-}
-
-func (p *report) printResult(r *conformance.Result) {
-	what := outcome(r)
-	switch {
-	case r.Level() != conformance.None:
-		fmt.Fprintf(p.out, "%s\n  again: %s\n\n", r.Explain(), p.again(r.Case))
-	case p.o.verbose && r.Skipped != "":
-		fmt.Fprintf(p.out, "%-8s %s: %s\n", what, r.Case.ID, r.Skipped)
-	case p.o.verbose:
-		fmt.Fprintf(p.out, "%-8s %s (%d ms)\n", what, r.Case.ID, r.Took.Milliseconds())
-	}
-}
-
-// again is the command that repeats one case.
-func (p *report) again(c *conformance.Case) string {
+// again is the command that repeats what a regular expression names.
+func (o *options) again(flags ...string) string {
 	words := []string{"go run ./tests/judge"}
-	if p.o.addr != "" {
-		words = append(words, "-addr "+p.o.addr)
+	if o.addr != "" {
+		words = append(words, "-addr "+o.addr)
 	} else {
-		words = append(words, "-cmd "+shellQuote(p.o.cmd))
+		words = append(words, "-cmd "+shellQuote(o.cmd))
 	}
-	if p.o.tls {
-		words = append(words, "-tls")
-	}
-	if p.o.variants {
-		words = append(words, "-variants")
-	}
-	if p.o.profile != "house" {
-		words = append(words, "-profile "+p.o.profile)
-	}
-	return strings.Join(append(words, "-run "+shellQuote("^"+regexp.QuoteMeta(c.ID)+"$")), " ")
-}
-
-// row is one line of the table.
-type row struct {
-	topic                             string
-	passed, must, house, should, skip int
-}
-
-func (w *row) count(r *conformance.Result) {
-	switch r.Level() {
-	case conformance.MUST:
-		w.must++
-	case conformance.HOUSE:
-		w.house++
-	case conformance.SHOULD:
-		w.should++
-	default:
-		if r.Skipped != "" {
-			w.skip++
-		} else {
-			w.passed++
+	for _, f := range []struct {
+		given bool
+		text  string
+	}{
+		{o.site != "", "-site " + shellWord(o.site)}, {o.tls, "-tls"}, {o.variants, "-variants"},
+		{o.zeroCopy, "-zero-copy"}, {o.profile != "rfc", "-profile " + o.profile},
+	} {
+		if f.given {
+			words = append(words, f.text)
 		}
 	}
+	return strings.Join(append(words, flags...), " ")
 }
 
-func (p *report) printTable() {
-	const format = "%-20s %7v %7v %7v %7v %7v\n"
-	fmt.Fprintf(p.out, format, "topic", "passed", "MUST", "HOUSE", "SHOULD", "skipped")
-	var rows []*row
-	total := &row{topic: "all"}
-	for i := range p.results {
-		r := &p.results[i]
-		if len(rows) == 0 || rows[len(rows)-1].topic != r.Case.Topic() {
-			rows = append(rows, &row{topic: r.Case.Topic()})
-		}
-		rows[len(rows)-1].count(r)
-		total.count(r)
-	}
-	for _, w := range append(rows, total) {
-		fmt.Fprintf(p.out, format, w.topic, w.passed, w.must, w.house, w.should, w.skip)
-	}
-}
-
-// status is the exit status. A server that did not survive has failed too.
-func (p *report) status(faults int) int {
-	for i := range p.results {
-		level := p.results[i].Level()
-		if level > conformance.SHOULD || level == conformance.SHOULD && !p.o.mustOnly {
-			return failed
-		}
-	}
-	if faults > 0 {
-		return failed
-	}
-	return passed
-}
-
-// splitWords splits a command as a shell does: blanks separate, quotes group, a
-// backslash outside single quotes takes the next character as it is.
-func splitWords(text string) (words []string, err error) {
-	var word strings.Builder
-	inWord, escaped, quote := false, false, rune(0)
-	for _, c := range text {
-		switch {
-		case escaped:
-			word.WriteRune(c)
-			escaped = false
-		case c == '\\' && quote != '\'':
-			inWord, escaped = true, true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '\'' || c == '"'):
-			inWord, quote = true, c
-		case quote == 0 && (c == ' ' || c == '\t' || c == '\n'):
-			if inWord {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			inWord = false
-		default:
-			word.WriteRune(c)
-			inWord = true
-		}
-	}
-	if quote != 0 || escaped {
-		return nil, fmt.Errorf("a quotation mark or backslash at the end of %q is left open", text)
-	}
-	if inWord {
-		words = append(words, word.String())
-	}
-	return words, nil
-}
-
-// shellQuote makes one word of a text for a shell.
-func shellQuote(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+// againCase is the command that repeats one case, and tells of it.
+func (o *options) againCase(id string) string {
+	return o.again("-run " + shellQuote("^"+regexp.QuoteMeta(id)+"$"))
 }

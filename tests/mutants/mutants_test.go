@@ -280,8 +280,9 @@ func (b *builds) make(t *testing.T, path string, do func() error) {
 func suiteOf(t *testing.T, command ...string) *conformance.Suite {
 	t.Helper()
 	suite, err := conformance.New(conformance.Target{
-		Cmd:  append(command, "--port", "{port}", "--root", "{root}"),
-		Args: conformance.FourWays,
+		Cmd:     append(command, "--port", "{port}", "--root", "{root}"),
+		Args:    conformance.FourWays,
+		Streams: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(suite.Close)

@@ -11,7 +11,7 @@
 // Ctrl+C stops it. The third builds it only, into the file ./mutant, which is what a tool
 // wants that starts the server itself:
 //
-//	go run ./tests/judge -variants -cmd './mutant --port {port} --root {root}'
+//	go run ./tests/judge -profile house -variants -zero-copy -cmd './mutant --port {port} --root {root}'
 //
 // The fourth is the solution: the edit, what it does in the field, and the check of this
 // project that catches it.

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -21,7 +23,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "`ADDRESS` to listen on")
 	root := flag.String("root", ".", "`FOLDER` to serve")
-	fault := flag.String("fault", "", "leak: keep a connection to itself for each request; exit: die at GET /contact.html; deaf: ignore SIGTERM; status: end with status 3")
+	fault := flag.String("fault", "", "leak: keep a connection to itself for each request; exit: die at GET /contact.html; deaf: ignore SIGTERM; dies: die of SIGTERM; status: end with status 3; whole: take files into memory whole; single: serve one connection at a time")
 	flag.Parse()
 	if err := serve(*listen, *root, *fault); err != nil {
 		log.Fatal(err)
@@ -32,8 +34,12 @@ func main() {
 }
 
 func serve(listen, root, fault string) error {
-	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	stop, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if fault != "dies" {
+		stop, cancel = signal.NotifyContext(stop, syscall.SIGTERM)
+		defer cancel()
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<20)); err != nil {
@@ -57,9 +63,16 @@ func serve(listen, root, fault string) error {
 			http.Error(w, "not allowed", http.StatusMethodNotAllowed)
 			return
 		}
+		if fault == "whole" {
+			serveWhole(w, filepath.Join(root, r.URL.Path))
+			return
+		}
 		files.ServeHTTP(w, r)
 	})
 	server := &http.Server{Addr: listen, Handler: mux}
+	if fault == "single" {
+		server.ConnState = oneAtATime()
+	}
 	go func() {
 		<-stop.Done()
 		if fault == "deaf" {
@@ -74,4 +87,27 @@ func serve(listen, root, fault string) error {
 		return err
 	}
 	return nil
+}
+
+// serveWhole reads a file before it sends the first byte.
+func serveWhole(w http.ResponseWriter, path string) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	_, _ = w.Write(text)
+}
+
+// oneAtATime has each connection wait, before it is served, until the ones before it are closed.
+func oneAtATime() func(net.Conn, http.ConnState) {
+	var serving sync.Mutex
+	return func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			serving.Lock()
+		case http.StateClosed:
+			serving.Unlock()
+		}
+	}
 }

@@ -1,0 +1,61 @@
+package main
+
+// Words of a shell: the command of -cmd is split into them, and commands to repeat are made of them.
+
+import (
+	"fmt"
+	"strings"
+)
+
+// splitWords splits a command as a shell does: blanks separate, quotes group, a
+// backslash outside single quotes takes the next character as it is.
+func splitWords(text string) (words []string, err error) {
+	var word strings.Builder
+	inWord, escaped, quote := false, false, rune(0)
+	for _, c := range text {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			inWord, escaped = true, true
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			inWord, quote = true, c
+		case quote == 0 && (c == ' ' || c == '\t' || c == '\n'):
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			inWord = false
+		default:
+			word.WriteRune(c)
+			inWord = true
+		}
+	}
+	if quote != 0 || escaped {
+		return nil, fmt.Errorf("a quotation mark or backslash at the end of %q is left open", text)
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+// shellQuote makes one word of a text for a shell.
+func shellQuote(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// shellWord is shellQuote where a shell needs it.
+func shellWord(text string) string {
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !strings.ContainsRune("-_./,:=+@%", r) && !isAlnum(r) }) {
+		return text
+	}
+	return shellQuote(text)
+}
+
+func isAlnum(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
