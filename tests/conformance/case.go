@@ -82,9 +82,6 @@ func (c *Case) Topic() string { topic, _, _ := strings.Cut(c.ID, "/"); return to
 // Name is the part of the ID after the slash.
 func (c *Case) Name() string { _, name, _ := strings.Cut(c.ID, "/"); return name }
 
-// asks reports whether the case's bytes begin with that method.
-func (c *Case) asks(method string) bool { return strings.HasPrefix(c.bytes, method+" ") }
-
 // Variant is the way in which the case wants the server started.
 func (c *Case) Variant() Variant { return c.variant }
 

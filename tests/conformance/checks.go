@@ -101,7 +101,7 @@ func empty(x *exchange, r *Response) {
 		x.complain(r, "the body has %d bytes and should have none", len(r.Body))
 	}
 	if rest := x.in.buf[x.in.pos:]; len(rest) > 0 && !bytes.HasPrefix(rest, []byte("HTTP/")[:min(len(rest), 5)]) {
-		if x.c.asks("HEAD") {
+		if x.before == "HEAD" {
 			x.kind = HeadBody
 		}
 		x.at(x.weight, x.c.RFC, x.in.pos, "a body follows a head that has none")

@@ -4,6 +4,7 @@ package conformance
 // exchange belongs to the goroutine that plays it and opens one connection at a time.
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ type exchange struct {
 	faults []Fault
 	wide   bool        // the checks of every answer are running
 	kind   Kind        // of the fault that is noted next
+	before string      // the method of the request answered last
 	weight Level       // of what the checks complain about
 	wish   expectation // the one that is being looked at
 	skip   string
@@ -118,16 +120,16 @@ func play(s *server, c *Case, how Replay) (x *exchange) {
 
 // run plays a case that is a row of a table.
 func (x *exchange) run() {
-	bytes := x.expand(x.c.bytes)
-	if at := strings.Index(bytes, caretMark); at >= 0 {
-		bytes = bytes[:at] + bytes[at+len(caretMark):]
+	text := x.expand(x.c.bytes)
+	if at := strings.Index(text, caretMark); at >= 0 {
+		text = text[:at] + text[at+len(caretMark):]
 		x.mark = at
 	}
 	if x.replay == Followed {
-		bytes += probe
+		text += probe
 	}
-	x.write(bytes)
-	method, minor := firstLine(bytes)
+	x.write(text)
+	method, minor := firstLine(text)
 	var last *Response
 	for i, w := range x.c.wants {
 		if w.http10 {
@@ -166,7 +168,7 @@ func (x *exchange) open() {
 		x.kind = NoAnswer
 		x.fail(x.c.Level, "no connection to the server: %v", err)
 	}
-	x.conn, x.tcp = conn, tcp
+	x.conn, x.tcp, x.before = conn, tcp, ""
 	x.in = reader{conn: conn}
 	x.sent, x.mark = nil, -1
 }
@@ -261,6 +263,7 @@ func (x *exchange) expect(w want, minor int) *Response {
 		return nil
 	}
 	x.noteBroken(r, err)
+	x.before = w.method
 	x.inspect(r, minor)
 	x.look(theStatus, 0)
 	status := strconv.Itoa(r.Status)
@@ -288,6 +291,10 @@ func (x *exchange) noteBroken(r *Response, err error) {
 	var m *malformed
 	switch {
 	case err == nil:
+	case errors.As(err, &m) && x.before == "HEAD" && r != nil && r.Status == 0:
+		x.kind = HeadBody
+		x.breaks(headBody, r.At, "a body follows the head of an answer to HEAD")
+		panic(stop{})
 	case errors.As(err, &m):
 		on, text := m.on, m.text
 		if on == (sentence{}) {
@@ -376,10 +383,19 @@ func (x *exchange) expectClose(l Level) {
 func (x *exchange) expectAnnouncedClose() {
 	if !x.awaitEnd() {
 		x.at(HOUSE, "9112 9.6", len(x.in.buf), "the connection stays open for %v and more after \"Connection: close\"", closeWait)
+	} else if x.headBody() {
+		x.kind = HeadBody
+		x.breaks(headBody, x.in.pos, "a body follows the head of an answer to HEAD")
 	} else if x.in.pos < len(x.in.buf) {
 		x.breaks(closeNoMore, x.in.pos, "more comes after an answer with \"Connection: close\"")
 	}
 	x.expectNotify()
+}
+
+// headBody reports whether what comes after an answer to HEAD, if anything, is its body.
+func (x *exchange) headBody() bool {
+	rest := x.in.buf[x.in.pos:]
+	return x.before == "HEAD" && len(rest) > 0 && !bytes.HasPrefix(rest, []byte("HTTP/")[:min(len(rest), 5)])
 }
 
 // expectNotify wants an end of TLS to have been announced: without close_notify a client cannot

@@ -1,7 +1,8 @@
 package conformance
 
 // Whether there is anybody to judge. What is found here is told in one line, before the first case:
-// a wrong address, command or root would fail every case, and none of them would say why.
+// a wrong address, command or root would fail every case, and none of them would say why. What must
+// not be done: a server must not be turned away here for a fault that a case can tell.
 
 import (
 	"bytes"
@@ -15,8 +16,8 @@ import (
 	"time"
 )
 
-// patience is how long a server that serves many connections at once takes for a small file beside a
-// connection that says nothing. Where it is longer, cases are played one at a time.
+// patience is how long a server that serves many connections at once takes for a small file beside
+// a connection that says nothing. Where it is longer, cases are played one at a time.
 const patience = time.Second
 
 // sitePaths are the files that nearly every case asks for. Asked for first, they are at hand

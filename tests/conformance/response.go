@@ -184,6 +184,9 @@ func (r *reader) broken(where string, err error) error {
 // head reads a status line and fields (RFC 9112 4 and 5).
 func (r *reader) head(res *Response, deadline time.Time) error {
 	line, err := r.line(longestHead, deadline)
+	if m := (*malformed)(nil); errors.As(err, &m) && !bytes.HasPrefix(r.buf[res.At:], []byte("HTTP/")) {
+		return &malformed{at: res.At, rfc: "9112 4", text: "the answer does not begin with a status line"}
+	}
 	if err != nil {
 		return err
 	}

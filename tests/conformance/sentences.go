@@ -107,8 +107,8 @@ var (
 	closeNoMore = sentence{"9112 9.6", "The server MUST NOT process any further requests received on that connection."}
 )
 
-// What faults rest on that are not a case's own: those of the reader, of the checks of every answer,
-// and of what becomes of a connection.
+// What faults rest on that are not a case's own: those of the reader, of the checks of every
+// answer, and of what becomes of a connection.
 var (
 	grammar       = sentence{"9110 2.2", "A sender MUST NOT generate protocol elements that do not match the grammar defined by the corresponding ABNF rules."}
 	oneFieldLine  = sentence{"9110 5.3", "a sender MUST NOT generate multiple field lines with the same name in a message (whether in the headers or trailers) or append a field line when a field line of the same name already exists in the message, unless that field's definition allows multiple field line values to be recombined as a comma-separated list"}

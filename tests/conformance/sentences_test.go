@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// definitions are the sentences that say what something means. They bind by RFC 9110 2.4, which is interpret.
+// definitions are the sentences that say what something means. They bind by RFC 9110 2.4, which is
+// interpret.
 var definitions = []sentence{getMeans, sinceEarlier, hostCase, encodedSame, fieldRepeats, optionCase, strongChanges, expectCase, rangeOf200, lengthDefines, codingCase, chunkedIncomplete, closeFirst, closesElse}
 
 func TestEachMustRestsOnASentenceOfAnRFC(t *testing.T) {

@@ -1,7 +1,8 @@
 package conformance
 
 // Whether a server sends files as it reads them. One that takes a file into memory whole would need
-// 4 GiB for the largest of the site, and take the machine with it.
+// 4 GiB for the largest of the site, and take the machine with it. What must not be done: where it
+// cannot be seen, the server must not be asked.
 
 import (
 	"bytes"

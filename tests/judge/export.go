@@ -1,6 +1,9 @@
 package main
 
 // The report for programs: JSON, with keys in small letters, and JUnit's XML.
+//
+// It only reads the verdict. What must not be done: a key that was once written must not change its
+// meaning, since -baseline reads reports of earlier days, and other people's programs do.
 
 import (
 	"encoding/json"

@@ -1,10 +1,10 @@
 package main
 
-// The levels: the way of a server in the making, from its first answer to all that the RFCs recommend.
+// The levels: the way of a server in the making, from its first answer to what the RFCs recommend.
 //
-// Each level is a sentence, and the cases that hold the server to it. Only what the RFCs demand counts,
-// until the last level. What must not be done: a case must not stand before what it needs, so the ways
-// in which bytes can be cut come at a level of their own, and a body in a request before its chunks.
+// Each level is a sentence, and the cases that hold the server to it. Only what the RFCs demand
+// counts, until the last level. What must not be done: a case must not stand before what it needs.
+// So the ways in which bytes can be cut come at a level of their own, and a body before its chunks.
 
 import (
 	"fmt"

@@ -1,6 +1,9 @@
 package main
 
 // The report as text: short, with what to mend first at its top.
+//
+// It only reads the verdict. What must not be done: nothing may be printed here that depends on the
+// order in which the cases have ended, since the text is compared with a file.
 
 import (
 	"fmt"
@@ -14,6 +17,7 @@ import (
 
 // Bounds of the text.
 const (
+	toldCauses = 8 // with an example; of the others there is a line each
 	namedCases = 6 // of a cause, beside its example
 	width      = 100
 )
@@ -136,6 +140,13 @@ func (v *verdict) printCauses(out io.Writer) {
 		fmt.Fprintf(out, "\n%d distinct faults, the heaviest and most frequent first. Mend this first:\n", len(v.causes))
 	}
 	for i, k := range v.causes {
+		if i == toldCauses {
+			fmt.Fprintln(out)
+		}
+		if i >= toldCauses {
+			fmt.Fprintf(out, "%d. %s, %s: %s (%s)\n", i+1, k.level, cases(len(k.cases)), k.says, k.example.ID)
+			continue
+		}
 		fmt.Fprintf(out, "\n%d. %s, %s: %s\n", i+1, k.level, cases(len(k.cases)), k.says)
 		v.printExample(out, k, i == 0)
 		if others := k.others(); others != "" {

@@ -3,9 +3,9 @@ package main
 // What the results of the cases come to: what is wrong with every answer, told once, and the faults
 // of each cause together.
 //
-// A cause is found by the sort of a fault, by the way in which the bytes were cut, and by the topic.
-// What must not be done: a fault of every answer must not count against a case a second time, and each
-// case that fails must be among those of a cause.
+// A cause is found by the sort of a fault, by how the bytes were cut, and by the topic. What must
+// not be done: a fault of every answer must not count against a case a second time, and each case
+// that fails must be among those of a cause.
 
 import (
 	"cmp"
@@ -79,11 +79,11 @@ func newVerdict(o *options, results []conformance.Result) *verdict {
 	return v
 }
 
-// leading are the faults of a case without those that follow from another: where the status is wrong,
-// so are the fields and the body.
+// leading are the faults of a case without those that follow from another: where the status is
+// wrong, so are the fields, the body, and what becomes of the connection.
 func leading(own []fault) []fault {
 	wrong := slices.ContainsFunc(own, func(f fault) bool { return f.Kind == conformance.WrongStatus })
-	return slices.DeleteFunc(slices.Clone(own), func(f fault) bool { return wrong && f.Kind == conformance.Other })
+	return slices.DeleteFunc(slices.Clone(own), func(f fault) bool { return wrong && (f.Kind == conformance.Other || f.Kind == conformance.NotClosed) })
 }
 
 // wide is in which topics each fault of the checks of every answer was seen.
@@ -133,7 +133,7 @@ func causeOf(c *conformance.Case, play *conformance.Failure, f conformance.Fault
 		return "step", "what is left of one request is taken for the next"
 	case f.Kind == conformance.NotClosed:
 		return "closed", "the connection goes on where it should be closed"
-	case f.Kind == conformance.Malformed:
+	case f.Kind == conformance.Malformed || f.Wide:
 		return normal(f.Text), f.Text
 	case f.Kind == conformance.NoAnswer:
 		return c.Topic() + " silent", c.Topic() + ": no answer"

@@ -1,6 +1,9 @@
 package main
 
-// Words of a shell: the command of -cmd is split into them, and commands to repeat are made of them.
+// Words of a shell: the command of -cmd is split into them, and commands to repeat consist of them.
+//
+// The rules are a small part of those of sh(1): quotes, backslashes and blanks. What must not be
+// done: nothing may be expanded here, so that what somebody types reaches the server as it is.
 
 import (
 	"fmt"
