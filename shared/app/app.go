@@ -127,7 +127,7 @@ type App struct {
 	driver    Driver
 	files     int // descriptors that this process may have open
 	reserved  int // of those, for other things than connections
-	room      int // connections that it has descriptors for, once there is a driver
+	room      int // sockets of connections that it has descriptors for, once there is a driver
 	published published
 	logFile   *logging.File
 	lines     *logging.Queue    // in front of logFile
@@ -566,8 +566,8 @@ func (a *App) atWork() int {
 	return min(a.Config.Workers, runtime.NumCPU())
 }
 
-// Room is how many connections this process has descriptors for. It is known once the driver
-// is made.
+// Room is how many sockets of connections this process has descriptors for: those of clients, and
+// those of the servers that these are passed on to. It is known once the driver is made.
 func (a *App) Room() int { return a.room }
 
 // Thread makes the session state of one thread: its i-th slot of statistics, and the

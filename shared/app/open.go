@@ -165,11 +165,14 @@ func (a *App) reservedFor(part int) int { return a.reserved * part / reservedFil
 // process, where workers are processes. The server has opened by now what it keeps open.
 func (a *App) fitConns() error {
 	own := sysnet.OpenDescriptors(a.files)
-	a.room = (a.files - own - a.reserved) / a.descriptors()
-	if a.room < 1 {
-		return fmt.Errorf("%d open files are too few to serve anybody; allow %d or more (ulimit -n)", a.files, own+a.reserved+1)
+	free := a.files - own - a.reserved
+	files := a.forFiles(free)
+	a.room = free - files
+	all := a.room / a.descriptors()
+	if all < 1 {
+		return fmt.Errorf("%d open files are too few to serve anybody; allow %d or more (ulimit -n)", a.files, own+a.reserved+files+a.descriptors())
 	}
-	all := a.room - a.forUpstreams(a.room)
+	all -= a.forUpstreams(all)
 	if a.stage.Processes > 1 {
 		all *= a.Config.Workers
 	}

@@ -67,7 +67,10 @@ func (a *App) openProxy() error {
 	if err != nil {
 		return fmt.Errorf("-proxy: %w", err)
 	}
-	opt := proxy.Options{Set: a.upstreams, Strip: c.Strip, TargetHost: c.TargetHost, Buffer: a.Config.Spill.Memory, Queues: a.queues, Site: a.site}
+	opt := proxy.Options{Set: a.upstreams, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues, Site: a.site}
+	for _, h := range a.Config.Headers {
+		opt.Added = append(opt.Added, proxy.Added{Name: strings.ToLower(h.Name), Line: fieldLines([]config.Header{h})})
+	}
 	for i, rule := range c.Rules {
 		opt.Rules = append(opt.Rules, proxy.Rule{Prefix: rule.Prefix, Group: a.upstreams.Groups[i]})
 	}

@@ -1,6 +1,11 @@
 package app
 
-// Queues for slow readers: what all connections of a process share of them, and what is told.
+// Queues for slow readers: what all connections of a process share of them, how many files they may
+// have, and what is told.
+//
+// The queues belong to the threads of the process, what is shared here to the App. What must not be
+// done: the number of files must not change once there are queues, nor be so large that connections
+// which were let in find no descriptor.
 
 import (
 	"fmt"
@@ -33,6 +38,22 @@ func (a *App) openSpill() error {
 		}
 	}
 	return nil
+}
+
+// spillShare is what part of the descriptors that are left for connections may be files for slow
+// readers: one of so many.
+const spillShare = 8
+
+// forFiles is how many of so many descriptors are kept for such files, and sees to it that there
+// are no more of them. Most readers are fast, and need none; where there are too many that are slow
+// their senders wait.
+func (a *App) forFiles(free int) int {
+	if a.queues == nil || a.Config.Spill.File == 0 {
+		return 0
+	}
+	n := max(free/spillShare, 1)
+	a.queues.LimitFiles(int64(n))
+	return n
 }
 
 // ofSpill tells of what waits for slow readers.

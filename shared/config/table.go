@@ -165,7 +165,7 @@ func answerRows(c *Config) []Flag {
 			Help: "number of files in that folder; over it is 507; 0 for no limit", Set: Int(&c.Uploads.MaxFiles, 0, maxUploads)},
 
 		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
-			Help: "a further field of every response", Set: header(&c.Headers)},
+			Help: "a further field of every response; of an upstream's, if it does not have it", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,
 			Help: "a page of the site instead of our own for one status", Set: errorPage(c)},
 		{Group: groupAnswers, Name: "cors", Unit: "ORIGIN",

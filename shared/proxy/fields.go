@@ -103,10 +103,17 @@ func RequestFields(h *http1.Head, r *http1.Request, o *Origin) {
 	forwarded(h, r, o)
 }
 
+// Added is a field that each answer gets which does not have it. What a server behind us says of
+// its own answer stands: a second field of the same name would contradict it, or say it twice.
+type Added struct {
+	Name string // in lower case
+	Line []byte // with its CR LF
+}
+
 // ResponseFields writes the fields of an answer that is passed on, all but those that frame it and
-// speak of the connection. date is the time now: an answer without a Date gets it from whoever
-// receives it first (RFC 9110 6.6.1).
-func ResponseFields(h *http1.Head, r *http1.Response, date []byte) {
+// speak of the connection, and those that are added. date is the time now: an answer without a Date
+// gets it from whoever receives it first (RFC 9110 6.6.1).
+func ResponseFields(h *http1.Head, r *http1.Response, added []Added, date []byte) {
 	dated := false
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -118,11 +125,26 @@ func ResponseFields(h *http1.Head, r *http1.Response, date []byte) {
 	if !dated {
 		h.FieldBytes("Date", date)
 	}
+	for i := range added {
+		if !says(&r.Message, added[i].Name) {
+			h.Raw(added[i].Line)
+		}
+	}
 	if protocol := find(&r.Message, "upgrade"); protocol != nil && r.Status == 426 { // RFC 9110 15.5.22
 		h.Field("Connection", "upgrade")
 		h.FieldBytes("Upgrade", protocol)
 	}
 	via(h, r.Minor)
+}
+
+// says reports whether a message has a field of that name that is passed on.
+func says(m *http1.Message, name string) bool {
+	for i := range m.Fields {
+		if f := &m.Fields[i]; syntax.EqualFold(f.Name, name) && passesResponse(f) && !named(m, f.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // InterimLines appends the fields of an interim answer that is passed on, as whole lines.

@@ -27,6 +27,7 @@ var (
 type hop struct {
 	client *http1.Conn
 	server *http1.Client
+	added  []Added
 }
 
 func newHop() *hop {
@@ -56,7 +57,7 @@ func (h *hop) answer(t testing.TB, in string) string {
 	require.Equal(t, http1.HasResponse, h.server.Next(), in)
 	r := h.server.Response()
 	head := h.client.BeginRelayed(r.Status, r.BodyLength())
-	ResponseFields(head, r, today)
+	ResponseFields(head, r, h.added, today)
 	head.End()
 	return drain(h.client.Out())
 }
@@ -266,8 +267,28 @@ func TestInterimAnswersKeepTheirFields(t *testing.T) {
 	require.Equal(t, "Link: a\r\nlink: b\r\n", string(InterimLines(nil, &h.server.Response().Message)))
 }
 
+func TestFieldsAreAddedToAnswersThatDoNotHaveThem(t *testing.T) {
+	added := []Added{{"strict-transport-security", []byte("Strict-Transport-Security: max-age=1\r\n")}, {"x-a", []byte("X-A: ours\r\n")}}
+	for _, tt := range []struct{ name, in, want string }{
+		{"neither", "", "Strict-Transport-Security: max-age=1\r\nX-A: ours\r\n"},
+		{"one of them", "x-A: theirs\r\n", "x-A: theirs\r\nStrict-Transport-Security: max-age=1\r\n"},
+		{"one that is not for the client", "Connection: x-a\r\nX-A: theirs\r\n", "Strict-Transport-Security: max-age=1\r\nX-A: ours\r\n"},
+		{"one that only begins so", "X-AB: theirs\r\n", "X-AB: theirs\r\nStrict-Transport-Security: max-age=1\r\nX-A: ours\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHop()
+			h.added = added
+			h.ask(t, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", &stranger)
+			got := h.answer(t, "HTTP/1.1 404 \r\nDate: x\r\nContent-Length: 0\r\n"+tt.in+"\r\n")
+			_, got, _ = strings.Cut(got, "Date: x\r\n")
+			require.Equal(t, tt.want+ours+"\r\n", got)
+		})
+	}
+}
+
 func TestForwardingAllocatesNothing(t *testing.T) {
 	h := newHop()
+	h.added = []Added{{"strict-transport-security", []byte("Strict-Transport-Security: max-age=1\r\n")}}
 	in := "GET /a HTTP/1.1\r\nHost: h\r\nUser-Agent: a\r\nX-Forwarded-For: 1.2.3.4\r\nConnection: keep-alive, upgrade\r\nUpgrade: websocket\r\nVia: 1.1 a\r\nAccept: */*\r\n\r\n"
 	out := "HTTP/1.1 200 OK\r\nServer: a\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n"
 	o := stranger
@@ -287,7 +308,7 @@ func TestForwardingAllocatesNothing(t *testing.T) {
 		h.server.Received(copy(h.server.Recv(), out))
 		h.server.Next()
 		head = h.client.BeginRelayed(h.server.Response().Status, h.server.Response().BodyLength())
-		ResponseFields(head, h.server.Response(), today)
+		ResponseFields(head, h.server.Response(), h.added, today)
 		head.End()
 		h.client.Finish()
 		h.client.Out().Ack(h.client.Out().Len())

@@ -52,8 +52,8 @@ type Options struct {
 	Rules      []Rule
 	Strip      bool         // the prefix is taken away
 	TargetHost bool         // the target gets its own name as Host, and not what the client has asked for
-	Buffer     int64        // bytes that may wait for the client of a tunnel
-	Queues     *spill.Spill // where answers wait for their clients
+	Added      []Added      // fields of each final answer
+	Queues     *spill.Spill // where answers, and what comes through tunnels, wait for clients
 	Site       Site
 }
 
@@ -64,10 +64,7 @@ type Handler struct {
 }
 
 // New makes a Handler.
-func New(opt Options) *Handler {
-	opt.Buffer = max(opt.Buffer, leastBuffer)
-	return &Handler{opt: opt}
-}
+func New(opt Options) *Handler { return &Handler{opt: opt} }
 
 // local is what the transfers of one thread share.
 type local struct {

@@ -9,11 +9,13 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/clock"
 	"fourways/shared/spill"
 )
 
@@ -69,6 +71,75 @@ func TestASlowClientDoesNotHoldTheTarget(t *testing.T) {
 		for at := 0; at < size/2; at += piece {
 			r.send(r.target(), string(body[at:at+piece]))
 		}
+		clientBreaks(r)
+		require.Equal(t, "reset", stateOf(r.target()))
+		require.Zero(t, onDisk.Load())
+	})
+}
+
+// What comes through a tunnel waits on the disk as an answer does. The target may end, and an hour
+// may pass, while the client still drinks.
+func TestASlowClientOfATunnelDoesNotHoldTheTarget(t *testing.T) {
+	const size, piece = 4 << 20, 16 << 10
+	body := make([]byte, size)
+	rand.NewChaCha8([32]byte{5}).Read(body)
+	var onDisk atomic.Int64
+	begin := func(t *testing.T) *rig {
+		r := newRig(t, false, func(s *setting) {
+			s.queues = spill.Config{Memory: 128 << 10, File: 64 << 20, Total: 64 << 20, Dir: t.TempDir(), OnDisk: &onDisk}
+			s.up.TunnelTimeout = 3600 * clock.Second
+		})
+		r.send(r.client, upgrade)
+		r.send(r.target(), switched)
+		r.client.Take()
+		r.client.Room = 1000
+		for at := 0; at < size; at += piece {
+			r.send(r.target(), string(body[at:at+piece]))
+		}
+		require.Zero(t, r.target().Unread())
+		require.Greater(t, onDisk.Load(), int64(size/2))
+		return r
+	}
+	t.Run("which ends meanwhile", func(t *testing.T) {
+		r := begin(t)
+		targetEnds(r)
+		require.Equal(t, "open", stateOf(r.client))
+		r.send(r.client, "up")
+		require.True(t, strings.HasSuffix(r.target().Take(), "up"), "the other direction goes on")
+		clientEnds(r)
+		require.Equal(t, "closed", stateOf(r.target()))
+		r.client.Room = -1
+		r.Run()
+		require.True(t, bytes.Equal(body, r.client.Got))
+		require.Equal(t, "closed", stateOf(r.client))
+		require.Zero(t, onDisk.Load())
+	})
+	t.Run("which goes on afterwards", func(t *testing.T) {
+		r := begin(t)
+		for range 3 {
+			r.pass(3000 * clock.Second)
+			r.client.Room = size / 4
+			r.Run()
+		}
+		require.Equal(t, "open", stateOf(r.target()))
+		r.client.Room = -1
+		r.Run()
+		require.True(t, bytes.Equal(body, r.client.Got))
+		require.Zero(t, onDisk.Load())
+		r.client.Take()
+		r.send(r.target(), "more")
+		require.Equal(t, "more", r.client.Take())
+		targetEnds(r)
+		require.Equal(t, "ended", stateOf(r.client))
+	})
+	t.Run("which breaks", func(t *testing.T) {
+		r := begin(t)
+		targetBreaks(r)
+		require.Equal(t, "reset", stateOf(r.client))
+		require.Zero(t, onDisk.Load())
+	})
+	t.Run("and leaves", func(t *testing.T) {
+		r := begin(t)
 		clientBreaks(r)
 		require.Equal(t, "reset", stateOf(r.target()))
 		require.Zero(t, onDisk.Load())

@@ -100,7 +100,7 @@ func newRig(t testing.TB, bytewise bool, change func(*setting)) *rig {
 	r.thread.Host = r.Driver
 	r.thread.Clock.Set(1000*clock.Second, 784111777e9)
 	s := &setting{targets: 1, rules: []string{"/"}}
-	s.opt = Options{Buffer: 64 << 10, Site: r.site}
+	s.opt = Options{Site: r.site}
 	s.queues = spill.Config{Memory: 64 << 10}
 	s.up = upstream.Options{Timeout: 30 * clock.Second, Connect: 5 * clock.Second, Idle: 4, Region: upstream.NewRegion(1), Now: r.thread.Clock.Now, Sockets: r.Driver}
 	if change != nil {
@@ -204,6 +204,12 @@ func clientIs(state string) step {
 
 func targetIs(state string) step {
 	return func(r *rig) { r.t.Helper(); require.Equal(r.t, state, stateOf(r.target())) }
+}
+
+// clientIsRead says that all that the client has sent was read.
+func clientIsRead(r *rig) {
+	r.t.Helper()
+	require.Zero(r.t, r.client.Unread(), "bytes of the client that are not read")
 }
 
 func stateOf(s *machinetest.Socket) string {

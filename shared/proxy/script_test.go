@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"fourways/shared/clock"
 )
 
@@ -143,6 +145,25 @@ func TestScripts(t *testing.T) {
 			targetIs("closed"), clientSends("def"), targetGets(""), clientIs("open"),
 			clientSends(get), targetGets(got), targetSends(hello), clientGets(hello),
 		}},
+		{"while an early answer goes on, the rest of the upload is read and dropped", []step{
+			clientSends(post), targetGets(posted), clientSends("abc"), targetGets("abc"), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"),
+			clientSends("d"), clientIsRead, targetGets(""), targetSends("5\r\nworld\r\n"), clientGets("{world}"), clientSends("ef"), clientIsRead,
+			clientSends(get), clientGets(""), targetSends("0\r\n\r\n"), clientGets("{}"), clientIs("open"),
+			func(r *rig) {
+				require.Equal(r.t, 2, r.targets(), "what has not got all of its request is not used again")
+			}, targetGets(got), targetSends(hello), clientGets(hello), clientIs("open"),
+		}},
+		{"and so is one in chunks, whose end may be malformed", []step{
+			clientSends("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"),
+			clientSends("3\r\nabc\r\nx\r\n" + get), clientGets(""), targetSends("0\r\n\r\n"), clientGets("{}"), clientIs("ended"),
+		}},
+		{"a client that ends its upload too early still gets the early answer", []step{
+			clientSends(post), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"), clientEnds, clientIs("open"),
+			targetSends("5\r\nworld\r\n0\r\n\r\n"), clientGets("{world}{}"), clientIs("closed"),
+		}},
+		{"one that breaks off frees the target at once", []step{
+			clientSends(post), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"), clientBreaks, clientIs("reset"), targetIs("reset"),
+		}},
 		{"an upload that is cut short reaches the target as one", []step{
 			clientSends(post), targetGets(posted), clientSends("abc"), targetGets("abc"), clientEnds, targetIs("reset"),
 			clientGets(closing(refused("400 Bad Request", "cut-short"))),
@@ -224,5 +245,37 @@ func TestScripts(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A client may send all of its upload before it reads any of an early answer. It is not too slow as
+// long as it sends; when it stops, it is.
+func TestAClientMaySendAllBeforeItReads(t *testing.T) {
+	const piece, pieces = 1000, 20
+	for _, all := range []bool{true, false} {
+		t.Run(fmt.Sprintf("it sends all %v", all), func(t *testing.T) {
+			r := newRig(t, false, nil)
+			r.send(r.client, fmt.Sprintf("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", piece*pieces))
+			r.client.Room = 0
+			r.send(r.target(), chunked+"5\r\nhello\r\n")
+			for range pieces - 1 {
+				r.send(r.client, strings.Repeat("u", piece))
+				require.Zero(t, r.client.Unread())
+				r.pass(clock.Second)
+			}
+			require.Equal(t, "open", stateOf(r.client))
+			if !all {
+				r.pass(200 * clock.Second)
+				require.Equal(t, "reset", stateOf(r.client))
+				require.Equal(t, []string{"reader-too-slow"}, r.ev.refused)
+				require.Equal(t, "reset", stateOf(r.target()))
+				return
+			}
+			r.send(r.client, strings.Repeat("u", piece))
+			r.client.Room = -1
+			r.send(r.target(), "0\r\n\r\n")
+			require.Equal(t, chunked+"{hello}{}", plain(r.client.Take()))
+			require.Equal(t, "open", stateOf(r.client))
+		})
 	}
 }

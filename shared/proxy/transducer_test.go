@@ -133,7 +133,7 @@ func (h *hop) relay(method string, in []byte, end bool) (understood []string, se
 				return understood, "", true
 			}
 			b := h.client.BeginRelayed(r.Status, r.BodyLength())
-			ResponseFields(b, r, today)
+			ResponseFields(b, r, nil, today)
 			b.End()
 		case http1.HasBody:
 			body.Write(h.server.Body())

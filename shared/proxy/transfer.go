@@ -221,34 +221,29 @@ func (t *transfer) Response() {
 		x.DropBody()
 	}
 	h := x.BeginRelayed(resp.Status, resp.BodyLength())
-	ResponseFields(h, resp, x.Clock().Date())
+	ResponseFields(h, resp, t.local.handler.opt.Added, x.Clock().Date())
 	h.End()
 	t.answered = true
 	if resp.HasBody() && !x.NoBody() {
 		t.streams = true
 		x.Stream(download{t})
+		if !t.sent {
+			x.DrainBody()
+		}
 	}
 	x.Resume()
 }
 
-// Body passes some of the answer's body on, at the end of this turn. What the client does not take
-// waits in the queue, and only when that is full the target is held up. A tunnel has no queue.
-// While the session has some of the queue's file, it may be at work on another thread: then its
-// next turn takes what is in the queue.
+// Body passes some of the answer's body on, or some of what comes through a tunnel, at the end of
+// this turn. What the client does not take waits in the queue, and only when that is full the
+// target is held up. While the session has some of the queue's file, it may be at work on another
+// thread: then its next turn takes what is in the queue.
 func (t *transfer) Body(p []byte) {
 	x := t.x
-	switch {
-	case t.queue.Len() == 0 && x.Pending() < leastBuffer && !x.HasFile():
+	if t.queue.Len() == 0 && x.Pending() < leastBuffer && !x.HasFile() {
 		x.Write(p)
-	case t.tunnels:
-		x.Write(p)
-		if x.Pending() >= t.local.handler.opt.Buffer {
-			t.link.Pause()
-		}
-	default:
-		if t.queue.Put(p); t.queue.Full() {
-			t.link.Pause()
-		}
+	} else if t.queue.Put(p); t.queue.Full() {
+		t.link.Pause()
 	}
 	x.Resume()
 }
@@ -256,7 +251,7 @@ func (t *transfer) Body(p []byte) {
 // looksAgain goes on after the queue was full, or has been read from the disk.
 func (t *transfer) looksAgain() {
 	t.readOn()
-	if t.streams {
+	if t.streams || t.tunnels {
 		t.x.Resume()
 	}
 }
@@ -277,7 +272,7 @@ func (t *transfer) End() {
 	x := t.x
 	if t.tunnels {
 		t.targetEnded = true
-		x.EndTunnel()
+		t.passEnd()
 		return
 	}
 	t.times, t.link, t.whole = t.link.Times(), nil, true

@@ -5,7 +5,9 @@ package proxy
 // It begins only once the target has answered with 101 and the protocol that was asked for. What
 // the client has sent behind its request waits until then: a target that does not switch must not
 // find requests in it that nobody has checked. From then on bytes go as they are, both ways, each
-// direction at its own speed, and each ends on its own.
+// direction at its own speed, and each ends on its own. What the target says waits for a slow
+// client in the transfer's queue, like an answer; what the client says waits for a slow target with
+// the client.
 
 import (
 	"fourways/shared/session"
@@ -55,10 +57,26 @@ func (u tunnel) Takes() bool {
 	return u.t.link != nil && !u.t.link.Full()
 }
 
-// Room goes on with what the target sends.
+// Room goes on with what the target has sent. A client that takes it, however slowly, is not
+// silent.
 func (u tunnel) Room() {
-	if u.t.link != nil {
-		u.t.link.Resume()
+	t := u.t
+	before := t.queue.Len()
+	if err := t.queue.Feed(t.x); err != nil {
+		t.lostOnDisk()
+		return
+	}
+	if t.link != nil && t.queue.Len() < before {
+		t.link.Stir()
+	}
+	t.passEnd()
+	t.readOn()
+}
+
+// passEnd passes the end of the target's direction on, after the last of what it has said.
+func (t *transfer) passEnd() {
+	if t.targetEnded && t.queue.Len() == 0 {
+		t.x.EndTunnel()
 	}
 }
 

@@ -93,11 +93,22 @@ func (s *Session) expire() bool {
 		s.act.conn.Fail(f)
 		return true
 	case waitWrite:
-		if !s.reads() {
+		if !s.reads() && !s.sends() {
 			return s.tooSlow()
 		}
 		s.deadline = s.out.since + rateGrace
 		return true
 	}
 	return false
+}
+
+// sends reports whether a client that does not read its early answer still sends its body, fast
+// enough. It may send all of that first, and its time for the answer begins then.
+func (s *Session) sends() bool {
+	now := s.thread.Clock.Now()
+	if !s.drains() || !s.act.in.look(now, s.received(), s.thread.Server.Timing.MinRate) {
+		return false
+	}
+	s.since, s.out.credit = now, 0
+	return true
 }

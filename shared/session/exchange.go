@@ -78,6 +78,7 @@ type Exchange struct {
 	gone   func()       // called if there will be no Resume
 
 	unasked  bool     // whoever takes the body has not asked a waiting client for it; see PassBody
+	drains   bool     // the body is dropped while the Source makes the answer; see DrainBody
 	upstream Upstream // who answered, if it was another server
 	tunnel   Tunnel   // nil where the connection is HTTP
 	ends     bool     // nothing more will be written into the tunnel
@@ -222,6 +223,12 @@ func (x *Exchange) Continue() {
 
 // DropBody has the rest of the body read and dropped. The Sink is not called any more.
 func (x *Exchange) DropBody() { x.sink = nil }
+
+// DrainBody is DropBody for an answer that a Source makes: what comes of the body is read and
+// dropped while the answer is made. A client may send all of the body before it reads any of the
+// answer. It is for an answer that comes from another machine: a thread that blocks on one socket
+// can either read or write.
+func (x *Exchange) DrainBody() { x.sink, x.drains = nil, true }
 
 // Park runs work where it may block, together with other work of its kind, and afterwards calls
 // then on the session's thread. While work runs, nothing else may touch the exchange and what the

@@ -309,6 +309,10 @@ func (s *Session) Reads() bool {
 	switch s.wait {
 	case waitIdle, waitHead, waitBody, waitAsked:
 		return true
+	case waitWrite, waitPeer:
+		if s.drains() {
+			return true
+		}
 	}
 	return s.phase == phaseLinger || s.phase == phaseDeliver && !s.eof
 }
@@ -340,6 +344,9 @@ func (s *Session) run() machine.Want {
 			continue
 		}
 		out := a.conn.Out()
+		if s.drains() {
+			s.drain(a)
+		}
 		if x.waits {
 			return s.wanting(out)
 		}
@@ -356,7 +363,7 @@ func (s *Session) run() machine.Want {
 		}
 		if x.source != nil || out.Len() >= highWater || out.HasFile() {
 			s.await(waitWrite)
-			return machine.WantWrite
+			return machine.WantWrite | s.draining()
 		}
 		if a.conn.Answered() {
 			x.account(0)
@@ -373,18 +380,25 @@ func (s *Session) run() machine.Want {
 // tunnel is run for a connection that is no HTTP any more. Its two directions are independent. How
 // long they may rest is for the other end to say, as it knows both.
 func (s *Session) tunnel() machine.Want {
-	x, out := &s.act.x, s.act.conn.Out()
-	if x.ends && out.Empty() {
-		switch {
-		case s.eof:
-			return s.cut()
-		case !x.shut:
-			x.shut = true
-			return machine.WantShut
-		}
+	a := s.act
+	x, out := &a.x, a.conn.Out()
+	switch {
+	case a.fetch != nil:
+		s.await(waitWork)
+		return machine.WantWake
+	case a.broken != nil:
+		s.Break(a.broken)
+		return machine.WantClose
+	case x.ends && out.Empty() && s.eof:
+		return s.cut()
+	case x.ends && out.Empty() && !x.shut:
+		x.shut = true
+		return machine.WantShut
 	}
 	if !x.ends && out.Len() < lowWater {
-		x.tunnel.Room()
+		if x.tunnel.Room(); s.phase == phaseOver {
+			return s.cut()
+		}
 	}
 	s.await(waitPeer)
 	want := machine.Want(0)
@@ -455,10 +469,41 @@ func (s *Session) event(a *requestState) (machine.Want, bool) {
 func (s *Session) wanting(out *chain.Chain) machine.Want {
 	if !out.Empty() {
 		s.await(waitWrite)
-		return machine.WantWrite
+		return machine.WantWrite | s.draining()
 	}
 	s.await(waitPeer)
+	if s.drains() {
+		return machine.WantRead
+	}
 	return machine.WantPeer
+}
+
+// drains reports whether the rest of the body is read and dropped while its answer is made.
+func (s *Session) drains() bool {
+	return s.phase == phaseOpen && s.act != nil && s.act.x.drains && s.act.x.source != nil && s.act.conn.InBody() && !s.eof
+}
+
+// draining is what that wants, besides what the answer wants.
+func (s *Session) draining() machine.Want {
+	if s.drains() {
+		return machine.WantRead
+	}
+	return 0
+}
+
+// drain drops what has come of the body. Whether its end was well formed is looked at once the
+// answer is complete.
+func (s *Session) drain(a *requestState) {
+	for a.conn.InBody() {
+		switch a.conn.Next() {
+		case http1.HasBody:
+			s.thread.Stats.Add(stats.BytesIn, uint64(len(a.conn.Body())))
+		case http1.End:
+			s.completed(&a.x)
+		default:
+			return
+		}
+	}
 }
 
 // starved waits for more bytes, with the deadline of the part of the request that is due.

@@ -45,6 +45,51 @@ func TestAQueueThatIsUsedUpGoesBackToMemory(t *testing.T) {
 	s.done()
 }
 
+// A queue for which there may be no file makes its source wait, and goes on when its reader has
+// taken some. When others have given their files back it gets one.
+func TestThereAreNoMoreFilesThanMayBe(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Files = 2 })
+	one, two, three := r.side(), r.side(), r.side()
+	for _, s := range []*side{one, two} {
+		require.Equal(t, 8*mib, s.sayThrough(8*mib))
+	}
+	said := three.sayThrough(8 * mib)
+	require.Less(t, said, 2*mib)
+	require.True(t, three.q.Full())
+	require.Equal(t, 2, r.open)
+	require.Empty(t, r.failed, "the disk is not to blame")
+	three.drinkAll()
+	require.False(t, three.q.Full())
+	one.q.Close()
+	one.out.Reset()
+	r.settle()
+	require.Equal(t, 8*mib, three.sayThrough(8*mib))
+	require.Equal(t, 2, r.open)
+	three.drinkAll()
+	two.drinkAll()
+	two.q.Close()
+	three.done()
+	require.Zero(t, r.spill.files.Load())
+}
+
+// A file that cannot be made is none of those that there may be.
+func TestAFileThatCannotBeMadeIsNotCounted(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Files = 1 })
+	open := r.spill.disk.open
+	r.spill.disk.open = func(string) (int, error) { return -1, errDisk }
+	s := r.side()
+	require.Less(t, s.sayThrough(8*mib), 2*mib)
+	require.NotEmpty(t, r.failed)
+	require.Zero(t, r.spill.files.Load())
+	r.spill.disk.open = open
+	r.clock.Set(r.clock.Now()+restAfter, 1e18)
+	s.drinkAll()
+	require.Equal(t, 8*mib, s.sayThrough(8*mib))
+	s.drinkAll()
+	s.done()
+	require.Zero(t, r.spill.files.Load())
+}
+
 // sayThrough puts n bytes, with slow work done in between.
 func (s *side) sayThrough(n int) (said int) {
 	for said < n {

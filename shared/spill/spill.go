@@ -54,6 +54,10 @@ type Config struct {
 	Dir    string // where files are made
 	Total  int64  // bytes on the disk of all queues of all processes
 
+	// Files is how many files the queues of this process may have: their descriptors are none for
+	// connections. 0 for as many as the system allows. See [Spill.LimitFiles].
+	Files int64
+
 	// OnDisk is how many bytes this process has on the disk, and All is that of all processes, by
 	// which Total is kept. Whoever finds a process dead sets its number to 0. Nil where the process
 	// is the only one.
@@ -71,7 +75,9 @@ type Config struct {
 type Spill struct {
 	cfg  Config
 	disk disk
-	told atomic.Int64 // when Failed was last called, in nanoseconds since 1970
+
+	files atomic.Int64 // that there are, or are about to be
+	told  atomic.Int64 // when Failed was last called, in nanoseconds since 1970
 }
 
 // disk is what is done with files. Tests put something slower in the place of the system's.
@@ -138,6 +144,22 @@ func (s *Spill) take(n int64) bool {
 
 // give gives room back.
 func (s *Spill) give(n int64) { s.cfg.OnDisk.Add(-n) }
+
+// LimitFiles sets how many files there may be, where that is known later than the rest. It must
+// come before the first queue is opened.
+func (s *Spill) LimitFiles(n int64) { s.cfg.Files = n }
+
+// takeFile reserves one more file, if there may be one.
+func (s *Spill) takeFile() bool {
+	if s.files.Add(1) <= s.cfg.Files || s.cfg.Files == 0 {
+		return true
+	}
+	s.files.Add(-1)
+	return false
+}
+
+// giveFile gives it back.
+func (s *Spill) giveFile() { s.files.Add(-1) }
 
 // failed reports what is wrong with the disk, unless it was reported within the last minute.
 func (s *Spill) failed(err error) {

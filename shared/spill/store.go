@@ -102,14 +102,22 @@ func (s *store) save() {
 	s.thread.host.Offload(offload.Spill, w.run, w.end)
 }
 
-// mayWrite reserves room for n bytes on the disk, if there is any and the disk did not just fail.
+// mayWrite reserves room for n bytes on the disk, and a file where there is none, if there is any
+// and the disk did not just fail.
 func (s *store) mayWrite(n int64) bool {
 	has := int64(0)
 	if s.file != nil {
 		has = s.file.room
 	}
 	sp := s.thread.spill
-	return s.thread.clock.Now() >= s.rest && has+n <= sp.cfg.File && sp.take(n)
+	if s.thread.clock.Now() < s.rest || has+n > sp.cfg.File || !sp.take(n) {
+		return false
+	}
+	if s.file == nil && !sp.takeFile() {
+		sp.give(n)
+		return false
+	}
+	return true
 }
 
 // gather lists the first blocks of a queue's back, if they are enough to be written.
@@ -155,7 +163,10 @@ func (s *store) written() {
 	w := &s.write
 	s.writing = false
 	f := s.file
-	if f == nil && w.fd >= 0 {
+	switch {
+	case f == nil && w.fd < 0:
+		s.thread.spill.giveFile() // it could not be made
+	case f == nil:
 		f = &file{thread: s.thread, store: s, fd: w.fd, refs: 2} // the store's, and the work's
 		s.file = f
 	}
@@ -339,6 +350,7 @@ func (f *file) drop() {
 		f.thread.host.Offload(offload.Spill, func() {
 			f.thread.spill.disk.close(f.fd)
 			f.thread.spill.give(f.room)
+			f.thread.spill.giveFile()
 		}, func() {})
 	}
 }

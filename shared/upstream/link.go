@@ -190,6 +190,10 @@ func (l *Link) Send(p []byte) {
 	l.Push()
 }
 
+// Stir says that a tunnel is not silent, although nothing moves on this side of it: the user still
+// passes on what it has from here.
+func (l *Link) Stir() { l.active = l.local.now() }
+
 // EndSending ends the user's direction of a tunnel.
 func (l *Link) EndSending() {
 	l.ends = true

@@ -58,8 +58,9 @@ type Options struct {
 	// Sharers tells how many loops share the listeners, this one included. Nil where each
 	// loop has its own.
 	Sharers func() int64
-	// Room tells how many connections the loop may have. With as many it does not watch its
-	// listeners until one ends. It is called once, when the loop begins to run. Nil for no limit.
+	// Room tells how many sockets the loop may have, besides listeners. With as many it does not
+	// watch its listeners until one ends. It is called once, when the loop begins to run. Nil for
+	// no limit.
 	Room func() int
 	// Watched is where the loop shows that it goes on, once a turn and at least once every Beat.
 	// Nil for no watchdog.
@@ -74,7 +75,7 @@ type Loop struct {
 	log           *slog.Logger
 	poll          poller
 	accepts       []*listener
-	limit         int // connections that the loop may have
+	limit         int // sockets that the loop may have
 	listening     bool
 	resting       bool                    // nothing is accepted for a moment
 	resume        timerwheel.Node[socket] // when to listen again after that; of no socket

@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -30,6 +31,7 @@ var _ = alone("SlowReadersDoNotHoldWhoSends", func(t *testing.T) { slowReadersOf
 var _ = test("AReaderWhoLeavesTakesWhatWaitsAlong", readersWhoLeave)
 var _ = test("WhatWaitsForAReaderEndsWithTheServer", killedWhileReadersWait)
 var _ = test("AFullDiskSlowsAndNeverCuts", fullDiskOfReaders)
+var _ = test("FilesOfSlowReadersLeaveRoomForOthers", filesOfSlowReaders)
 
 // awaited is how long a test waits for what must come.
 const awaited = 60 * time.Second
@@ -273,4 +275,32 @@ func fullDiskOfReaders(t *testing.T) {
 	s.allSaid(t, 2)
 	require.Equal(t, 1, s.Log.Count("no space left"), "it is logged once")
 	s.nothingWaits(t)
+}
+
+// filesOfSlowReaders: where few descriptors may be open, an eighth of them at most are files. The
+// senders of the other slow readers wait, new clients are served, and everybody gets all.
+func filesOfSlowReaders(t *testing.T) {
+	const descriptors, readers, each = 200, 40, 2 << 20
+	if oneThreadEach() {
+		t.Skip("stage 1 has no relays")
+	}
+	target, dir := newSender(t, each), t.TempDir()
+	server := harness.StartCommand(t, exec.Command("sh", "-c", `ulimit -n "$1" && shift && exec "$0" "$@"`, harness.Binary(), fmt.Sprint(descriptors),
+		"-listen", "127.0.0.1:0", "-relay", "127.0.0.1:0="+target.Addr().String(), "-workers", "1",
+		"-sock-buf", "65536", "-proxy-buffer", "64", "-proxy-spill-dir", dir))
+	s := &slowServer{Server: server, target: target, addr: server.Log.Await(t, relayingOn)[1], dir: dir, each: each}
+	var slow []*reader
+	for i := range readers {
+		slow = append(slow, s.reader(t, i))
+	}
+	harness.Eventually(t, "some have files", func() bool { return s.files(t) >= descriptors/16 })
+	for _, r := range slow {
+		require.LessOrEqual(t, s.files(t), descriptors/8)
+		status, _ := s.Get(t, "/")
+		require.Equal(t, 200, status)
+		r.readAll(t)
+	}
+	s.allSaid(t, readers)
+	s.nothingWaits(t)
+	require.Zero(t, s.Log.Count("Out of descriptors"))
 }

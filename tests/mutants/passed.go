@@ -54,4 +54,38 @@ var passedOn = []Mutant{
 		Why: "A relay that breaks off ends as one that is done. A protocol in which the end of the connection is the end of the data, " +
 			"such as a database's dump through a pipe, has a file that looks whole and is not.",
 	},
+
+	// Requests that are passed on.
+	{
+		Name: "upload-blocks-its-own-answer", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "\t\tif !t.sent {\n\t\t\tx.DrainBody()",
+		New:   "\t\tif !t.sent && x.NoBody() {\n\t\t\tx.DrainBody()",
+		Check: "shared/proxy TestScripts/while_an_early_answer_goes_on,_the_rest_of_the_upload_is_read_and_dropped,_byte_by_byte_false",
+		Why: "An answer that comes before the end of an upload is passed on, and nothing more of the upload is read before it ends. A client " +
+			"that sends all before it reads waits for the server, and the server for the client.",
+	},
+	{
+		Name: "slow-browser-holds-the-chat-server", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "t.queue.Put(p); t.queue.Full() {",
+		New:   "t.queue.Put(p); t.queue.Full() || t.tunnels {",
+		Check: "shared/proxy TestASlowClientOfATunnelDoesNotHoldTheTarget",
+		Why: "What comes through a WebSocket waits with its sender. Answers free the server behind from slow clients, and " +
+			"tunnels, which last longer, do not.",
+	},
+	{
+		Name: "files-of-slow-readers-lock-everybody-out", Stage: eventLoop, File: "shared/spill/spill.go",
+		Old:   "s.files.Add(1) <= s.cfg.Files ||",
+		New:   "s.files.Add(1) <= s.cfg.Files*0+1<<30 ||",
+		Check: "shared/spill TestThereAreNoMoreFilesThanMayBe",
+		Why: "Each slow reader takes a descriptor more, however few there are. A thousand of them, and nobody new can connect, " +
+			"although the server has announced for how many clients there is room.",
+	},
+	{
+		Name: "two-policies-in-one-answer", Stage: eventLoop, File: "shared/proxy/fields.go",
+		Old:   "if !says(&r.Message, added[i].Name) {",
+		New:   "if added[i].Name != \"\" {",
+		Check: "shared/proxy TestFieldsAreAddedToAnswersThatDoNotHaveThem/one_of_them",
+		Why: "A field of -header goes into every answer, also where the server behind has said the same or something else. A browser that " +
+			"gets two X-Frame-Options obeys neither.",
+	},
 }

@@ -149,6 +149,14 @@ func (s *Socket) Send(pieces ...string) {
 	}
 }
 
+// Unread is how many bytes that the peer has sent were not read.
+func (s *Socket) Unread() (n int) {
+	for _, p := range s.in {
+		n += len(p)
+	}
+	return n
+}
+
 // End has the peer end its sending direction.
 func (s *Socket) End() { s.eof = true }
 
