@@ -206,6 +206,10 @@ func (a *App) openSite() (err error) {
 			PassedOver: a.passedOver,
 		},
 		Types:        cfg.Types,
+		Shown:        cfg.Shown,
+		Index:        cfg.Index,
+		CleanURLs:    cfg.CleanURLs,
+		App:          cfg.App,
 		Chunked:      cfg.Chunked,
 		Inline:       cfg.Inline,
 		CacheControl: cfg.CacheControl,
@@ -220,7 +224,7 @@ func (a *App) openSite() (err error) {
 		Outside:      a.outside,
 	})
 	if err != nil {
-		return fmt.Errorf("cannot set up the site: %w; mend or leave out -error-page", err)
+		return fmt.Errorf("cannot set up the site: %w; mend that, or leave the flag out", err)
 	}
 	return a.openUploads()
 }

@@ -38,6 +38,10 @@ type Config struct {
 	Proxy   Proxy
 
 	Types        []string       // extensions that are served, in lower case, without the dot
+	Shown        []string       // of those, the ones that leave under their own type: what `-types web` adds
+	Index        string         // the file that stands for its folder
+	CleanURLs    bool           // /about is about.html, too
+	App          string         // the path of the page for what is not there; empty for none
 	Chunked      bool           // files leave in chunks of 8 KiB
 	Inline       bool           // files leave under their own type, not as downloads
 	CacheControl string         // value of Cache-Control; empty sends none

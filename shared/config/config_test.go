@@ -58,6 +58,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 		Listen:       []Address{{Network: TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:8080")}},
 		Workers:      10,
 		Types:        []string{"html", "txt", "png", "jpg", "jpeg"},
+		Index:        "index.html",
 		CacheControl: "no-cache",
 		TLS:          TLS{MinVersion: tls.VersionTLS12, HandshakeTimeout: 10 * time.Second, Handshakes: 1024},
 		Uploads:      Uploads{MaxBytes: 1 << 30, MaxFiles: 10_000},
@@ -194,6 +195,24 @@ func TestValues(t *testing.T) {
 	assert.Equal(t, []Header{{"X-A", "1"}, {"X-B", ""}}, c.Headers)
 }
 
+func TestAWordStandsForTheTypesOfTheWeb(t *testing.T) {
+	c := parse(t, "-types", "Web,zip")
+	assert.Equal(t, webTypes, c.Shown)
+	assert.Equal(t, append(append([]string{}, webTypes...), "zip"), c.Types)
+	assert.Empty(t, parse(t, "-types", "html,css").Shown)
+	for _, ext := range strings.Fields("html css js mjs json svg webp avif woff2 mp4 webm pdf wasm xml ico txt map") {
+		assert.Contains(t, c.Types, ext)
+	}
+}
+
+func TestPages(t *testing.T) {
+	c := parse(t, "-types", "web", "-index", "home.htm", "-html-ext", "-spa", "/app/index.html")
+	assert.Equal(t, "home.htm", c.Index)
+	assert.True(t, c.CleanURLs)
+	assert.Equal(t, "/app/index.html", c.App)
+	assert.Empty(t, c.Warnings)
+}
+
 func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 	cases := []struct {
 		name string
@@ -202,22 +221,17 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 	}{
 		{"an unknown flag", []string{"-nope"}, "not defined: -nope; -h lists the flags"},
 		{"a flag without its value", []string{"-max-body"}, "-max-body; -h lists the flags"},
-		{"a negative number", []string{"-max-body", "-1"}, `-max-body: "-1" does not fit; give a whole number from 0 to`},
-		{"a number with a plus", []string{"-max-body", "+1"}, "whole number"},
-		{"a number with underscores", []string{"-max-body", "1_000"}, "whole number"},
-		{"a number beyond 64 bits", []string{"-max-body", "99999999999999999999"}, "whole number"},
+		{"a negative number", []string{"-max-fields", "-1"}, `-max-fields: "-1" does not fit; give a whole number from 1 to`},
+		{"a number with a plus", []string{"-max-fields", "+1"}, "whole number"},
+		{"a number with underscores", []string{"-max-fields", "1_000"}, "whole number"},
+		{"a number beyond 64 bits", []string{"-max-fields", "99999999999999999999"}, "whole number"},
+		{"a number with a unit", []string{"-max-fields", "1K"}, "whole number"},
 		{"no number", []string{"-max-fields="}, "whole number"},
-		{"a head too small for any request", []string{"-max-head", "255"}, "from 256 to"},
+		{"a head too small for any request", []string{"-max-head", "255"}, "from 256 to 1M"},
 		{"a mistake that a later flag would hide", []string{"-max-body", "x", "-max-body", "1"}, `-max-body: "x"`},
 		{"no workers", []string{"-workers", "0"}, "from 1 to"},
 		{"a stage's own flag out of range", []string{"-queue", "1001"}, "-queue: \"1001\" does not fit; give a whole number from 0 to 1000"},
-		{"seconds below zero", []string{"-ban", "-1"}, "seconds from 0.001"},
-		{"a timeout of zero", []string{"-head-timeout", "0"}, "seconds from 0.001"},
-		{"seconds that are not a number", []string{"-ban", "NaN"}, "as 10 or 0.5"},
-		{"seconds with an exponent", []string{"-ban", "1e3"}, "as 10 or 0.5"},
-		{"seconds with a unit", []string{"-ban", "10s"}, "as 10 or 0.5"},
-		{"seconds that end in a dot", []string{"-ban", "10."}, "as 10 or 0.5"},
-		{"infinite seconds", []string{"-ban", "Inf"}, "as 10 or 0.5"},
+		{"a timeout of zero", []string{"-head-timeout", "0"}, "from 1ms to 7d, as 10 or 0.5 (seconds), 500ms, 30s"},
 		{"a switch with an odd value", []string{"-chunked=maybe"}, "neither true nor false"},
 		{"a port out of range", []string{"65536"}, `PORT HOST: "65536" is not a port; give a number from 0 to 65535`},
 		{"-port out of range", []string{"-port", "70000"}, "-port: "},
@@ -242,6 +256,13 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"an empty host", []string{"-host", ""}, "not a host name"},
 		{"a type with a dot", []string{"-types", "html,.txt"}, `".txt" is not a file type`},
 		{"no type", []string{"-types", ""}, "not a file type"},
+		{"an index in a folder", []string{"-index", "a/index.html"}, "give one without a folder"},
+		{"a hidden index", []string{"-index", ".index.html"}, "is no name of a file"},
+		{"no index", []string{"-index", ""}, "is no name of a file"},
+		{"an application without a slash", []string{"-spa", "index.html"}, "give its path, as /index.html"},
+		{"an application that is a folder", []string{"-spa", "/app/"}, "is no page"},
+		{"an application out of the root", []string{"-spa", "/../index.html"}, "is no page"},
+		{"an application of a type that is not served", []string{"-spa", "/app.js"}, `-spa: "/app.js" is of a type that is not served; add it to -types`},
 		{"a network with host name", []string{"-rate-exempt", "localhost"}, "not a network"},
 		{"a network too narrow", []string{"-monitor-from", "10.0.0.0/33"}, "not a network"},
 		{"unix is a word of one flag only", []string{"-monitor-from", "unix"}, "not a network"},
@@ -329,6 +350,8 @@ func TestWarnings(t *testing.T) {
 		{"a variable that is no setting", nil, []string{"FOURWAYS_NOPE=1"}, []string{`"FOURWAYS_NOPE" is no setting`}},
 		{"a variable in the wrong case", nil, []string{"FOURWAYS_rate=1"}, []string{`"FOURWAYS_rate" is no setting`}},
 		{"a request line longer than the head", []string{"-max-head", "1000", "-max-request-line", "2000"}, nil, []string{"a line over 1000 bytes is refused"}},
+		{"an index that is not served", []string{"-index", "index.php"}, nil, []string{`-index "index.php" is of a type that is not served`}},
+		{"clean URLs without pages", []string{"-types", "txt", "-index", "a.txt", "-html-ext"}, nil, []string{"-html-ext finds nothing"}},
 		{"files larger than the cache", []string{"-cache-size", "1", "-cache-item", "2048"}, nil, []string{"-cache-item is more"}},
 	}
 	for _, tc := range cases {

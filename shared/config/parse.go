@@ -78,6 +78,9 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	if err := checkProxied(c); err != nil {
 		return nil, err
 	}
+	if err := checkPages(c); err != nil {
+		return nil, err
+	}
 	c.FileText = p.text
 	c.Warnings = append(p.warnings, doubts(c)...)
 	return c, nil
@@ -332,6 +335,7 @@ func doubts(c *Config) []string {
 	if c.Limits.CacheItem > c.Limits.CacheSize {
 		doubts = append(doubts, "-cache-item is more than -cache-size: the largest files will not stay in memory")
 	}
+	doubts = append(doubts, doubtsOfPages(c)...)
 	doubts = append(doubts, doubtsOfTLS(&c.TLS)...)
 	return append(doubts, doubtsOfProxy(&c.Proxy)...)
 }

@@ -24,7 +24,7 @@ func relayRows(c *Config) []Flag {
 		{Group: groupRelays, Name: "relay-proxy-protocol",
 			Help: "tell the target of -relay who the client is, by a PROXY header of version 2", Set: Switch(&r.Announce)},
 		{Group: groupRelays, Name: "relay-rate", Unit: "BYTES", Default: "0",
-			Help: "bytes a second of one relayed connection, each way; 0 for no limit", Set: Int(&r.Rate, 0, maxRelayRate)},
+			Help: "bytes a second of one relayed connection, each way; 0 for no limit", Set: Rate(&r.Rate, 0, maxRelayRate)},
 		{Group: groupRelays, Name: "connect-timeout", Unit: "SECONDS", Default: "5",
 			Help: "until a target or an upstream is connected; then a relay closes its client, and a request goes elsewhere", Set: Seconds(&r.ConnectTimeout, shortest, longest)},
 		{Group: groupRelays, Name: "tunnel-timeout", Unit: "SECONDS", Default: "3600",

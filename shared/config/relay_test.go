@@ -71,7 +71,7 @@ func TestWhatOfRelaysCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"an address of TLS", []string{"-tls-listen", ":443", "-tls-self-signed", "-relay", ":443=db:5432"}, "[::]:443 is listened on for something else too"},
 		{"twice the same", []string{"-relay", ":5000=a:1", "-relay", ":5000=b:2"}, "[::]:5000 is listened on for something else too"},
 		{"a negative rate", []string{"-relay-rate", "-1"}, "from 0 to"},
-		{"no time", []string{"-connect-timeout", "0"}, "from 0.001"},
+		{"no time", []string{"-connect-timeout", "0"}, "from 1ms"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Parse(later(), tc.args, nil)

@@ -13,11 +13,11 @@ type Spill struct {
 func spillRows(s *Spill) []Flag {
 	return []Flag{
 		{Group: groupSpill, Name: "proxy-buffer", Unit: "KIB", Default: "1024",
-			Help: "memory of a connection for what its reader has not taken yet", Set: scaled(&s.Memory, kib, leastBuffer, maxCacheKiB)},
+			Help: "memory of a connection for what its reader has not taken yet", Set: Size(&s.Memory, kib, leastBuffer, maxCacheKiB)},
 		{Group: groupSpill, Name: "proxy-spill", Unit: "MIB", Default: "256",
-			Help: "what goes into a file when that is used up; over it the sender has to wait; 0 for none", Set: scaled(&s.File, mib, 0, maxCacheMiB)},
+			Help: "what goes into a file when that is used up; over it the sender has to wait; 0 for none", Set: Size(&s.File, mib, 0, maxCacheMiB)},
 		{Group: groupSpill, Name: "proxy-spill-total", Unit: "MIB", Default: "4096",
-			Help: "all such files of the server together", Set: scaled(&s.Total, mib, 0, maxCacheMiB)},
+			Help: "all such files of the server together", Set: Size(&s.Total, mib, 0, maxCacheMiB)},
 		{Group: groupSpill, Name: "proxy-spill-dir", Unit: "FOLDER", Default: "/var/tmp",
 			Help: "where they are made; they have no names and end with their process", Set: text(&s.Folder)},
 	}

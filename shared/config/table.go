@@ -51,6 +51,9 @@ const (
 	flagProxied   = "proxy-protocol"
 	flagRelay     = "relay"
 	flagProxy     = "proxy"
+	flagIndex     = "index"
+	flagCleanURLs = "html-ext"
+	flagApp       = "spa"
 	flagConfig    = "config"
 	flagVersion   = "version"
 )
@@ -130,7 +133,7 @@ func listenRows(stage Stage, c *Config) []Flag {
 		{Group: groupListen, Name: "host", Unit: "NAME", Repeat: true,
 			Help: "a further Host name that is ours, on the ports listened on or, as name:port, on that one; * allows any", Set: hosts(&c.Hosts)},
 		{Group: groupListen, Name: "sock-buf", Unit: "BYTES", Default: "0",
-			Help: "buffers of each socket; 0 leaves them to the kernel's own tuning", Set: Int(&c.SockBuf, 0, maxSockBuf)},
+			Help: "buffers of each socket; 0 leaves them to the kernel's own tuning", Set: Size(&c.SockBuf, 1, 0, maxSockBuf)},
 		{Group: groupListen, Name: "mlock",
 			Help: "lock the server's memory, so that it is never swapped out", Set: Switch(&c.LockMemory)},
 	}
@@ -141,17 +144,23 @@ func fileRows(c *Config) []Flag {
 		{Group: groupFiles, Name: "root", Unit: "FOLDER",
 			Help: "the folder to serve; without it, the site inside the program", Set: text(&c.Root)},
 		{Group: groupFiles, Name: "types", Unit: "EXTENSIONS", Default: "html,txt,png,jpg,jpeg", Repeat: true,
-			Help: "the file types that are served, with commas", Set: extensions(&c.Types)},
+			Help: "the file types that are served, with commas; web stands for those of a web page, from css and js to fonts and video, and shows them", Set: extensions(&c.Types, &c.Shown)},
+		{Group: groupFiles, Name: flagIndex, Unit: "NAME", Default: "index.html",
+			Help: "the file that stands for its folder", Set: fileName(&c.Index)},
+		{Group: groupFiles, Name: flagCleanURLs,
+			Help: "find pages without their extension too: /about is about.html", Set: Switch(&c.CleanURLs)},
+		{Group: groupFiles, Name: flagApp, Unit: "/PATH",
+			Help: "a page that answers where somebody goes to what is not there, as /index.html of a single-page application; what has an extension, or is not asked for as HTML, stays 404", Set: pagePath(&c.App)},
 		{Group: groupFiles, Name: "chunked",
 			Help: "send files in chunks of 8 KiB", Set: Switch(&c.Chunked)},
 		{Group: groupFiles, Name: "inline",
-			Help: "send files under their own type, not as downloads", Set: Switch(&c.Inline)},
+			Help: "send files of all types under their own, not as downloads", Set: Switch(&c.Inline)},
 		{Group: groupFiles, Name: "cache-control", Unit: "VALUE", Default: "no-cache",
 			Help: "value of the Cache-Control field of files; empty for none", Set: fieldValue(&c.CacheControl)},
 		{Group: groupFiles, Name: "cache-size", Unit: "MIB", Default: "64",
-			Help: "file bodies in memory, per process", Set: scaled(&c.Limits.CacheSize, mib, 0, maxCacheMiB)},
+			Help: "file bodies in memory, per process", Set: Size(&c.Limits.CacheSize, mib, 0, maxCacheMiB)},
 		{Group: groupFiles, Name: "cache-item", Unit: "KIB", Default: "64",
-			Help: "the largest file body kept in memory", Set: scaled(&c.Limits.CacheItem, kib, 0, maxCacheKiB)},
+			Help: "the largest file body kept in memory", Set: Size(&c.Limits.CacheItem, kib, 0, maxCacheKiB)},
 	}
 }
 
@@ -160,7 +169,7 @@ func answerRows(c *Config) []Flag {
 		{Group: groupUploads, Name: "uploads", Unit: "FOLDER",
 			Help: "where uploads go, or off; without it, the folder uploads of the root, if there is one", Set: uploads(&c.Uploads)},
 		{Group: groupUploads, Name: "uploads-max", Unit: "MIB", Default: "1024",
-			Help: "size of all files in that folder together; over it is 507; 0 for no limit", Set: scaled(&c.Uploads.MaxBytes, mib, 0, maxUploadsMiB)},
+			Help: "size of all files in that folder together; over it is 507; 0 for no limit", Set: Size(&c.Uploads.MaxBytes, mib, 0, maxUploadsMiB)},
 		{Group: groupUploads, Name: "uploads-max-files", Unit: "N", Default: "10000",
 			Help: "number of files in that folder; over it is 507; 0 for no limit", Set: Int(&c.Uploads.MaxFiles, 0, maxUploads)},
 
@@ -202,13 +211,13 @@ func clientRows(c *Clients) []Flag {
 func limitRows(l *Limits) []Flag {
 	return []Flag{
 		{Group: groupLimits, Name: "max-request-line", Unit: "BYTES", Default: "8192",
-			Help: "the request line; over it is 414", Set: Int(&l.RequestLine, 16, maxHead)},
+			Help: "the request line; over it is 414", Set: Size(&l.RequestLine, 1, 16, maxHead)},
 		{Group: groupLimits, Name: "max-head", Unit: "BYTES", Default: "8192",
-			Help: "a request's head, request line included; over it is 431", Set: Int(&l.Head, minHead, maxHead)},
+			Help: "a request's head, request line included; over it is 431", Set: Size(&l.Head, 1, minHead, maxHead)},
 		{Group: groupLimits, Name: "max-fields", Unit: "N", Default: "100",
 			Help: "fields of a head; over it is 431", Set: Int(&l.Fields, 1, maxFields)},
 		{Group: groupLimits, Name: "max-body", Unit: "BYTES", Default: "1048576",
-			Help: "a request's body; over it is 413", Set: Int(&l.Body, 0, maxBody)},
+			Help: "a request's body; over it is 413", Set: Size(&l.Body, 1, 0, maxBody)},
 		{Group: groupLimits, Name: "max-requests", Unit: "N", Default: "100",
 			Help: "requests of one connection; 0 for no limit", Set: Int(&l.Requests, 0, maxRequests)},
 		{Group: groupLimits, Name: "max-conns", Unit: "N", Default: "50000",
@@ -218,7 +227,7 @@ func limitRows(l *Limits) []Flag {
 		{Group: groupLimits, Name: "idle-timeout", Unit: "SECONDS", Default: "30",
 			Help: "between two requests of a connection", Set: Seconds(&l.IdleTimeout, shortest, longest)},
 		{Group: groupLimits, Name: "min-rate", Unit: "BYTES", Default: "240",
-			Help: "bytes a second that a body or response must move, after 5 seconds of grace; 0 for no minimum", Set: Int(&l.MinRate, 0, maxMinRate)},
+			Help: "bytes a second that a body or response must move, after 5 seconds of grace; 0 for no minimum", Set: Rate(&l.MinRate, 0, maxMinRate)},
 		{Group: groupLimits, Name: "drain-delay", Unit: "SECONDS", Default: "0",
 			Help: "from the signal to stop until nobody is let in any more, so that a balancer can notice", Set: Seconds(&l.DrainDelay, 0, longest)},
 		{Group: groupLimits, Name: "drain-timeout", Unit: "SECONDS", Default: "10",

@@ -85,7 +85,7 @@ func TestWhatOfTLSCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"an old version", []string{"-tls-min", "1.1"}, `-tls-min: "1.1" is not known; give 1.2 or 1.3`},
 		{"an unknown group", []string{"-tls-groups", "X25519,X448"}, `-tls-groups: "X448" is not known; give some of X25519MLKEM768, `},
 		{"no group", []string{"-tls-groups", ""}, `-tls-groups: "" is not known`},
-		{"no time for a handshake", []string{"-handshake-timeout", "0"}, "from 0.001"},
+		{"no time for a handshake", []string{"-handshake-timeout", "0"}, "from 1ms"},
 		{"no handshakes", []string{"-tls-handshakes", "0"}, "from 1 to"},
 		{"an address both ways", []string{"-listen", ":80", "-tls-listen", ":80", "-tls-self-signed"}, "-tls-listen: [::]:80 is in -listen too"},
 		{"a Unix socket both ways", []string{"-listen", "unix:/x", "-tls-listen", "unix:/x", "-tls-self-signed"}, "unix:/x is in -listen too"},

@@ -8,13 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 func ignore(string) error { return nil }
@@ -27,32 +25,6 @@ func Int[T int | int64](dst *T, lo, hi T) func(string) error {
 			return fmt.Errorf("%q does not fit; give a whole number from %d to %d", value, lo, hi)
 		}
 		*dst = T(n)
-		return nil
-	}
-}
-
-// scaled sets a number of bytes from a whole number of larger units.
-func scaled(dst *int64, unit, lo, hi int64) func(string) error {
-	return func(value string) error {
-		var n int64
-		if err := Int(&n, lo, hi)(value); err != nil {
-			return err
-		}
-		*dst = n * unit
-		return nil
-	}
-}
-
-// Seconds sets a time written as a plain decimal number of seconds: 10 or 0.5.
-func Seconds(dst *time.Duration, lo, hi time.Duration) func(string) error {
-	return func(value string) error {
-		whole, fraction, dotted := strings.Cut(value, ".")
-		seconds, err := strconv.ParseFloat(value, 64)
-		plain := digits(whole) && (!dotted || digits(fraction))
-		if err != nil || !plain || seconds < lo.Seconds() || seconds > hi.Seconds() {
-			return fmt.Errorf("%q does not fit; give seconds from %v to %v, as 10 or 0.5", value, lo.Seconds(), hi.Seconds())
-		}
-		*dst = time.Duration(math.Round(seconds * float64(time.Second)))
 		return nil
 	}
 }
@@ -143,13 +115,27 @@ func accessLog(dst *string) func(string) error {
 	}
 }
 
-// extensions takes file types with commas, as html,txt.
-func extensions(dst *[]string) func(string) error {
+// webTypes are the file types that `-types web` stands for: those of what a front-end's build
+// leaves in its folder, and of what browsers show.
+var webTypes = []string{
+	"html", "htm", "css", "js", "mjs", "cjs", "json", "map", "wasm", "webmanifest", "xml", "rss", "atom", "txt", "md", "csv", "vtt", "pdf",
+	"png", "apng", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico",
+	"woff2", "woff", "ttf", "otf", "eot",
+	"mp3", "m4a", "wav", "flac", "oga", "ogg", "opus", "mp4", "webm", "ogv",
+}
+
+// extensions takes file types with commas, as html,txt, and the word web for a list of them, which
+// are shown as well.
+func extensions(types, shown *[]string) func(string) error {
 	return each(func(value string) error {
-		if value == "" || strings.ContainsFunc(value, func(r rune) bool { return !alphanumeric(r) }) {
-			return fmt.Errorf("%q is not a file type; give letters and digits, as html,txt", value)
+		switch value = strings.ToLower(value); {
+		case value == "web":
+			*types, *shown = append(*types, webTypes...), webTypes
+		case value == "" || strings.ContainsFunc(value, func(r rune) bool { return !alphanumeric(r) }):
+			return fmt.Errorf("%q is not a file type; give letters and digits, as html,txt, or web", value)
+		default:
+			*types = append(*types, value)
 		}
-		*dst = append(*dst, strings.ToLower(value))
 		return nil
 	})
 }

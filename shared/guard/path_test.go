@@ -125,6 +125,7 @@ func TestTypes(t *testing.T) {
 	}{
 		{"an allowed type", "/index.html", fault.NoReason},
 		{"an allowed type in capitals", "/INDEX.HTML", fault.NoReason},
+		{"an extension that is longer than any", "/a.html" + strings.Repeat("l", 100), fault.RefusedType},
 		{"the last extension counts", "/a.php.html", fault.NoReason},
 		{"a folder", "/a/", fault.NoReason},
 		{"the root", "/", fault.NoReason},

@@ -10,27 +10,36 @@ import (
 	"bytes"
 
 	"fourways/shared/fault"
-	"fourways/shared/syntax"
 )
 
-// Types is the list of the file types that are served, by extension.
+// Types is a list of file types, by extension.
 type Types struct {
-	allowed []string // in lower case, without the dot
+	allowed map[string]struct{} // in lower case, without the dot
+	longest int                 // bytes of the longest of them
 }
 
 // wellKnown is the one hidden name that is public (RFC 8615).
 const wellKnown = ".well-known"
 
+// usualExtension is the length of an extension up to which it is looked up without allocating, in
+// bytes. Only a longer list entry makes a longer one be looked up at all.
+const usualExtension = 32
+
 // NewTypes makes the list from extensions in lower case, without their dot.
 func NewTypes(extensions []string) *Types {
-	return &Types{allowed: append([]string(nil), extensions...)}
+	t := &Types{allowed: make(map[string]struct{}, len(extensions))}
+	for _, ext := range extensions {
+		t.allowed[ext] = struct{}{}
+		t.longest = max(t.longest, len(ext))
+	}
+	return t
 }
 
 // Check refuses a path that [Path] accepted because of its names: 415 for an extension that is not
 // on the list, whether or not there is such a file, then 403 for a hidden name anywhere in it. A
 // folder, with its slash at the end, and a name without an extension have no type to check.
 func (t *Types) Check(path []byte) fault.Fault {
-	if ext := Extension(path); len(ext) > 0 && !t.allows(ext) {
+	if ext := Extension(path); len(ext) > 0 && !t.Allows(ext) {
 		return fault.Of(fault.RefusedType)
 	}
 	if Hidden(path) {
@@ -53,13 +62,20 @@ func Extension(path []byte) []byte {
 	return nil
 }
 
-func (t *Types) allows(ext []byte) bool {
-	for _, allowed := range t.allowed {
-		if syntax.EqualFold(ext, allowed) {
-			return true
+// Allows reports whether an extension is on the list, in upper or lower case.
+func (t *Types) Allows(ext []byte) bool {
+	if len(ext) > t.longest {
+		return false
+	}
+	var scratch [usualExtension]byte
+	lower := append(scratch[:0], ext...)
+	for i, c := range lower {
+		if 'A' <= c && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
 		}
 	}
-	return false
+	_, ok := t.allowed[string(lower)]
+	return ok
 }
 
 // WellKnown reports whether a path is of a file without an extension in the public hidden folder.

@@ -2,7 +2,6 @@ package site
 
 import (
 	"bytes"
-	"strings"
 
 	"fourways/shared/clock"
 	"fourways/shared/filecache"
@@ -106,6 +105,3 @@ func (s *Site) load(name string, a acceptance, now clock.Time) (*filecache.Entry
 	}
 	return s.cache.LoadVariant(e, a.best(e)), nil
 }
-
-// compresses reports whether a file's type is one that gets smaller.
-func compresses(path string) bool { return strings.HasPrefix(kindOf(path), "text/") }

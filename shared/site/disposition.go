@@ -4,11 +4,9 @@ package site
 // answers have in common.
 //
 // describe runs once for each entry, before any other thread can see it. What must not be done: a
-// type that is not in the table must not be guessed from the contents, and a file's name must not
-// reach a field line without being quoted or encoded.
+// file's name must not reach a field line without being quoted or encoded.
 
 import (
-	"bytes"
 	"strings"
 
 	"fourways/shared/filecache"
@@ -18,39 +16,8 @@ import (
 
 var htmlFields = []byte("Content-Type: " + htmlType + "\r\n" + noSniff)
 
-const (
-	htmlType = "text/html; charset=utf-8"
-	anyType  = "application/octet-stream"
-	noSniff  = "X-Content-Type-Options: nosniff\r\n"
-)
-
-// typeOf lists the types by extension. Other files are application/octet-stream.
-var typeOf = map[string]string{
-	"html": htmlType,
-	"htm":  htmlType,
-	"txt":  "text/plain; charset=utf-8",
-	"css":  "text/css; charset=utf-8",
-	"csv":  "text/csv; charset=utf-8",
-	"md":   "text/markdown; charset=utf-8",
-	"js":   "text/javascript; charset=utf-8",
-	"json": "application/json",
-	"xml":  "application/xml",
-	"pdf":  "application/pdf",
-	"wasm": "application/wasm",
-	"zip":  "application/zip",
-	"png":  "image/png",
-	"jpg":  "image/jpeg",
-	"jpeg": "image/jpeg",
-	"gif":  "image/gif",
-	"svg":  "image/svg+xml",
-	"webp": "image/webp",
-	"ico":  "image/x-icon",
-	"mp3":  "audio/mpeg",
-	"mp4":  "video/mp4",
-}
-
 // describe sets, once for all answers, how a file is sent: a page under its own type, and anything
-// else as a download (RFC 6266), unless files are to be shown.
+// else as a download (RFC 6266), unless it is to be shown.
 func (s *Site) describe(e *filecache.Entry) {
 	kind := kindOf(e.Path())
 	var b []byte
@@ -60,7 +27,9 @@ func (s *Site) describe(e *filecache.Entry) {
 	case guard.WellKnown([]byte(e.Path())):
 		kind = typeOf["txt"]
 		b = append(b, noSniff...)
-	case !s.cfg.Inline:
+	case s.shows(e.Path()):
+		b = append(b, noSniff...)
+	default:
 		kind = anyType
 		b = appendDisposition(append(b, "Content-Disposition: "...), e.Path()[strings.LastIndexByte(e.Path(), '/')+1:])
 		b = append(b, "\r\n"...)
@@ -81,17 +50,17 @@ func (s *Site) describe(e *filecache.Entry) {
 	if e.Varies {
 		v = append(v, varyCoding...)
 	}
+	if e.Path() == string(s.app) { // elsewhere than under its own name it is for some only
+		v = append(v, varyAccept...)
+	}
 	e.Validators = v
 	whole := http1.Prepare(200, e.Size, s.cors, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
 	e.Whole = &whole
 }
 
-// kindOf is a file's own type, by its extension.
-func kindOf(path string) string {
-	if kind, ok := typeOf[string(bytes.ToLower(guard.Extension([]byte(path))))]; ok {
-		return kind
-	}
-	return anyType
+// shows reports whether a file is shown under its own type, and is no download.
+func (s *Site) shows(path string) bool {
+	return s.cfg.Inline || s.shown.Allows(guard.Extension([]byte(path)))
 }
 
 // appendDisposition names a download. The name is a quoted string; one that is not

@@ -24,6 +24,12 @@ var movedPage = []byte("<!doctype html><title>Moved</title><p>This folder's name
 // Refuse answers a request that was turned away.
 func (s *Site) Refuse(x *session.Exchange, f fault.Fault) {
 	switch f.Status {
+	case 404:
+		lines := ""
+		if s.app != nil {
+			lines = varyAccept
+		}
+		s.refuse(x, f.Status, lines)
 	case 405:
 		s.refuse(x, f.Status, "Allow: "+s.allowed(x.Path())+"\r\n") // RFC 9110 15.5.6
 	case 415:
@@ -169,15 +175,15 @@ func readPage(root *sysnet.Root, path string) ([]byte, error) {
 	var st sysnet.Stat
 	fd, err := root.Open([]byte(path[1:]), &st)
 	if err != nil {
-		return nil, fmt.Errorf("error page %q: %w", path, err)
+		return nil, fmt.Errorf("-error-page %q: %w", path, err)
 	}
 	defer sysnet.CloseFile(fd)
 	if st.Folder || st.Size > maxErrorPage {
-		return nil, fmt.Errorf("error page %q: not a file of at most %d bytes", path, maxErrorPage)
+		return nil, fmt.Errorf("-error-page %q: not a file of at most %d bytes", path, maxErrorPage)
 	}
 	page := make([]byte, st.Size)
 	if _, err := sysnet.Pread(fd, page, 0); err != nil && st.Size > 0 {
-		return nil, fmt.Errorf("error page %q: %w", path, err)
+		return nil, fmt.Errorf("-error-page %q: %w", path, err)
 	}
 	return page, nil
 }

@@ -20,11 +20,11 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// indexName is the file that stands for its folder.
+// indexName is the file that stands for its folder where the settings name no other.
 const indexName = "index.html"
 
-// usualName is the length of a file's name, with its folders, up to which an index is
-// found without allocating, in bytes.
+// usualName is the length of a file's name, with its folders, up to which an index, or a page without
+// its extension, is found without allocating, in bytes.
 const usualName = 256
 
 // file answers GET and HEAD for a path that is no route.
@@ -38,14 +38,18 @@ func (s *Site) file(x *session.Exchange) {
 		x.Fail(f)
 		return
 	}
-	if path[len(path)-1] == '/' {
+	switch {
+	case path[len(path)-1] == '/':
 		if !s.index {
-			x.Fail(fault.Of(fault.NotFound))
+			s.missing(x, fault.Of(fault.NotFound))
 			return
 		}
 		var scratch [usualName]byte
-		name = append(append(scratch[:0], name...), indexName...)
-	} else if len(guard.Extension(path)) == 0 && !guard.WellKnown(path) {
+		name = append(append(scratch[:0], name...), s.cfg.Index...)
+	case s.clean(path):
+		var scratch [usualName]byte
+		name = append(append(scratch[:0], name...), htmlExtension...)
+	case len(guard.Extension(path)) == 0 && !guard.WellKnown(path):
 		s.folder(x, string(name), fault.Of(fault.NotFound))
 		return
 	}
@@ -65,15 +69,27 @@ func (s *Site) fetch(x *session.Exchange, name string, now clock.Time) {
 	x.Park(offload.Lookup, func() {
 		e, err = s.load(name, a, now)
 	}, func() {
-		switch {
-		case err == nil:
-			s.send(x, e)
-		case errors.Is(err, filecache.ErrFolder) && x.Path()[len(x.Path())-1] != '/':
-			s.redirect(x)
-		default:
-			s.fail(x, err)
+		if err != nil {
+			s.notLoaded(x, err)
+			return
 		}
+		s.send(x, e)
 	})
+}
+
+// notLoaded answers where a path's file could not be read.
+func (s *Site) notLoaded(x *session.Exchange, err error) {
+	path := x.Path()
+	switch f := faultOf(err); {
+	case f.Reason == fault.NotFound && s.clean(path): // then the path itself may be a folder's
+		s.folder(x, string(path[1:]), f)
+	case errors.Is(err, filecache.ErrFolder) && path[len(path)-1] != '/':
+		s.redirect(x)
+	case f.Reason == fault.NotFound:
+		s.missing(x, f)
+	default:
+		s.fail(x, err)
+	}
 }
 
 // folder answers for a name that no served file can have, so that only a folder can be meant. f is
@@ -90,10 +106,10 @@ func (s *Site) folder(x *session.Exchange, name string, f fault.Fault) {
 		switch {
 		case err == nil && st.Folder:
 			s.redirect(x)
-		case err != nil && f.Reason == fault.NotFound:
+		case err != nil && f.Reason == fault.NotFound && faultOf(err).Reason != fault.NotFound:
 			s.fail(x, err)
 		default:
-			x.Fail(f)
+			s.missing(x, f)
 		}
 	})
 }

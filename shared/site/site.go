@@ -2,8 +2,8 @@
 // and ranges, uploads, reports about itself, and errors.
 //
 // A [Site] is a session.Handler. The files of this package stand in the order of a request's way:
-// site.go finds the route, https.go sends clients elsewhere, files.go finds the file, coding.go in
-// which form it is sent, conditional.go whether it is wanted, ranges.go which parts of it;
+// site.go finds the route, https.go sends clients elsewhere, files.go finds the file, pages.go pages by
+// other names, coding.go in which form it is sent, conditional.go whether it is wanted, ranges.go which parts of it;
 // upload.go takes uploads in; monitor.go looks inside; errors.go answers all that goes wrong.
 //
 // Who owns what: a Site is shared by all threads that serve and does not change. A file's entry
@@ -49,6 +49,10 @@ type Config struct {
 	Root         *sysnet.Root
 	Cache        filecache.Options // its Compress and Describe are the site's own
 	Types        []string          // extensions that are served, in lower case, without the dot
+	Shown        []string          // of those, the ones that are never downloads
+	Index        string            // the file that stands for its folder; empty for index.html
+	CleanURLs    bool              // a page is found without its extension, too
+	App          string            // the path of the page that answers for what is not there; empty for none
 	Chunked      bool              // files are sent in chunks, to HTTP/1.1 clients
 	Inline       bool              // files are sent under their own type, not as downloads
 	CacheControl string            // value of Cache-Control for files; empty for none
@@ -73,7 +77,9 @@ type Site struct {
 	cfg   Config
 	cache *filecache.Cache
 	types *guard.Types
-	index bool                           // folders have an index: html is served
+	shown *guard.Types
+	index bool                           // folders have an index: its type is served
+	app   []byte                         // the name of the file of Config.App, nil for none
 	cors  []byte                         // field lines on every answer
 	pages atomic.Pointer[map[int][]byte] // by status: what replaces our error page
 	store store
@@ -83,17 +89,24 @@ type Site struct {
 	boundary string // between the parts of a multipart answer
 }
 
-// New makes a site, which takes no uploads yet. It fails where an error page cannot be read.
+// New makes a site, which takes no uploads yet. It fails where an error page or the application's page
+// cannot be read.
 func New(cfg Config) (*Site, error) {
-	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), boundary: randomHex(16)}
-	s.index = s.types.Check([]byte("/" + indexName)).OK()
+	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), shown: guard.NewTypes(cfg.Shown), boundary: randomHex(16)}
+	if s.cfg.Index == "" {
+		s.cfg.Index = indexName
+	}
+	s.index = s.types.Check([]byte("/" + s.cfg.Index)).OK()
+	if cfg.App != "" {
+		s.app = []byte(cfg.App[1:])
+	}
 	opt := cfg.Cache
 	opt.Compress, opt.Describe = compresses, s.describe
 	s.cache = filecache.New(cfg.Root, opt)
 	if cfg.CORS != "" {
 		s.cors = []byte("Access-Control-Allow-Origin: " + cfg.CORS + "\r\n" + exposed)
 	}
-	if err := s.readPages(); err != nil {
+	if err := errors.Join(s.readPages(), s.findApp()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -124,7 +137,7 @@ func (s *Site) Reopen() (other bool, err error) {
 	if other {
 		s.cache.Clear()
 	}
-	return other, errors.Join(s.store.reopen(s.cfg.Root), s.readPages())
+	return other, errors.Join(s.store.reopen(s.cfg.Root), s.readPages(), s.findApp())
 }
 
 // Close closes the files, and waits until the files of broken uploads are removed. Nothing may be
