@@ -235,13 +235,16 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 }
 
 // Configure reads the command line, the environment, and the file that they name. There
-// is no Config, and no error either, where the command line only asked for a text, which
-// is then on stdout.
+// is no Config, and no error either, where the command line only asked for a text, or whether the
+// settings can be used: the answer is then on stdout.
 func Configure(stage Stage, args []string, stdout io.Writer) (*config.Config, error) {
 	cfg, err := config.Parse(stage.Stage, args, os.Environ())
 	if notice := (*config.Notice)(nil); errors.As(err, &notice) {
 		io.WriteString(stdout, notice.Text)
 		return nil, nil
+	}
+	if err == nil && cfg.Check {
+		return nil, check(stage, cfg, stdout)
 	}
 	return cfg, err
 }

@@ -193,10 +193,19 @@ func (a *App) openSite() (err error) {
 			return fmt.Errorf("cannot unpack the built-in site: %w; give a folder with -root", err)
 		}
 	}
-	if a.folder.Root, err = sysnet.OpenRoot(a.root); err != nil {
-		return fmt.Errorf("cannot serve %q: %w; give a readable folder with -root", a.root, err)
+	if err = a.openRoot(); err != nil {
+		return err
 	}
-	a.site, err = site.New(site.Config{
+	if a.site, err = site.New(a.siteConfig()); err != nil {
+		return unusableSite(err)
+	}
+	return a.openUploads()
+}
+
+// siteConfig is what the site is told.
+func (a *App) siteConfig() site.Config {
+	cfg := a.Config
+	return site.Config{
 		Root: a.folder.Root,
 		Cache: filecache.Options{
 			Bytes: cfg.Limits.CacheSize,
@@ -222,11 +231,7 @@ func (a *App) openSite() (err error) {
 		Reports:      site.Reports{Health: a.health, Stats: a.stats, Metrics: a.metrics},
 		Trouble:      a.trouble,
 		Outside:      a.outside,
-	})
-	if err != nil {
-		return fmt.Errorf("cannot set up the site: %w; mend that, or leave the flag out", err)
 	}
-	return a.openUploads()
 }
 
 // unpack finds the built-in site where another process of the server has put it, or unpacks it.
@@ -268,7 +273,7 @@ func (a *App) openUploads() error {
 		u.Alive = func(process int) bool { return a.Stats == nil || a.Stats.Process(process).State() != stats.Free }
 	}
 	if err := a.site.OpenUploads(u); err != nil {
-		return fmt.Errorf("cannot take uploads: %w; give another folder with -uploads, or -uploads off", err)
+		return unusableUploads(err)
 	}
 	_, why := a.site.TakesUploads()
 	if errors.Is(why, unix.EMFILE) {

@@ -8,8 +8,6 @@ package app
 // which were let in find no descriptor.
 
 import (
-	"fmt"
-
 	"fourways/shared/figures"
 	"fourways/shared/spill"
 )
@@ -29,7 +27,7 @@ func (a *App) openSpill() error {
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("%w; give another -proxy-spill-dir, or -proxy-spill 0 for memory alone", err)
+		return unusableSpill(err)
 	}
 	a.queues = all
 	if a.relays != nil {

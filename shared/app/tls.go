@@ -103,10 +103,8 @@ func (a *App) openTLS() error {
 	}
 	var before secrets
 	json.Unmarshal(a.stage.Earlier, &before) // none at the start
-	opt := certs.Options{Material: given.Certs, Before: before.Certs, MinVersion: c.MinVersion, Groups: c.Groups, Now: a.calendar}
-	for _, p := range c.Pairs {
-		opt.Pairs = append(opt.Pairs, certs.Pair(p))
-	}
+	opt := a.certOptions()
+	opt.Material, opt.Before = given.Certs, before.Certs
 	if c.SelfSigned {
 		opt.SelfSigned = selfSigned(a.Config)
 	}
@@ -121,6 +119,16 @@ func (a *App) openTLS() error {
 	a.tls.warned = a.calendar() // the banner does it
 	a.TendTLS()
 	return nil
+}
+
+// certOptions is which certificates are to be loaded.
+func (a *App) certOptions() certs.Options {
+	c := &a.Config.TLS
+	opt := certs.Options{MinVersion: c.MinVersion, Groups: c.Groups, Now: a.calendar}
+	for _, p := range c.Pairs {
+		opt.Pairs = append(opt.Pairs, certs.Pair(p))
+	}
+	return opt
 }
 
 // redirects is where plain HTTP is sent, or nil: to the port of the first listener of TLS that has

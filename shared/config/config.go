@@ -53,6 +53,8 @@ type Config struct {
 	Limits  Limits
 	Log     Log
 
+	Check bool // only whether the settings can be used is asked for
+
 	// FileText is the text of the file of -config as it was read, nil for none. A process
 	// that is to go by the same settings later must not read the file again.
 	FileText []byte
@@ -169,6 +171,9 @@ type UsageError struct {
 }
 
 func (e *UsageError) Error() string { return e.text }
+
+// Unusable is the UsageError of a setting that turned out to be unusable when it was tried.
+func Unusable(err error) error { return &UsageError{text: err.Error()} }
 
 // Notice is the answer to -h and -version: Text goes to standard output, and the exit status is 0.
 // It is returned as an error because there is no Config to go on with.

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,6 +317,7 @@ func TestWhatCannotBeUsedInAFileIsSaidWithItsLine(t *testing.T) {
 		{"an unknown name", "rate 1\n\nnope 2\n", ":3: nope is no setting"},
 		{"a name with a dash", "-rate 1\n", ":1: -rate is no setting"},
 		{"a file that names another", "config other\n", ":1: config is no setting"},
+		{"a file that asks for a check", "check\n", ":1: check is no setting"},
 		{"a value out of range", "# x\nmax-head 1\n", `:2: max-head: "1" does not fit`},
 		{"a setting twice", "rate 1\nrate 2\n", ":2: rate stands there twice"},
 		{"a value missing", "rate\n", `:1: rate: "" does not fit`},
@@ -348,6 +351,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"an ordinary start has none", nil, []string{"HOME=/root", "FOURWAYS_RATE=1"}, nil},
 		{"a variable that is no setting", nil, []string{"FOURWAYS_NOPE=1"}, []string{`"FOURWAYS_NOPE" is no setting`}},
+		{"a variable that asks for a check", nil, []string{"FOURWAYS_CHECK=true"}, []string{`"FOURWAYS_CHECK" is no setting`}},
 		{"a variable in the wrong case", nil, []string{"FOURWAYS_rate=1"}, []string{`"FOURWAYS_rate" is no setting`}},
 		{"a request line longer than the head", []string{"-max-head", "1000", "-max-request-line", "2000"}, nil, []string{"a line over 1000 bytes is refused"}},
 		{"an index that is not served", []string{"-index", "index.php"}, nil, []string{`-index "index.php" is of a type that is not served`}},
@@ -387,6 +391,20 @@ func TestVersionNamesTheStage(t *testing.T) {
 	require.ErrorAs(t, err, &notice)
 	assert.True(t, strings.HasPrefix(notice.Text, "fourways stage1-threadpool "))
 	assert.True(t, strings.HasSuffix(notice.Text, "\n"))
+}
+
+func TestVersionTellsTheBuild(t *testing.T) {
+	stage := Stage{Name: "stage3-epoll", Number: 3}
+	build := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123abcd"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"}, {Key: "-race", Value: "true"},
+	}}
+	goes := fmt.Sprintf("go: %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	assert.Equal(t, "fourways stage3-epoll v1.2.3\ncommit: 0123abcd of 2026-01-02T03:04:05Z, with changes\n"+goes+"\nfeatures: tls proxy-protocol proxy relay race\n", versionOf(stage, build))
+	stage.Number = 1
+	assert.Equal(t, "fourways stage3-epoll (devel)\ncommit: unknown\n"+goes+"\nfeatures: tls proxy-protocol proxy\n", versionOf(stage, nil))
+	defer func() { release = "" }()
+	release = "v9.9.9"
+	assert.Contains(t, versionOf(stage, build), " v9.9.9\n", "what the builder says counts")
 }
 
 func TestEverySettingIsDefinedOnceAndExplained(t *testing.T) {

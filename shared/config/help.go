@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"runtime"
-	"runtime/debug"
 	"strings"
 )
 
@@ -43,12 +41,4 @@ func (f Flag) remarks() string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-func version(stage Stage) string {
-	v := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	return fmt.Sprintf("fourways %s %s %s %s/%s\n", stage.Name, v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

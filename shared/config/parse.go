@@ -147,7 +147,7 @@ func (p *parser) environment(environ []string) {
 			p.warnings = append(p.warnings, fmt.Sprintf("the environment variable %q was ignored: %q is what an orchestrator tells of a service of that name", variable, value))
 			continue
 		}
-		if _, known := p.lookup(name); !known || name == flagVersion || envName(name) != variable {
+		if _, known := p.lookup(name); !known || ofCommandLine(name) || envName(name) != variable {
 			p.warnings = append(p.warnings, fmt.Sprintf("the environment variable %q is no setting of this program and was ignored", variable))
 			continue
 		}
@@ -188,7 +188,7 @@ func (p *parser) file() error {
 	for _, e := range entries {
 		f, known := p.lookup(e.name)
 		switch {
-		case !known || e.name == flagConfig || e.name == flagVersion:
+		case !known || e.name == flagConfig || ofCommandLine(e.name):
 			return usage("%s is no setting of this program; -h lists them, write the name without a dash", e.where)
 		case !f.Repeat && len(p.said[byFile][e.name]) > 0:
 			return usage("%s stands there twice; keep one of them", e.where)
@@ -199,6 +199,10 @@ func (p *parser) file() error {
 	}
 	return nil
 }
+
+// ofCommandLine reports whether a flag is none of a server's settings, but asks for something else
+// than a server.
+func ofCommandLine(name string) bool { return name == flagVersion || name == flagCheck }
 
 func (p *parser) lookup(name string) (Flag, bool) {
 	i := slices.IndexFunc(p.flags, func(f Flag) bool { return f.Name == name })

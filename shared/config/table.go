@@ -55,6 +55,7 @@ const (
 	flagCleanURLs = "html-ext"
 	flagApp       = "spa"
 	flagConfig    = "config"
+	flagCheck     = "check"
 	flagVersion   = "version"
 )
 
@@ -108,8 +109,10 @@ func table(stage Stage, c *Config) []Flag {
 	return append(rows,
 		Flag{Group: groupSettings, Name: flagConfig, Unit: "FILE",
 			Help: "settings from a file, one `name value` a line", Set: ignore},
+		Flag{Group: groupSettings, Name: flagCheck,
+			Help: "try the settings and the files that they name, start nothing, and stop: status 0 if they can be used, 2 if not", Set: Switch(&c.Check)},
 		Flag{Group: groupSettings, Name: flagVersion,
-			Help: "print the version and stop", Set: ignore},
+			Help: "print version, commit, Go's version and features, and stop", Set: ignore},
 	)
 }
 

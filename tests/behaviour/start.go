@@ -71,6 +71,60 @@ func commandLine(t *testing.T) {
 	})
 }
 
+var _ = test("Check", check)
+
+// check: the settings are tried, and the files that they name. Nothing is started or made, and the
+// status says how it went.
+func check(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file.html")
+	require.NoError(t, os.WriteFile(file, []byte("<p>"), 0o644))
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"nothing at all", nil, 0, "can be used"},
+		{"an address in use", []string{"-listen", taken.Addr().String(), "-root", dir}, 0, "can be used"},
+		{"a log that would be made", []string{"-log-file", filepath.Join(dir, "log"), "-access-log", filepath.Join(dir, "access")}, 0, "can be used"},
+		{"a page that is there", []string{"-root", dir, "-error-page", "404=/file.html", "-spa", "/file.html"}, 0, "can be used"},
+		{"a certificate of its own making", []string{"-tls-listen", "127.0.0.1:0", "-tls-self-signed"}, 0, "can be used"},
+		{"a setting that means little", []string{"-root", dir, "-cache-size", "1", "-cache-item", "2M"}, 0, "warning: -cache-item is more"},
+
+		{"a value that does not fit", []string{"-idle-timeout", "10y"}, 2, "-idle-timeout"},
+		{"a root that is not there", []string{"-root", filepath.Join(dir, "none")}, 2, "-root"},
+		{"a root that is a file", []string{"-root", file}, 2, "-root"},
+		{"a page that is not there", []string{"-root", dir, "-error-page", "404=/404.html"}, 2, "-error-page"},
+		{"an application that is not there", []string{"-root", dir, "-spa", "/index.html"}, 2, "-spa"},
+		{"a log in no folder", []string{"-log-file", filepath.Join(dir, "none", "log")}, 2, "-log-file"},
+		{"an access log that is a folder", []string{"-access-log", dir}, 2, "-access-log"},
+		{"uploads in no folder", []string{"-uploads", filepath.Join(dir, "none")}, 2, "-uploads"},
+		{"a certificate that is none", []string{"-tls-listen", "127.0.0.1:0", "-tls-cert", file, "-tls-key", file}, 2, file},
+		{"ticket keys that are none", []string{"-tls-listen", "127.0.0.1:0", "-tls-self-signed", "-tls-ticket-keys", file}, 2, file},
+		{"no folder for slow readers", []string{"-proxy", "/=http://127.0.0.1:9", "-proxy-spill-dir", filepath.Join(dir, "none")}, 2, "-proxy-spill-dir"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := harness.Run(t, append(tt.args, "-check")...)
+			require.Equal(t, tt.code, code, stdout+stderr)
+			if tt.code == 0 {
+				require.Contains(t, stdout, tt.says)
+				require.Empty(t, stderr)
+			} else {
+				require.Empty(t, stdout)
+				require.Contains(t, stderr, tt.says)
+				require.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+			}
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, left, 1, "nothing is made")
+		})
+	}
+}
+
 var _ = test("Banner", banner)
 
 // banner: the log says where the server listens, who waits, and what is served.

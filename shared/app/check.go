@@ -1,0 +1,148 @@
+package app
+
+// -check: the settings are judged, and each file and folder that they name is tried, as at a start.
+//
+// It is for whoever is about to start or reload a server, which may be running. So nothing is
+// started and nothing is left behind. What must not be done: no socket may be bound, since the
+// running server has them, and no file or folder may be made or removed.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/certs"
+	"fourways/shared/config"
+	"fourways/shared/site"
+	"fourways/shared/sysnet"
+)
+
+// check tries the settings, and says on stdout that they can be used. An error is that of a setting
+// that cannot.
+func check(stage Stage, cfg *config.Config, stdout io.Writer) error {
+	a := &App{Config: cfg, stage: stage, Log: slog.New(slog.DiscardHandler)}
+	for _, try := range []func() error{a.tryLogs, a.trySite, a.tryTLS, a.tryFolders} {
+		if err := try(); err != nil {
+			return config.Unusable(Explained(err))
+		}
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintf(stdout, "%s: warning: %s\n", stage.Name, w)
+	}
+	fmt.Fprintf(stdout, "%s: the settings can be used; nothing was started\n", stage.Name)
+	return nil
+}
+
+// tryLogs looks whether the logs could be written.
+func (a *App) tryLogs() error {
+	if err := tryLog(a.Config.Log.File); err != nil {
+		return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
+	}
+	if err := tryLog(a.Config.Log.Access); err != nil {
+		return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
+	}
+	return nil
+}
+
+// tryLog opens a log as logging.Open does, but does not make it: where it is not there its folder
+// must be one that it could be made in.
+func tryLog(path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|unix.O_NONBLOCK, 0)
+	switch {
+	case err == nil:
+		return f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		return writable(filepath.Dir(path))
+	}
+	return err
+}
+
+// writable says why no file can be made in a folder; nil where one can.
+func writable(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return &fs.PathError{Op: "open", Path: dir, Err: unix.ENOTDIR}
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// trySite opens the root, and reads what the site needs of it. The built-in site needs nothing.
+func (a *App) trySite() (err error) {
+	if a.root = a.Config.Root; a.root == "" {
+		return nil
+	}
+	if err = a.openRoot(); err != nil {
+		return err
+	}
+	defer a.folder.close()
+	s, err := site.New(a.siteConfig())
+	if err != nil {
+		return unusableSite(err)
+	}
+	s.Close()
+	return nil
+}
+
+// tryTLS reads the certificates and keys. One of our own making would be made.
+func (a *App) tryTLS() error {
+	c := &a.Config.TLS
+	if len(c.Listen) == 0 {
+		return nil
+	}
+	if _, err := readTicketKeys(c.TicketKeys); err != nil || c.SelfSigned {
+		return err
+	}
+	_, err := certs.Load(a.certOptions())
+	return err
+}
+
+// tryFolders looks at the folders that files are made in.
+func (a *App) tryFolders() error {
+	if dir := a.Config.Uploads.Folder; dir != "" {
+		if err := writable(dir); err != nil {
+			return unusableUploads(err)
+		}
+	}
+	queues := len(a.Config.Relays) > 0 || len(a.Config.Proxy.Rules) > 0
+	if dir := a.Config.Spill.Folder; queues && a.Config.Spill.File > 0 {
+		if err := writable(dir); err != nil {
+			return unusableSpill(err)
+		}
+	}
+	return nil
+}
+
+func unusableSite(err error) error {
+	return fmt.Errorf("cannot set up the site: %w; mend that, or leave the flag out", err)
+}
+
+func unusableUploads(err error) error {
+	return fmt.Errorf("cannot take uploads: %w; give another folder with -uploads, or -uploads off", err)
+}
+
+func unusableSpill(err error) error {
+	return fmt.Errorf("%w; give another -proxy-spill-dir, or -proxy-spill 0 for memory alone", err)
+}
+
+// openRoot opens the folder to serve.
+func (a *App) openRoot() (err error) {
+	if a.folder.Root, err = sysnet.OpenRoot(a.root); err != nil {
+		return fmt.Errorf("cannot serve %q: %w; give a readable folder with -root", a.root, err)
+	}
+	return nil
+}
