@@ -162,6 +162,9 @@ type Listener struct {
 	Proxied bool
 	Relay   *config.Relay  // where its connections are passed on to; nil for ours
 	Open    session.Opener `json:"-"` // what its connections begin as; nil for plain HTTP
+	mode  uint32 // of a Unix socket that is made, 0 as the umask says
+	group string // of such a one, empty for the process's
+
 	// Waits reports that no more of its connections are to be accepted for now; nil for never.
 	Waits func() bool `json:"-"`
 }

@@ -27,7 +27,7 @@ import (
 // that cannot.
 func check(stage Stage, cfg *config.Config, stdout io.Writer) error {
 	a := &App{Config: cfg, stage: stage, Log: slog.New(slog.DiscardHandler)}
-	for _, try := range []func() error{a.tryLogs, a.trySite, a.tryTLS, a.tryFolders} {
+	for _, try := range []func() error{a.tryLogs, a.trySite, a.tryTLS, a.tryUsers, a.tryFolders} {
 		if err := try(); err != nil {
 			return config.Unusable(Explained(err))
 		}
@@ -108,6 +108,21 @@ func (a *App) tryTLS() error {
 		return err
 	}
 	_, err := certs.Load(a.certOptions())
+	return err
+}
+
+// tryUsers looks whether there are the user and the groups. Whether this process could become that
+// user says nothing: the server may be started by another one.
+func (a *App) tryUsers() error {
+	for _, l := range a.wanted() {
+		if _, err := l.access(); err != nil {
+			return fmt.Errorf("cannot listen on %v: %w", l.Addr, err)
+		}
+	}
+	if a.Config.User == "" {
+		return nil
+	}
+	_, err := accountOf(a.Config.User, a.Config.Group)
 	return err
 }
 

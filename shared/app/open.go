@@ -75,14 +75,17 @@ func (a *App) open() (err error) {
 			a.Log.Warn("Memory not locked: raise RLIMIT_MEMLOCK or leave out -mlock", "error", err)
 		}
 	}
-	if err = a.openSite(); err != nil {
-		return err
-	}
 	if err = a.openTLS(); err != nil {
 		return err
 	}
 	a.openRelays()
 	if err = a.listen(); err != nil {
+		return err
+	}
+	if err = a.becomeUser(); err != nil { // from here on nothing is root's
+		return err
+	}
+	if err = a.openSite(); err != nil {
 		return err
 	}
 	if err = a.checkRelays(); err != nil {
@@ -282,23 +285,27 @@ func (a *App) openUploads() error {
 	if why != nil && a.stage.Process == 0 {
 		a.warnOfUploads(why)
 	}
-	a.removeStale()
-	return nil
+	return a.removeStale()
 }
 
 func (a *App) warnOfUploads(why error) {
 	a.Log.Warn(fmt.Sprintf("Uploads are refused: the folder uploads of the root cannot be used; name a folder with -uploads, or say -uploads off: %v", why))
 }
 
-// removeStale removes what a crash has left in the folder of uploads.
-func (a *App) removeStale() {
+// removeStale removes what a crash has left in the folder of uploads. Only without descriptors it is
+// an error that this cannot be done: then nothing else can be, either.
+func (a *App) removeStale() error {
 	removed, err := a.site.RemoveStale(time.Now())
+	if errors.Is(err, unix.EMFILE) {
+		return err
+	}
 	if removed > 0 {
 		a.Log.Info("Removed what a crash had left of uploads", "files", removed)
 	}
 	if err != nil {
 		a.Log.Warn("What a crash may have left of uploads was not removed", "error", err)
 	}
+	return nil
 }
 
 // listen finds the listening sockets among those that are open already, or opens them.
@@ -326,12 +333,11 @@ func (a *App) listen() error {
 // wanted is the listeners of the configuration.
 func (a *App) wanted() (list []Listener) {
 	for _, want := range a.Config.Listen {
-		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
-		list = append(list, Listener{Want: addr, Addr: addr, Set: Everybody})
+		list = append(list, listenerAt(want))
 	}
 	for _, want := range a.Config.TLS.Listen {
-		addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
-		l := Listener{Want: addr, Addr: addr, Set: Everybody, TLS: true}
+		l := listenerAt(want)
+		l.TLS = true
 		if a.secure != nil { // who only keeps sockets for others needs no more
 			l.Open, l.Waits = a.secure.Opener(), a.secure.Busy
 		}
@@ -344,6 +350,12 @@ func (a *App) wanted() (list []Listener) {
 		a.proxied(&list[i])
 	}
 	return list
+}
+
+// listenerAt is a listener that is to be opened.
+func listenerAt(want config.Address) Listener {
+	addr := sysnet.Addr{IP: want.AddrPort, Path: want.Path}
+	return Listener{Want: addr, Addr: addr, Set: Everybody, mode: want.Mode, group: want.Group}
 }
 
 // proxied has a listener's connections begin with a PROXY header, where that is asked for.
@@ -403,7 +415,7 @@ func CloseAll(list []Listener) {
 
 // listenOn adds one socket. It stores in l the port it got, which is that of the next
 // socket of the same address.
-func (a *App) listenOn(l *Listener) error {
+func (a *App) listenOn(l *Listener) (err error) {
 	if a.inherit(l) {
 		a.Listeners = append(a.Listeners, *l)
 		return shareFirst(l)
@@ -412,6 +424,9 @@ func (a *App) listenOn(l *Listener) error {
 	opt.SockBuf = a.Config.SockBuf
 	opt.ReusePort = l.Set > 0
 	opt.DeferAccept = opt.DeferAccept && l.Relay == nil // its client may wait for the target to speak first
+	if opt.Access, err = l.access(); err != nil {
+		return fmt.Errorf("cannot listen on %v: %w", l.Addr, err)
+	}
 	fd, actual, err := sysnet.Listen(l.Addr, opt)
 	if errors.Is(err, sysnet.ErrInUse) {
 		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", l.Addr)

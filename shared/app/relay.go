@@ -59,8 +59,8 @@ func (a *App) openRelays() {
 // relayed is the listener of a relay.
 func (a *App) relayed(i int) Listener {
 	want := &a.Config.Relays[i]
-	addr := sysnet.Addr{IP: want.Listen.AddrPort, Path: want.Listen.Path}
-	l := Listener{Want: addr, Addr: addr, Set: Everybody, Relay: want}
+	l := listenerAt(want.Listen)
+	l.Relay = want
 	if a.relays != nil { // who only keeps sockets for others needs no more
 		l.Open = a.relays.servers[i].Opener()
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,9 +30,19 @@ type Address struct {
 	Network  string         // TCP or Unix
 	AddrPort netip.AddrPort // of TCP; [::] stands for IPv6 and IPv4 both
 	Path     string         // of Unix
+	Mode     uint32         // permissions of the Unix socket's file; 0 leaves them to umask(2)
+	Group    string         // of that file, a name or number; empty leaves it as it is
 }
 
-// String writes the address as -listen takes it.
+// same reports whether two addresses are the same place, whoever may connect there.
+func (a Address) same(b Address) bool {
+	return a.Network == b.Network && a.AddrPort == b.AddrPort && a.Path == b.Path
+}
+
+// among reports whether an address is the same place as one of several.
+func (a Address) among(list []Address) bool { return slices.ContainsFunc(list, a.same) }
+
+// String writes the address as -listen takes it, without who may connect.
 func (a Address) String() string {
 	if a.Network == Unix {
 		return unixPrefix + a.Path
@@ -52,10 +63,15 @@ func addresses(dst *[]Address) func(string) error {
 
 func parseAddress(value string) (Address, error) {
 	if path, ok := strings.CutPrefix(value, unixPrefix); ok {
+		a := Address{Network: Unix}
+		if err := a.setAccess(&path); err != nil {
+			return Address{}, err
+		}
 		if path == "" || len(path) > maxUnixPath || strings.ContainsRune(path, 0) {
 			return Address{}, fmt.Errorf("%q does not fit; give a path of 1 to %d bytes, as unix:/run/x.sock", value, maxUnixPath)
 		}
-		return Address{Network: Unix, Path: path}, nil
+		a.Path = path
+		return a, nil
 	}
 	colon := strings.LastIndexByte(value, ':')
 	if colon < 0 {
@@ -66,6 +82,39 @@ func parseAddress(value string) (Address, error) {
 		return Address{}, fmt.Errorf("%q could be read in two ways; write an IPv6 address in brackets, as [::1]:8080", value)
 	}
 	return join(host, number)
+}
+
+// Words after a Unix socket's path.
+const (
+	modeWord  = ",mode="
+	groupWord = ",group="
+	openMode  = 0o777 // more than permissions a mode must not be
+)
+
+// setAccess cuts ,mode=0660 and ,group=NAME off a path, in any order and each at most once. Other
+// commas belong to the path.
+func (a *Address) setAccess(path *string) error {
+	for {
+		at := max(strings.LastIndex(*path, modeWord), strings.LastIndex(*path, groupWord))
+		if at < 0 {
+			return nil
+		}
+		option := (*path)[at:]
+		*path = (*path)[:at]
+		if value, ok := strings.CutPrefix(option, modeWord); ok {
+			mode, err := strconv.ParseUint(value, 8, 32)
+			if err != nil || !digits(value) || mode == 0 || mode > openMode || a.Mode != 0 {
+				return fmt.Errorf("%q does not fit; give permissions once, in octal, as mode=0660", option[1:])
+			}
+			a.Mode = uint32(mode)
+			continue
+		}
+		value := strings.TrimPrefix(option, groupWord)
+		if value == "" || !visible(value) || a.Group != "" {
+			return fmt.Errorf("%q does not fit; give a group once, by name or number, as group=www-data", option[1:])
+		}
+		a.Group = value
+	}
 }
 
 // join makes an address of a host and a port that were given apart.

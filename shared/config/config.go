@@ -23,6 +23,8 @@ type Config struct {
 	Listen     []Address
 	Relays     []Relay
 	Proxied    []Address      // those of all listeners where each connection begins with a PROXY header
+	User       string         // that the process becomes once its sockets are bound; empty for none
+	Group      string         // instead of that user's main one; empty for none
 	Workers    int            // threads, runners, loops or processes, as the stage has them
 	Root       string         // folder of the site; empty for the embedded one
 	Hosts      []string       // further Host names that are ours, in lower case; "*" for any

@@ -106,6 +106,23 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestWhoMayConnectToAUnixSocket(t *testing.T) {
+	for value, want := range map[string]Address{
+		"unix:/x,mode=0660,group=www-data": {Network: Unix, Path: "/x", Mode: 0o660, Group: "www-data"},
+		"unix:/x,group=33,mode=600":        {Network: Unix, Path: "/x", Mode: 0o600, Group: "33"},
+		"unix:/a,b=c,mode=0777":            {Network: Unix, Path: "/a,b=c", Mode: 0o777},
+		"unix:/a,b":                        {Network: Unix, Path: "/a,b"},
+	} {
+		assert.Equal(t, []Address{want}, parse(t, "-listen", value).Listen, value)
+	}
+	c := parse(t, "-listen", "unix:/x,mode=0660", "-proxy-protocol", "unix:/x", "-trusted-proxy", "unix")
+	assert.Equal(t, []Address{{Network: Unix, Path: "/x"}}, c.Proxied, "it is the same place")
+
+	c, err := Parse(Stage{Number: 3, DefaultWorkers: 1}, []string{"-relay", "unix:/x,mode=0660,group=db=unix:/y"}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []Relay{{Listen: Address{Network: Unix, Path: "/x", Mode: 0o660, Group: "db"}, Path: "/y"}}, c.Relays)
+}
+
 func TestFlagsMayFollowArguments(t *testing.T) {
 	c := parse(t, "-inline", "9000", "-chunked", "127.0.0.2", "-max-body=7", "3")
 	assert.True(t, c.Inline)
@@ -242,6 +259,16 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"an address without a port", []string{"-listen", "127.0.0.1"}, "has no port"},
 		{"IPv6 without brackets", []string{"-listen", "::1:80"}, "in brackets"},
 		{"a Unix socket without a path", []string{"-listen", "unix:"}, "1 to 107 bytes"},
+		{"a Unix socket's mode beyond permissions", []string{"-listen", "unix:/x,mode=4755"}, `"mode=4755" does not fit; give permissions once, in octal, as mode=0660`},
+		{"a Unix socket's mode that is not octal", []string{"-listen", "unix:/x,mode=0x1b0"}, "in octal"},
+		{"a Unix socket for nobody", []string{"-listen", "unix:/x,mode=0"}, "in octal"},
+		{"a Unix socket's mode twice", []string{"-listen", "unix:/x,mode=0660,mode=0600"}, "once"},
+		{"a Unix socket's group without a name", []string{"-listen", "unix:/x,group="}, "as group=www-data"},
+		{"a mode without a path", []string{"-listen", "unix:,mode=0660"}, "1 to 107 bytes"},
+		{"a mode for a target", []string{"-relay", "unix:/x=unix:/y,mode=0660"}, "does not fit"},
+		{"a group without a user", []string{"-group", "www-data"}, "-group: it is the group of -user"},
+		{"a user with a group behind it", []string{"-user", "www-data:www-data"}, "is no name of a user"},
+		{"no user", []string{"-user", ""}, "is no name of a user"},
 		{"a path too long for a Unix socket", []string{"-listen", "unix:/" + strings.Repeat("x", 107)}, "1 to 107 bytes"},
 		{"a fourth argument", []string{"80", "::1", "2", "more"}, `"more" is one argument too many`},
 		{"the port twice", []string{"-port", "80", "81"}, "given twice"},

@@ -81,6 +81,9 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	if err := checkPages(c); err != nil {
 		return nil, err
 	}
+	if c.Group != "" && c.User == "" {
+		return nil, usage("-%s: it is the group of -%s, which is missing; give both", flagGroup, flagUser)
+	}
 	c.FileText = p.text
 	c.Warnings = append(p.warnings, doubts(c)...)
 	return c, nil
@@ -319,7 +322,7 @@ func (p *parser) shortWorkers(c *Config, value string) error {
 // checkProxied says what is missing for -proxy-protocol.
 func checkProxied(c *Config) error {
 	for _, a := range c.Proxied {
-		if !slices.Contains(c.Listen, a) && !slices.Contains(c.TLS.Listen, a) && !relays(c, a) {
+		if !a.among(c.Listen) && !a.among(c.TLS.Listen) && !relays(c, a) {
 			return usage("-%s: nothing listens on %v; give an address as it stands in -listen, -tls-listen or -relay", flagProxied, a)
 		}
 	}

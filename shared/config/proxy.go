@@ -114,7 +114,7 @@ func parseUpstream(text string) (u Upstream, err error) {
 	u.Name = text
 	if strings.HasPrefix(text, unixPrefix) {
 		a, err := parseAddress(text)
-		u.Path = a.Path
+		u.Path = a.Path // who may connect is for that server to say, and a comma begins another one
 		return u, err
 	}
 	rest, ok := strings.CutPrefix(text, "http://")

@@ -37,8 +37,8 @@ var errNoTarget = errors.New("there is no target; give both, as 127.0.0.1:5000=d
 // relay takes LISTEN=TARGET.
 func relay(dst *[]Relay) func(string) error {
 	return func(value string) error {
-		from, to, found := strings.Cut(value, "=")
-		if !found || to == "" {
+		from, to := cutTarget(value)
+		if to == "" {
 			return errNoTarget
 		}
 		var r Relay
@@ -54,10 +54,23 @@ func relay(dst *[]Relay) func(string) error {
 	}
 }
 
+// cutTarget cuts LISTEN=TARGET at the equals sign that is not one of mode=0660 or group=NAME.
+func cutTarget(value string) (from, to string) {
+	for i := 0; i < len(value); i++ {
+		if value[i] == '=' && !strings.HasSuffix(value[:i+1], modeWord) && !strings.HasSuffix(value[:i+1], groupWord) {
+			return value[:i], value[i+1:]
+		}
+	}
+	return value, ""
+}
+
 // aim takes the target. A name is taken as it is; a port must be one that can be connected to.
 func (r *Relay) aim(to string) error {
 	if strings.HasPrefix(to, unixPrefix) {
 		a, err := parseAddress(to)
+		if err == nil && (a.Mode != 0 || a.Group != "") {
+			err = errTarget
+		}
 		r.Path = a.Path
 		return err
 	}
@@ -82,7 +95,7 @@ var errTarget = errors.New("the target does not fit; give a name or an address a
 
 // relays reports whether an address is that of a relay.
 func relays(c *Config, a Address) bool {
-	return slices.ContainsFunc(c.Relays, func(r Relay) bool { return r.Listen == a })
+	return slices.ContainsFunc(c.Relays, func(r Relay) bool { return r.Listen.same(a) })
 }
 
 // checkRelays says what of several settings does not go together.
@@ -95,7 +108,7 @@ func checkRelays(stage Stage, c *Config) error {
 		if a.Network == TCP && a.AddrPort.Port() == 0 {
 			continue
 		}
-		if slices.Contains(c.Listen, a) || slices.Contains(c.TLS.Listen, a) || slices.ContainsFunc(c.Relays[:i], func(r Relay) bool { return r.Listen == a }) {
+		if a.among(c.Listen) || a.among(c.TLS.Listen) || slices.ContainsFunc(c.Relays[:i], func(r Relay) bool { return r.Listen.same(a) }) {
 			return usage("-%s: %v is listened on for something else too; give each its own address", flagRelay, a)
 		}
 	}

@@ -51,6 +51,8 @@ const (
 	flagProxied   = "proxy-protocol"
 	flagRelay     = "relay"
 	flagProxy     = "proxy"
+	flagUser      = "user"
+	flagGroup     = "group"
 	flagIndex     = "index"
 	flagCleanURLs = "html-ext"
 	flagApp       = "spa"
@@ -126,7 +128,7 @@ func (s Stage) maxWorkers() int {
 func listenRows(stage Stage, c *Config) []Flag {
 	return []Flag{
 		{Group: groupListen, Name: flagListen, Unit: "ADDRESS", Default: defaultListen, Repeat: true,
-			Help: "where to listen: 127.0.0.1:8080, [::]:8080 for IPv6 and IPv4, unix:/run/x.sock; port 0 picks a free one", Set: addresses(&c.Listen)},
+			Help: "where to listen: 127.0.0.1:8080, [::]:8080 for IPv6 and IPv4, unix:/run/x.sock or unix:/run/x.sock,mode=0660,group=www-data; port 0 picks a free one", Set: addresses(&c.Listen)},
 		{Group: groupListen, Name: flagPort, Unit: "PORT",
 			Help: "another port on the default address", Set: checkPort},
 		{Group: groupListen, Name: flagProxied, Unit: "ADDRESS", Repeat: true,
@@ -137,6 +139,10 @@ func listenRows(stage Stage, c *Config) []Flag {
 			Help: "a further Host name that is ours, on the ports listened on or, as name:port, on that one; * allows any", Set: hosts(&c.Hosts)},
 		{Group: groupListen, Name: "sock-buf", Unit: "BYTES", Default: "0",
 			Help: "buffers of each socket; 0 leaves them to the kernel's own tuning", Set: Size(&c.SockBuf, 1, 0, maxSockBuf)},
+		{Group: groupListen, Name: flagUser, Unit: "NAME",
+			Help: "the user, by name or number, that the server becomes once its sockets are bound, and its logs and certificates are open; for root alone", Set: account(&c.User)},
+		{Group: groupListen, Name: flagGroup, Unit: "NAME",
+			Help: "another group than the main one of -user", Set: account(&c.Group)},
 		{Group: groupListen, Name: "mlock",
 			Help: "lock the server's memory, so that it is never swapped out", Set: Switch(&c.LockMemory)},
 	}

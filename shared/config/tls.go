@@ -81,7 +81,7 @@ func checkTLS(c *Config) error {
 	}
 	t.certs, t.keys = nil, nil
 	for _, a := range t.Listen {
-		if free := a.Network == TCP && a.AddrPort.Port() == 0; !free && slices.Contains(c.Listen, a) {
+		if free := a.Network == TCP && a.AddrPort.Port() == 0; !free && a.among(c.Listen) {
 			return usage("-tls-listen: %v is in -listen too; an address speaks either TLS or plain HTTP", a)
 		}
 	}

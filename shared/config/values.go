@@ -87,6 +87,17 @@ func text(dst *string) func(string) error {
 	}
 }
 
+// account takes the name or the number of a user or a group.
+func account(dst *string) func(string) error {
+	return func(value string) error {
+		if value == "" || !visible(value) || strings.ContainsAny(value, ":,/") {
+			return fmt.Errorf("%q is no name of a user or group; give one, or a number", value)
+		}
+		*dst = value
+		return nil
+	}
+}
+
 // uploads takes the folder that uploads go to, or a word for none.
 func uploads(dst *Uploads) func(string) error {
 	return func(value string) error {

@@ -51,6 +51,32 @@ type ListenOptions struct {
 	SockBuf     int  // bytes of each socket's buffers, 0 for the kernel's own tuning
 	DeferAccept bool // a connection is accepted when its first bytes are here (TCP_DEFER_ACCEPT, tcp(7)); Linux only
 	ReusePort   bool // several sockets may listen on the address (SO_REUSEPORT, socket(7))
+	// Access is who may connect to a Unix socket; nil leaves it to the process's umask(2) and
+	// group.
+	Access *Access
+}
+
+// Access is the mode and the group of a Unix socket's file. To connect one has to be allowed to
+// write to it (unix(7)).
+type Access struct {
+	Mode  uint32 // permissions; 0 leaves them as they are
+	Group int    // id; -1 leaves it as it is
+}
+
+// set is called between bind(2) and listen(2), when nobody can connect yet.
+func (a *Access) set(path string) error {
+	if a == nil {
+		return nil
+	}
+	if a.Group >= 0 {
+		if err := os.Lchown(path, -1, a.Group); err != nil {
+			return err
+		}
+	}
+	if a.Mode == 0 {
+		return nil
+	}
+	return os.Chmod(path, os.FileMode(a.Mode))
 }
 
 // ErrInUse: something else listens on the address.
@@ -90,6 +116,12 @@ func bindAndListen(fd int, a Addr, sa unix.Sockaddr, opt ListenOptions) (Addr, e
 			return a, ErrInUse
 		}
 		return a, fmt.Errorf("bind: %w", err)
+	}
+	if a.Path != "" {
+		if err := opt.Access.set(a.Path); err != nil {
+			os.Remove(a.Path)
+			return a, err
+		}
 	}
 	if err := unix.Listen(fd, backlog); err != nil {
 		if err == unix.EADDRINUSE {

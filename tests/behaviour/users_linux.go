@@ -1,0 +1,125 @@
+package behaviour
+
+// The server as another user than root, and who may connect to its Unix socket.
+//
+// The cases need root and the user nobody, and are skipped without them. What must not be done: no
+// case may leave a process behind that is root's where it should not be.
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/harness"
+)
+
+// asRoot gives the user nobody's numbers, and a folder that he may read.
+func asRoot(t *testing.T) (uid, gid, dir string) {
+	nobody, err := user.Lookup("nobody")
+	if os.Getuid() != 0 || err != nil {
+		t.Skip("only root can become another user, and nobody has to be there")
+	}
+	dir = t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755))
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	return nobody.Uid, nobody.Gid, dir
+}
+
+var _ = test("BecomesAnotherUser", becomesAnotherUser)
+
+// becomesAnotherUser: no thread of any process is root's, nothing leads back, and what the user may
+// not read is not served. A reload changes nothing of that.
+func becomesAnotherUser(t *testing.T) {
+	uid, gid, root := asRoot(t)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "page.html"), []byte("<p>"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "secret.html"), []byte("<p>"), 0o600))
+	s := harness.Start(t, "-root", root, "-user", "nobody")
+	look := func() {
+		for path, want := range map[string]int{"/page.html": 200, "/secret.html": 404} {
+			status, _ := s.Get(t, path)
+			require.Equal(t, want, status, path)
+		}
+		for _, pid := range s.Processes(t) {
+			tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+			require.NoError(t, err)
+			require.NotEmpty(t, tasks)
+			for _, task := range tasks {
+				require.Equal(t, []string{uid, uid, uid, uid}, statusLine(t, task, "Uid:"))
+				require.Equal(t, []string{gid, gid, gid, gid}, statusLine(t, task, "Gid:"))
+				require.NotContains(t, statusLine(t, task, "Groups:"), "0")
+				require.Equal(t, []string{"0000000000000000"}, statusLine(t, task, "CapEff:"))
+				require.Equal(t, []string{"0000000000000000"}, statusLine(t, task, "CapPrm:"))
+			}
+		}
+	}
+	look()
+	s.Signal(t, syscall.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile(`Log files reopened`))
+	look()
+	s.Signal(t, syscall.SIGTERM)
+	require.Zero(t, s.Wait(t))
+}
+
+// statusLine is the words of one line of a thread's status (proc_pid_status(5)).
+func statusLine(t *testing.T, file, name string) []string {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			return strings.Fields(rest)
+		}
+	}
+	t.Fatalf("%s has no %s", file, name)
+	return nil
+}
+
+var _ = test("UsersThatCannotBe", usersThatCannotBe)
+
+// usersThatCannotBe: who cannot be found ends the start, and so does a folder that he cannot read.
+func usersThatCannotBe(t *testing.T) {
+	_, _, root := asRoot(t)
+	require.NoError(t, os.Mkdir(filepath.Join(root, "closed"), 0o700))
+	for _, tt := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"no such user", []string{"-user", "no-such-user"}, `-user: there is no user "no-such-user"`},
+		{"no such group", []string{"-user", "nobody", "-group", "no-such-group"}, `-group: there is no group "no-such-group"`},
+		{"a number without a group", []string{"-user", "54321"}, "give it with -group"},
+		{"a folder that he cannot read", []string{"-user", "nobody", "-root", filepath.Join(root, "closed")}, "permission denied; give a readable folder with -root"},
+		{"a socket for no such group", []string{"-listen", "unix:" + filepath.Join(root, "x.sock") + ",group=no-such-group"}, `there is no group "no-such-group"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, _, stderr := harness.Run(t, append([]string{"-listen", "127.0.0.1:0"}, tt.args...)...)
+			require.Equal(t, 1, code, stderr)
+			require.Contains(t, stderr, tt.says)
+		})
+	}
+}
+
+var _ = test("UnixSocketForAGroup", unixSocketForAGroup)
+
+// unixSocketForAGroup: the file has the mode and the group that its address says.
+func unixSocketForAGroup(t *testing.T) {
+	uid, gid, dir := asRoot(t)
+	path := filepath.Join(dir, "x.sock")
+	s := harness.Start(t, "-listen", "127.0.0.1:0", "-listen", "unix:"+path+",mode=0620,group="+gid)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o620), info.Mode().Perm())
+	owner := info.Sys().(*syscall.Stat_t)
+	require.NotEqual(t, uid, strconv.Itoa(int(owner.Uid)))
+	require.Equal(t, gid, strconv.Itoa(int(owner.Gid)))
+	s.Signal(t, syscall.SIGTERM)
+	require.Zero(t, s.Wait(t))
+	require.NoFileExists(t, path)
+}
