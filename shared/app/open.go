@@ -225,6 +225,8 @@ func (a *App) siteConfig() site.Config {
 		Chunked:      cfg.Chunked,
 		Inline:       cfg.Inline,
 		CacheControl: cfg.CacheControl,
+		CacheRules:   cacheRules(cfg.CacheRules),
+		Redirects:    cfg.Redirects,
 		CORS:         cfg.CORS,
 		ErrorPages:   cfg.ErrorPages,
 		Monitor:      cfg.Monitor,
@@ -235,6 +237,13 @@ func (a *App) siteConfig() site.Config {
 		Trouble:      a.trouble,
 		Outside:      a.outside,
 	}
+}
+
+func cacheRules(rules []config.CacheRule) (list []site.CacheRule) {
+	for _, r := range rules {
+		list = append(list, site.CacheRule(r))
+	}
+	return list
 }
 
 // unpack finds the built-in site where another process of the server has put it, or unpacks it.

@@ -47,6 +47,8 @@ type Config struct {
 	Chunked      bool           // files leave in chunks of 8 KiB
 	Inline       bool           // files leave under their own type, not as downloads
 	CacheControl string         // value of Cache-Control; empty sends none
+	CacheRules   []CacheRule    // values for some files; the first that fits counts
+	Redirects    string         // file of redirects; empty for none
 	CORS         string         // allowed origin; empty for none
 	ErrorPages   map[int]string // status to the path of the page that replaces ours
 	Headers      []Header       // further fields of every response
@@ -80,6 +82,12 @@ type Relaying struct {
 	Rate           int64         // bytes a second of a connection, each way; 0 for no limit
 	ConnectTimeout time.Duration // until the target is connected
 	TunnelTimeout  time.Duration // that a connection may be silent, both ways
+}
+
+// CacheRule is the value of Cache-Control for the files that are like a pattern: a path with a slash
+// in front, or a file's name, in which * stands for any text.
+type CacheRule struct {
+	Pattern, Value string
 }
 
 // Header is one checked response field that the user adds.

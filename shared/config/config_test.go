@@ -224,6 +224,11 @@ func TestAWordStandsForTheTypesOfTheWeb(t *testing.T) {
 	}
 }
 
+func TestRulesForCaches(t *testing.T) {
+	c := parse(t, "-cache-control-for", "/assets/*=max-age=31536000, immutable", "-cache-control-for", "*.html=")
+	assert.Equal(t, []CacheRule{{"/assets/*", "max-age=31536000, immutable"}, {"*.html", ""}}, c.CacheRules)
+}
+
 func TestPages(t *testing.T) {
 	c := parse(t, "-types", "web", "-index", "home.htm", "-html-ext", "-spa", "/app/index.html")
 	assert.Equal(t, "home.htm", c.Index)
@@ -311,6 +316,9 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"a header of CORS", []string{"-header", "Access-Control-Allow-Origin: *"}, "written by the server"},
 		{"headers too long together", []string{"-header", "A: " + strings.Repeat("x", 2100), "-header", "B: " + strings.Repeat("x", 2100)}, "stay under 4096"},
 		{"a Cache-Control with a line break", []string{"-cache-control", "a\nb"}, "printable ASCII"},
+		{"a rule for caches without a value", []string{"-cache-control-for", "*.html"}, "as '/assets/*=max-age=31536000, immutable'"},
+		{"a rule for caches in a folder without a slash", []string{"-cache-control-for", "assets/*=no-store"}, "does not fit"},
+		{"a rule for caches with a line break", []string{"-cache-control-for", "*=a\nb"}, "printable ASCII"},
 		{"a config file that is not there", []string{"-config", "/nonexistent/x"}, "give a file that can be read"},
 		{"a config file that is a FIFO", []string{"-config", fifo(t)}, "no regular file"},
 		{"a config file that is a folder", []string{"-config", t.TempDir()}, "no regular file"},

@@ -1,6 +1,8 @@
 package config
 
-// The names of pages: of a folder's index, and of the page of an application.
+// The names of pages: of a folder's index, and of the page of an application; and what caches are
+// told of files. What must not be done: nothing is looked for here. Whether there is such a page is
+// found out when the root is open.
 
 import (
 	"fmt"
@@ -31,6 +33,22 @@ func pagePath(dst *string) func(string) error {
 			return fmt.Errorf("%q is no page; give its path, as /index.html", value)
 		}
 		*dst = value
+		return nil
+	}
+}
+
+// cacheRule takes PATTERN=VALUE.
+func cacheRule(dst *[]CacheRule) func(string) error {
+	return func(value string) error {
+		pattern, says, ok := strings.Cut(value, "=")
+		if !ok || pattern == "" || pattern[0] != '/' && strings.Contains(pattern, "/") || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, control) {
+			return fmt.Errorf("%q does not fit; give a path or a file's name, and what is said of it, as '/assets/*=max-age=31536000, immutable' or '*.html=no-cache'", value)
+		}
+		r := CacheRule{Pattern: pattern}
+		if err := fieldValue(&r.Value)(says); err != nil {
+			return err
+		}
+		*dst = append(*dst, r)
 		return nil
 	}
 }

@@ -166,6 +166,8 @@ func fileRows(c *Config) []Flag {
 			Help: "send files of all types under their own, not as downloads", Set: Switch(&c.Inline)},
 		{Group: groupFiles, Name: "cache-control", Unit: "VALUE", Default: "no-cache",
 			Help: "value of the Cache-Control field of files; empty for none", Set: fieldValue(&c.CacheControl)},
+		{Group: groupFiles, Name: "cache-control-for", Unit: "PATTERN=VALUE", Repeat: true,
+			Help: "another value for some files: '/assets/*=max-age=31536000, immutable' by path, '*.html=no-cache' by name; * is any text, and the first that fits counts", Set: cacheRule(&c.CacheRules)},
 		{Group: groupFiles, Name: "cache-size", Unit: "MIB", Default: "64",
 			Help: "file bodies in memory, per process", Set: Size(&c.Limits.CacheSize, mib, 0, maxCacheMiB)},
 		{Group: groupFiles, Name: "cache-item", Unit: "KIB", Default: "64",
@@ -182,6 +184,8 @@ func answerRows(c *Config) []Flag {
 		{Group: groupUploads, Name: "uploads-max-files", Unit: "N", Default: "10000",
 			Help: "number of files in that folder; over it is 507; 0 for no limit", Set: Int(&c.Uploads.MaxFiles, 0, maxUploads)},
 
+		{Group: groupAnswers, Name: "redirects", Unit: "FILE",
+			Help: "where what has moved is now, one `FROM TO [STATUS]` a line: /old /new 301, or /blog/* https://example.org/:splat; read again on HUP", Set: text(&c.Redirects)},
 		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
 			Help: "a further field of every response; of an upstream's, if it does not have it", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,

@@ -44,8 +44,8 @@ func (s *Site) describe(e *filecache.Entry) {
 	if e.LastModified != nil {
 		v = append(append(append(v, "Last-Modified: "...), e.LastModified...), "\r\n"...)
 	}
-	if s.cfg.CacheControl != "" {
-		v = append(v, "Cache-Control: "+s.cfg.CacheControl+"\r\n"...)
+	if value := s.cacheControl(e.Path()); value != "" {
+		v = append(v, "Cache-Control: "+value+"\r\n"...)
 	}
 	if e.Varies {
 		v = append(v, varyCoding...)
@@ -56,6 +56,41 @@ func (s *Site) describe(e *filecache.Entry) {
 	e.Validators = v
 	whole := http1.Prepare(200, e.Size, s.cors, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
 	e.Whole = &whole
+}
+
+// cacheControl is a file's value of Cache-Control, empty for none.
+func (s *Site) cacheControl(path string) string {
+	for _, r := range s.cfg.CacheRules {
+		if matches(r.Pattern, "/"+path) {
+			return r.Value
+		}
+	}
+	return s.cfg.CacheControl
+}
+
+// matches reports whether a path is like a pattern, in which * stands for any text, slashes
+// included. A pattern without a slash in front is for the last segment, the file's name.
+func matches(pattern, path string) bool {
+	if !strings.HasPrefix(pattern, "/") {
+		path = path[strings.LastIndexByte(path, '/')+1:]
+	}
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return path == pattern
+	}
+	rest, ok := strings.CutPrefix(path, parts[0])
+	if !ok {
+		return false
+	}
+	last := parts[len(parts)-1]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(rest, part) // the earliest leaves most for the others
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(part):]
+	}
+	return strings.HasSuffix(rest, last)
 }
 
 // shows reports whether a file is shown under its own type, and is no download.

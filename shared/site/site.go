@@ -2,7 +2,7 @@
 // and ranges, uploads, reports about itself, and errors.
 //
 // A [Site] is a session.Handler. The files of this package stand in the order of a request's way:
-// site.go finds the route, https.go sends clients elsewhere, files.go finds the file, pages.go pages by
+// site.go finds the route, https.go and redirects.go send clients elsewhere, files.go finds the file, pages.go pages by
 // other names, coding.go in which form it is sent, conditional.go whether it is wanted, ranges.go which parts of it;
 // upload.go takes uploads in; monitor.go looks inside; errors.go answers all that goes wrong.
 //
@@ -53,9 +53,11 @@ type Config struct {
 	Index        string            // the file that stands for its folder; empty for index.html
 	CleanURLs    bool              // a page is found without its extension, too
 	App          string            // the path of the page that answers for what is not there; empty for none
+	Redirects    string            // file of redirects; empty for none
 	Chunked      bool              // files are sent in chunks, to HTTP/1.1 clients
 	Inline       bool              // files are sent under their own type, not as downloads
 	CacheControl string            // value of Cache-Control for files; empty for none
+	CacheRules   []CacheRule       // values for some of them; the first that fits counts
 	CORS         string            // origin that may read answers from scripts; empty for none
 	ErrorPages   map[int]string    // status to the path of a page of the site that replaces ours
 	Reports      Reports           // the answers of the monitoring routes
@@ -72,6 +74,10 @@ type Config struct {
 	Outside func(path string)
 }
 
+// CacheRule is the value of Cache-Control for files whose path, or name, is like a pattern; see
+// [matches].
+type CacheRule struct{ Pattern, Value string }
+
 // Site answers requests.
 type Site struct {
 	cfg   Config
@@ -83,6 +89,8 @@ type Site struct {
 	cors  []byte                         // field lines on every answer
 	pages atomic.Pointer[map[int][]byte] // by status: what replaces our error page
 	store store
+
+	redirects atomic.Pointer[redirects] // nil for none
 
 	outside sync.Once // for Config.Outside
 
@@ -106,7 +114,7 @@ func New(cfg Config) (*Site, error) {
 	if cfg.CORS != "" {
 		s.cors = []byte("Access-Control-Allow-Origin: " + cfg.CORS + "\r\n" + exposed)
 	}
-	if err := errors.Join(s.readPages(), s.findApp()); err != nil {
+	if err := errors.Join(s.readPages(), s.findApp(), s.readRedirects()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -137,7 +145,7 @@ func (s *Site) Reopen() (other bool, err error) {
 	if other {
 		s.cache.Clear()
 	}
-	return other, errors.Join(s.store.reopen(s.cfg.Root), s.readPages(), s.findApp())
+	return other, errors.Join(s.store.reopen(s.cfg.Root), s.readPages(), s.findApp(), s.readRedirects())
 }
 
 // Close closes the files, and waits until the files of broken uploads are removed. Nothing may be
@@ -206,7 +214,9 @@ func (s *Site) get(x *session.Exchange) {
 	case aliveRoute, readyRoute: // the client may not probe
 		x.Fail(fault.Of(fault.NotFound))
 	default:
-		s.file(x)
+		if !s.redirected(x) {
+			s.file(x)
+		}
 	}
 }
 
