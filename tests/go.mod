@@ -15,7 +15,10 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
-require github.com/coreos/go-systemd/v22 v22.7.0 // indirect
+require (
+	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+)
 
 require (
 	fourways/shared v0.0.0

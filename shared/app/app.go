@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/accesslog"
+	"fourways/shared/auth"
 	"fourways/shared/config"
 	"fourways/shared/figures"
 	"fourways/shared/logging"
@@ -133,7 +134,8 @@ type App struct {
 	lines     *logging.Queue    // in front of logFile
 	access    *accesslog.Logger // nil for none
 	site      *site.Site
-	root      string // the folder served
+	gate      *auth.Gate // in front of everything; nil where no password is asked for
+	root      string     // the folder served
 	unpacked  site.Unpacked
 	folder    sharedFolder   // the same, opened
 	rootGone  atomic.Bool    // it cannot be served, as watchRoot has found
@@ -162,8 +164,8 @@ type Listener struct {
 	Proxied bool
 	Relay   *config.Relay  // where its connections are passed on to; nil for ours
 	Open    session.Opener `json:"-"` // what its connections begin as; nil for plain HTTP
-	mode  uint32 // of a Unix socket that is made, 0 as the umask says
-	group string // of such a one, empty for the process's
+	mode    uint32         // of a Unix socket that is made, 0 as the umask says
+	group   string         // of such a one, empty for the process's
 
 	// Waits reports that no more of its connections are to be accepted for now; nil for never.
 	Waits func() bool `json:"-"`

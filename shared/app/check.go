@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/auth"
 	"fourways/shared/certs"
 	"fourways/shared/config"
 	"fourways/shared/site"
@@ -27,7 +28,7 @@ import (
 // that cannot.
 func check(stage Stage, cfg *config.Config, stdout io.Writer) error {
 	a := &App{Config: cfg, stage: stage, Log: slog.New(slog.DiscardHandler)}
-	for _, try := range []func() error{a.tryLogs, a.trySite, a.tryTLS, a.tryUsers, a.tryFolders} {
+	for _, try := range []func() error{a.tryLogs, a.trySite, a.tryPasswords, a.tryTLS, a.tryUsers, a.tryFolders} {
 		if err := try(); err != nil {
 			return config.Unusable(Explained(err))
 		}
@@ -96,6 +97,15 @@ func (a *App) trySite() (err error) {
 	}
 	s.Close()
 	return nil
+}
+
+// tryPasswords reads the file of passwords.
+func (a *App) tryPasswords() error {
+	if a.Config.Auth == "" {
+		return nil
+	}
+	_, err := auth.New(a.Config.Auth)
+	return err
 }
 
 // tryTLS reads the certificates and keys. One of our own making would be made.

@@ -12,10 +12,10 @@ import (
 	"fourways/shared/fault"
 )
 
-// Reasons that say that we had no room, or that a proxy of ours is wrong; nobody is to be banned
-// for them.
+// Reasons that say that we had no room, or that a proxy or a setting of ours is wrong; nobody is to
+// be banned for them.
 var notTheClients = []fault.Reason{fault.TooManyConnections, fault.TooManyRefused, fault.QueueFull,
-	fault.NoProxyHeader, fault.BadProxyHeader, fault.ProxyHeaderTimeout, fault.TooManyHops}
+	fault.NoProxyHeader, fault.BadProxyHeader, fault.ProxyHeaderTimeout, fault.TooManyHops, fault.PasswordInTheOpen}
 
 func TestTheFilterOfFail2BanKnowsEveryReason(t *testing.T) {
 	text, err := os.ReadFile("../../docs/fail2ban/filter.d/fourways.conf")

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/accesslog"
+	"fourways/shared/auth"
 	"fourways/shared/clock"
 	"fourways/shared/config"
 	"fourways/shared/filecache"
@@ -513,7 +514,23 @@ func (a *App) assemble() (err error) {
 	if err = a.openSpill(); err != nil {
 		return err
 	}
-	return a.openProxy()
+	if err = a.openProxy(); err != nil {
+		return err
+	}
+	return a.openGate()
+}
+
+// openGate has passwords asked for, in front of everything else, where the configuration says so.
+func (a *App) openGate() (err error) {
+	if a.Config.Auth == "" {
+		return nil
+	}
+	if a.gate, err = auth.New(a.Config.Auth); err != nil {
+		return err
+	}
+	a.gate.Next, a.gate.Open = a.Server.Handler, a.site.Open
+	a.Server.Handler = a.gate
+	return nil
 }
 
 // memory is a region that is shared, or this process's own.

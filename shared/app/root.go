@@ -100,6 +100,9 @@ func (a *App) reopenRoot() {
 	var other bool
 	var err error
 	a.folder.use(func() { other, err = a.site.Reopen() })
+	if a.gate != nil {
+		err = errors.Join(err, a.gate.Reload())
+	}
 	switch {
 	case err != nil:
 		a.Log.Error("The served folder was not opened anew", "root", a.root, "error", err)

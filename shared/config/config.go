@@ -49,6 +49,7 @@ type Config struct {
 	CacheControl string         // value of Cache-Control; empty sends none
 	CacheRules   []CacheRule    // values for some files; the first that fits counts
 	Redirects    string         // file of redirects; empty for none
+	Auth         string         // file of names and hashes of passwords; empty for none
 	CORS         string         // allowed origin; empty for none
 	ErrorPages   map[int]string // status to the path of the page that replaces ours
 	Headers      []Header       // further fields of every response

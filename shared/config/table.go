@@ -186,6 +186,8 @@ func answerRows(c *Config) []Flag {
 
 		{Group: groupAnswers, Name: "redirects", Unit: "FILE",
 			Help: "where what has moved is now, one `FROM TO [STATUS]` a line: /old /new 301, or /blog/* https://example.org/:splat; read again on HUP", Set: text(&c.Redirects)},
+		{Group: groupAnswers, Name: "auth", Unit: "FILE",
+			Help: "ask for a password (Basic), by TLS or on this machine only; one NAME:HASH a line, as htpasswd -B writes them; read again on HUP", Set: text(&c.Auth)},
 		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
 			Help: "a further field of every response; of an upstream's, if it does not have it", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,

@@ -79,6 +79,9 @@ const (
 	UnknownExpectation
 	UnknownMethod
 	RefusedMethod
+	NoPassword
+	WrongPassword
+	PasswordInTheOpen
 
 	// What was asked for.
 	NotFound
@@ -190,6 +193,9 @@ var table = [NumReasons]row{
 	UnknownExpectation:  {417, "unknown-expectation", refusal},
 	UnknownMethod:       {501, "unknown-method", refusal},
 	RefusedMethod:       {405, "refused-method", refusal},
+	NoPassword:          {401, "no-password", ordinary}, // as each client begins
+	WrongPassword:       {401, "wrong-password", refusal},
+	PasswordInTheOpen:   {403, "password-in-the-open", refusal},
 	NotFound:            {404, "not-found", ordinary},
 	PreconditionFailed:  {412, "precondition-failed", ordinary},
 	UnsatisfiableRange:  {416, "unsatisfiable-range", ordinary},

@@ -40,6 +40,9 @@ const (
 	Forwarded
 	XRealIP
 	XRequestID
+	Authorization
+	ACRequestMethod  // Access-Control-Request-Method, and so on
+	ACRequestHeaders // (Fetch, "CORS-preflight request")
 	numFieldIDs
 )
 
@@ -84,6 +87,17 @@ func (m *Message) All(id FieldID) iter.Seq[[]byte] {
 			}
 		}
 	}
+}
+
+// Repeats reports whether there are several field lines of that name, which there must not be of
+// one that is no list (RFC 9110 5.3): somebody on the way may have gone by another line than we
+// would.
+func (m *Message) Repeats(id FieldID) bool {
+	lines := 0
+	for range m.All(id) {
+		lines++
+	}
+	return lines > 1
 }
 
 // parseVersion wants "HTTP/" DIGIT "." DIGIT, case-sensitive (RFC 9112 2.3). A higher minor version
@@ -165,11 +179,14 @@ var fieldNames = [numFieldIDs]string{
 	Forwarded:         "forwarded",
 	XRealIP:           "x-real-ip",
 	XRequestID:        "x-request-id",
+	Authorization:     "authorization",
+	ACRequestMethod:   "access-control-request-method",
+	ACRequestHeaders:  "access-control-request-headers",
 }
 
 // byLength lists the names of each length. There are hardly ever more than two, so a lookup is one
 // or two comparisons.
-var byLength [20][]FieldID
+var byLength [32][]FieldID
 
 func init() {
 	for id := Host; id < numFieldIDs; id++ {

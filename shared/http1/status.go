@@ -17,6 +17,7 @@ var statusText = map[int]string{
 	307: "Temporary Redirect",
 	308: "Permanent Redirect",
 	400: "Bad Request",
+	401: "Unauthorized",
 	403: "Forbidden",
 	404: "Not Found",
 	405: "Method Not Allowed",

@@ -317,6 +317,15 @@ func (x *Exchange) Proxied() bool { return x.s.proxy }
 // itself.
 func (x *Exchange) Report(f fault.Fault) { x.s.report(x, f) }
 
+// Charge counts what the request has us do beyond itself, as much as so many requests of its
+// client. A fault says that the client may not have it: the request is then to be refused for that.
+func (x *Exchange) Charge(requests int) (f fault.Fault) {
+	if !x.s.limited(x) {
+		return f
+	}
+	return x.s.judged(x, x.thread.Server.Limiter.Charge(x.client, int64(x.thread.Clock.Now()), requests))
+}
+
 // Fail refuses the request: it is counted, logged where it should be, and answered
 // by the handler's Refuse. It is for use before Begin only.
 func (x *Exchange) Fail(f fault.Fault) { x.s.refuse(f) }

@@ -635,16 +635,19 @@ func (s *Session) limited(x *Exchange) bool {
 
 // limit asks the limiter about one more request of this client.
 func (s *Session) limit(x *Exchange, state limiter.State) (f fault.Fault) {
-	srv := s.thread.Server
 	if !s.limited(x) {
 		return f
 	}
-	v := srv.Limiter.Judge(x.client, int64(s.thread.Clock.Now()), state)
+	return s.judged(x, s.thread.Server.Limiter.Judge(x.client, int64(s.thread.Clock.Now()), state))
+}
+
+// judged is the fault of a request that a verdict of the limiter refuses.
+func (s *Session) judged(x *Exchange, v limiter.Verdict) (f fault.Fault) {
 	if f.Reason = refusalOf(v.Kind); f.Reason == fault.NoReason {
 		return f
 	}
 	if v.NewBan {
-		srv.Stats.Mitigate()
+		s.thread.Server.Stats.Mitigate()
 	}
 	if v.Kind == limiter.Banned && !s.proxy { // a proxy's connection is not the client's
 		x.conn.SetClosing()

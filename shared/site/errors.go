@@ -21,9 +21,14 @@ import (
 
 var movedPage = []byte("<!doctype html><title>Moved</title><p>This folder's name ends with a slash.\n")
 
+// challenge asks for a name and a password (RFC 7617 2 and 2.1).
+const challenge = "WWW-Authenticate: Basic realm=\"this site\", charset=\"UTF-8\"\r\n"
+
 // Refuse answers a request that was turned away.
 func (s *Site) Refuse(x *session.Exchange, f fault.Fault) {
 	switch f.Status {
+	case 401:
+		s.refuse(x, f.Status, challenge) // RFC 9110 15.5.2
 	case 404:
 		lines := ""
 		if s.app != nil {

@@ -1,6 +1,11 @@
 package site
 
-import "fourways/shared/session"
+import (
+	"bytes"
+
+	"fourways/shared/http1"
+	"fourways/shared/session"
+)
 
 // Methods that are allowed (RFC 9110 10.2.1).
 const (
@@ -41,4 +46,24 @@ func (s *Site) options(x *session.Exchange) {
 	}
 	h.End()
 	x.Finish()
+}
+
+// acmeFolder is where a certificate authority looks for its token (RFC 8555 8.3), without a password.
+var acmeFolder = []byte("/.well-known/acme-challenge/")
+
+// Open reports whether a request needs no password where others do: it is to come by https first; it
+// is the question before one of another origin, which has no password with it (Fetch,
+// "CORS-preflight fetch"); it asks for a report that its client may see; or a certificate authority
+// looks for its token.
+func (s *Site) Open(x *session.Exchange) bool {
+	r := x.Request()
+	switch {
+	case s.elsewhere(x):
+		return true
+	case r.Method == http1.OPTIONS:
+		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod)
+	case r.Method == http1.GET || r.Method == http1.HEAD:
+		return bytes.HasPrefix(x.Path(), acmeFolder) || s.reports(string(x.Path())) && s.monitors(x)
+	}
+	return false
 }

@@ -66,7 +66,7 @@ func (s *Site) upload(x *session.Exchange) {
 		x.Fail(fault.Of(fault.EncodedBody))
 		return
 	}
-	if repeated(x.Request(), http1.ContentType) {
+	if x.Request().Repeats(http1.ContentType) {
 		x.Fail(fault.Of(fault.BadField))
 		return
 	}
@@ -75,16 +75,6 @@ func (s *Site) upload(x *session.Exchange) {
 		return
 	}
 	x.TakeBody(&upload{site: s, place: into})
-}
-
-// repeated reports whether a field stands on several lines, which one that is no list must not
-// (RFC 9110 5.3): somebody on the way may have gone by another line than we would.
-func repeated(r *http1.Request, id http1.FieldID) bool {
-	lines := 0
-	for range r.All(id) {
-		lines++
-	}
-	return lines > 1
 }
 
 // isEncoded reports whether a request's body is in a content coding (RFC 9110 8.4). None is decoded

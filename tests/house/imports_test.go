@@ -17,7 +17,7 @@ var floors = [][]string{
 	{"stage3-epoll/loop"},
 	{"shared/app"},
 	{"shared/relay", "shared/proxy"},
-	{"shared/site", "shared/secure", "shared/proxyproto", "shared/faults", "shared/upstream"},
+	{"shared/site", "shared/auth", "shared/secure", "shared/proxyproto", "shared/faults", "shared/upstream"},
 	{"shared/session", "shared/spill", "shared/kqueue"},
 	{"shared/http1", "shared/guard", "shared/limiter", "shared/filecache", "shared/accesslog", "shared/machine", "shared/certs", "shared/resolve"},
 	{"shared/sysnet", "shared/stats", "shared/logging"},

@@ -1,0 +1,115 @@
+package auth
+
+// What a file of passwords says, and which field is right. How a request fares is in the tests of
+// processes.
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
+)
+
+// hash is one that is quickly checked.
+func hash(t testing.TB, password string) string {
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	require.NoError(t, err)
+	return string(h)
+}
+
+// field is the value of an Authorization field.
+func field(text string) []byte {
+	return []byte("Basic " + base64.StdEncoding.EncodeToString([]byte(text)))
+}
+
+func TestPasswords(t *testing.T) {
+	u, err := parse([]byte("# users\n\nann:" + hash(t, "secret") + "\n bob:" + hash(t, "a:b") + " \nümit:" + hash(t, "ü") + "\n"))
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		name  string
+		field []byte
+		want  bool
+	}{
+		{"a right one", field("ann:secret"), true},
+		{"one with a colon", field("bob:a:b"), true},
+		{"one beyond ASCII", field("ümit:ü"), true},
+		{"another scheme's case", append([]byte("bASIC "), field("ann:secret")[6:]...), true},
+		{"a wrong one", field("ann:Secret"), false},
+		{"none", field("ann:"), false},
+		{"somebody else's", field("ann:a:b"), false},
+		{"nobody there, by the hash that stands in", field("eve:secret"), false},
+		{"no colon", field("annsecret"), false},
+		{"no name", field(":secret"), false},
+		{"no base64", []byte("Basic ann:secret"), false},
+		{"base64 with something behind it", append(field("ann:secret"), " x"...), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.True(t, isBasic(tt.field))
+			require.False(t, u.knows(tt.field), "it was not checked yet")
+			require.Equal(t, tt.want, u.check(tt.field))
+			require.Equal(t, tt.want, u.knows(tt.field), "only what was right is remembered")
+		})
+	}
+	require.False(t, isBasic([]byte("Bearer abc")))
+	require.False(t, isBasic([]byte("Basic ")))
+	require.False(t, isBasic(append(field("a:b"), make([]byte, maxField)...)))
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	u, err := parse([]byte("ann:" + hash(t, "secret")))
+	require.NoError(t, err)
+	for i := range remembered {
+		u.correct[[32]byte{byte(i), byte(i >> 8)}] = struct{}{}
+	}
+	require.True(t, u.check(field("ann:secret")))
+	require.Len(t, u.correct, 1)
+	require.True(t, u.knows(field("ann:secret")))
+}
+
+func TestKnowingDoesNotAllocate(t *testing.T) {
+	u, err := parse([]byte("ann:" + hash(t, "secret")))
+	require.NoError(t, err)
+	f := field("ann:secret")
+	require.True(t, u.check(f))
+	require.Zero(t, testing.AllocsPerRun(100, func() { u.knows(f) }))
+}
+
+func TestFilesThatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                         ": there is nobody in it",
+		"# nobody\n":               ": there is nobody in it",
+		"ann\n":                    ":1: give NAME:HASH",
+		"\n:" + hash(t, "x"):       ":2: give NAME:HASH",
+		"ann:secret\n":             ":1: the hash is none of bcrypt",
+		"ann:$apr1$abc$def\n":      ":1: the hash is none of bcrypt",
+		"ann:" + costly + "\n":     ":1: the hash takes too long to check; give one with a cost of at most 14",
+		twice(hash(t, "x")) + "\n": ":2: the name stands there twice",
+	} {
+		_, err := parse([]byte(text))
+		require.Error(t, err, text)
+		require.Contains(t, err.Error(), want)
+	}
+	_, err := New(filepath.Join(t.TempDir(), "none"))
+	require.ErrorContains(t, err, "-auth: ")
+}
+
+const costly = "$2y$15$abcdefghijklmnopqrstuuA.rFgl4v7rHyPZV7pUIgEO9y5yAN0Oe"
+
+func twice(hash string) string { return "ann:" + hash + "\nann:" + hash }
+
+func TestAFileThatGetsWorseChangesNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users")
+	require.NoError(t, os.WriteFile(file, []byte("ann:"+hash(t, "secret")), 0o600))
+	g, err := New(file)
+	require.NoError(t, err)
+	before := g.users.Load()
+	require.NoError(t, os.WriteFile(file, []byte("nonsense"), 0o600))
+	require.ErrorContains(t, g.Reload(), ":1: give NAME:HASH")
+	require.Same(t, before, g.users.Load())
+	require.NoError(t, os.WriteFile(file, []byte("ann:"+hash(t, "other")), 0o600))
+	require.NoError(t, g.Reload())
+	require.False(t, g.users.Load().check(field("ann:secret")))
+}
