@@ -227,6 +227,7 @@ func (a *App) siteConfig() site.Config {
 		Inline:       cfg.Inline,
 		CacheControl: cfg.CacheControl,
 		CacheRules:   cacheRules(cfg.CacheRules),
+		List:         cfg.List,
 		Redirects:    cfg.Redirects,
 		CORS:         cfg.CORS,
 		ErrorPages:   cfg.ErrorPages,

@@ -48,6 +48,7 @@ type Config struct {
 	Inline       bool           // files leave under their own type, not as downloads
 	CacheControl string         // value of Cache-Control; empty sends none
 	CacheRules   []CacheRule    // values for some files; the first that fits counts
+	List         bool           // a folder without an index is listed
 	Redirects    string         // file of redirects; empty for none
 	Auth         string         // file of names and hashes of passwords; empty for none
 	CORS         string         // allowed origin; empty for none

@@ -158,6 +158,8 @@ func fileRows(c *Config) []Flag {
 			Help: "the file that stands for its folder", Set: fileName(&c.Index)},
 		{Group: groupFiles, Name: flagCleanURLs,
 			Help: "find pages without their extension too: /about is about.html", Set: Switch(&c.CleanURLs)},
+		{Group: groupFiles, Name: "list",
+			Help: "list what is in a folder without an index: what could be asked for, and no links", Set: Switch(&c.List)},
 		{Group: groupFiles, Name: flagApp, Unit: "/PATH",
 			Help: "a page that answers where somebody goes to what is not there, as /index.html of a single-page application; what has an extension, or is not asked for as HTML, stays 404", Set: pagePath(&c.App)},
 		{Group: groupFiles, Name: "chunked",

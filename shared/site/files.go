@@ -41,7 +41,7 @@ func (s *Site) file(x *session.Exchange) {
 	switch {
 	case path[len(path)-1] == '/':
 		if !s.index {
-			s.missing(x, fault.Of(fault.NotFound))
+			s.withoutIndex(x, fault.Of(fault.NotFound))
 			return
 		}
 		var scratch [usualName]byte
@@ -85,11 +85,22 @@ func (s *Site) notLoaded(x *session.Exchange, err error) {
 		s.folder(x, string(path[1:]), f)
 	case errors.Is(err, filecache.ErrFolder) && path[len(path)-1] != '/':
 		s.redirect(x)
+	case f.Reason == fault.NotFound && path[len(path)-1] == '/':
+		s.withoutIndex(x, f)
 	case f.Reason == fault.NotFound:
 		s.missing(x, f)
 	default:
 		s.fail(x, err)
 	}
+}
+
+// withoutIndex answers for a folder that has no index, or is not there.
+func (s *Site) withoutIndex(x *session.Exchange, f fault.Fault) {
+	if s.cfg.List {
+		s.list(x)
+		return
+	}
+	s.missing(x, f)
 }
 
 // folder answers for a name that no served file can have, so that only a folder can be meant. f is

@@ -53,6 +53,7 @@ type Config struct {
 	Index        string            // the file that stands for its folder; empty for index.html
 	CleanURLs    bool              // a page is found without its extension, too
 	App          string            // the path of the page that answers for what is not there; empty for none
+	List         bool              // a folder without an index is listed
 	Redirects    string            // file of redirects; empty for none
 	Chunked      bool              // files are sent in chunks, to HTTP/1.1 clients
 	Inline       bool              // files are sent under their own type, not as downloads

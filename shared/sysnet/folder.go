@@ -255,3 +255,45 @@ func wrap(op, name string, err error) error {
 	}
 	return &os.PathError{Op: op, Path: name, Err: err}
 }
+
+// Named is what a folder has under a name.
+type Named struct {
+	Name string
+	Stat
+}
+
+// List reads the files and folders of a folder below the root, at most so many, in no order; more
+// reports whether there are others. Links, and what is neither file nor folder, are not among them:
+// where a link leads only opening it tells. It waits for the disk.
+func (r *Root) List(name string, most int) (list []Named, more bool, err error) {
+	var st Stat
+	fd, err := r.Open([]byte(name), &st)
+	if err != nil {
+		return nil, false, err
+	}
+	dir := os.NewFile(uintptr(fd), name)
+	defer dir.Close()
+	if !st.Folder {
+		return nil, false, ErrNotFound
+	}
+	for {
+		names, err := dir.Readdirnames(namesAtOnce)
+		for _, name := range names {
+			var sys unix.Stat_t
+			n := Named{Name: name}
+			if unix.Fstatat(fd, name, &sys, unix.AT_SYMLINK_NOFOLLOW) != nil || fill(&sys, &n.Stat) != nil {
+				continue
+			}
+			if len(list) == most {
+				return list, true, nil
+			}
+			list = append(list, n)
+		}
+		if err == io.EOF {
+			return list, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package site
+
+// What a folder without an index has in it, as a page (-list). It is off unless it is asked for: a
+// list tells what nobody has linked to.
+//
+// A page is made in parked work, anew for each request. What must not be done: nothing may be listed
+// that could not be asked for, be it hidden, of a type that is not served, or of a name that the
+// guard refuses. And names are somebody's text: in the page they are escaped, and in a link encoded,
+// behind a ./ so that none is taken for a scheme.
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"html"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"fourways/shared/fault"
+	"fourways/shared/guard"
+	"fourways/shared/offload"
+	"fourways/shared/session"
+	"fourways/shared/sysnet"
+)
+
+const (
+	listed     = 500    // names on one page
+	mostListed = 20_000 // names of a folder that are looked at
+)
+
+// listFields let the page load nothing, and use its own style.
+const listFields = "Content-Type: " + htmlType + "\r\n" + noSniff + "Cache-Control: no-cache\r\n" +
+	"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\r\n"
+
+const listStyle = `<style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}` +
+	`h1{font-size:1.25rem;overflow-wrap:anywhere}table{border-collapse:collapse;width:100%}th{text-align:left}td,th{padding:.1rem 1rem .1rem 0;vertical-align:top}` +
+	`td:first-child{overflow-wrap:anywhere}td:nth-child(2),th:nth-child(2){text-align:right}td+td{white-space:nowrap}</style>`
+
+// list answers for a folder without an index.
+func (s *Site) list(x *session.Exchange) {
+	path := string(x.Path())
+	number := pageNumber(x.Request().Query)
+	var page []byte
+	var err error
+	x.Park(offload.Lookup, func() { page, err = s.listing(path, number) }, func() {
+		switch {
+		case err == nil:
+			s.answerList(x, page)
+		case faultOf(err).Reason == fault.NotFound:
+			s.missing(x, faultOf(err))
+		default:
+			s.fail(x, err)
+		}
+	})
+}
+
+func (s *Site) answerList(x *session.Exchange, page []byte) {
+	h := s.begin(x, 200, int64(len(page)))
+	h.Raw([]byte(listFields))
+	h.End()
+	x.WriteRef(page, nil)
+	x.Finish()
+}
+
+// pageNumber is the page that a query asks for, from 1.
+func pageNumber(query []byte) int {
+	text, ok := bytes.CutPrefix(query, []byte("page="))
+	n, err := strconv.Atoi(string(text))
+	if !ok || err != nil {
+		return 1
+	}
+	return max(n, 1)
+}
+
+// listing makes a page of a folder, whose path ends with a slash. A page beyond the last is the
+// last.
+func (s *Site) listing(path string, number int) ([]byte, error) {
+	all, more, err := s.cfg.Root.List(strings.Trim(path, "/"), mostListed)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(n sysnet.Named) bool { return !s.mayList(path, n) })
+	slices.SortFunc(all, func(a, b sysnet.Named) int {
+		if a.Folder != b.Folder {
+			return cmp.Compare(kindOrder(a), kindOrder(b))
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	pages := max((len(all)+listed-1)/listed, 1)
+	number = min(number, pages)
+	from := (number - 1) * listed
+	return appendList(nil, path, all[from:min(from+listed, len(all))], number, pages, more), nil
+}
+
+// kindOrder has folders come before files.
+func kindOrder(n sysnet.Named) int {
+	if n.Folder {
+		return 0
+	}
+	return 1
+}
+
+// mayList reports whether what is under a name would be served.
+func (s *Site) mayList(folder string, n sysnet.Named) bool {
+	path := folder + n.Name
+	if n.Folder {
+		return possible(path, true) && !guard.Hidden([]byte(path))
+	}
+	return possible(path, false) && len(guard.Extension([]byte(path))) > 0 && s.types.Check([]byte(path)).OK()
+}
+
+func appendList(b []byte, path string, list []sysnet.Named, number, pages int, more bool) []byte {
+	title := html.EscapeString(path)
+	b = fmt.Appendf(b, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>%s</title>%s<h1>%s</h1>`, title, listStyle, title)
+	b = append(b, "<table><tr><th>Name<th>Bytes<th>Changed (UTC)\n"...)
+	if path != "/" {
+		b = append(b, "<tr><td><a href=\"../\">../</a><td><td>\n"...)
+	}
+	for _, n := range list {
+		slash, size := "", strconv.FormatInt(n.Size, 10)
+		if n.Folder {
+			slash, size = "/", ""
+		}
+		b = append(b, `<tr><td><a href="./`...)
+		b = appendEscaped(b, n.Name, attrChar)
+		b = fmt.Appendf(b, "%s\">%s%s</a><td>%s<td>%s\n", slash, html.EscapeString(n.Name), slash, size, time.Unix(0, n.ModTime).UTC().Format("2006-01-02 15:04"))
+	}
+	b = append(b, "</table>"...)
+	if more {
+		b = fmt.Appendf(b, "<p>The folder has more than %d names; these are some of them.", mostListed)
+	}
+	if number > 1 {
+		b = fmt.Appendf(b, `<p><a href="?page=%d" rel="prev">Page %d</a>`, number-1, number-1)
+	}
+	if number < pages {
+		b = fmt.Appendf(b, `<p><a href="?page=%d" rel="next">Page %d of %d</a>`, number+1, number+1, pages)
+	}
+	return append(b, "</html>\n"...)
+}
+

@@ -1,0 +1,91 @@
+package site
+
+// Lists of folders: what is in them, in which order, and how names are written. The rig is that of
+// driver_test.go.
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// links are the targets of a page's links that lead below the folder, decoded.
+func links(t *testing.T, page string) (all []string) {
+	for _, m := range regexp.MustCompile(`href="\./([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		name, err := url.PathUnescape(m[1])
+		require.NoError(t, err)
+		all = append(all, name)
+	}
+	return all
+}
+
+func TestAListHasWhatCouldBeAskedFor(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	for _, name := range []string{"b.txt", "a.txt", "sub/c.txt", ".hidden.txt", ".git/x", "noext", "script.php", "a.txt.gz", "evil<b>&\".txt", "javascript:alert(1).txt",
+		"ü %41.txt", "back\\slash.txt", "control\x01.txt", "tab\t.txt", "broken\xff.txt", "...txt/a.txt", "Z.TXT"} {
+		r.write("list/"+name, "x")
+	}
+	got := r.ask("GET /list/ HTTP/1.1")
+	require.Equal(t, 200, got.StatusCode)
+	require.Equal(t, htmlType, got.Header.Get("Content-Type"))
+	require.Equal(t, "nosniff", got.Header.Get("X-Content-Type-Options"))
+	require.Contains(t, got.Header.Get("Content-Security-Policy"), "default-src 'none'")
+	require.Equal(t, []string{"sub/", "Z.TXT", "a.txt", "b.txt", "evil<b>&\".txt", "javascript:alert(1).txt", "ü %41.txt"}, links(t, got.body))
+	require.NotContains(t, got.body, "<b>")
+	require.Contains(t, got.body, `evil&lt;b&gt;&amp;&#34;.txt`)
+	require.Contains(t, got.body, `<a href="../">`)
+	for _, name := range links(t, got.body) {
+		if !strings.HasSuffix(name, "/") {
+			require.Equal(t, 200, r.ask("GET /list/"+url.PathEscape(name)+" HTTP/1.1").StatusCode, name)
+		}
+	}
+	head := r.ask("HEAD /list/ HTTP/1.1")
+	require.Equal(t, got.Header.Get("Content-Length"), head.Header.Get("Content-Length"))
+}
+
+func TestAListIsWhereThereIsNoIndex(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	require.Equal(t, "<p>home", r.ask("GET / HTTP/1.1").body)
+	require.Equal(t, 301, r.ask("GET /bare HTTP/1.1").StatusCode)
+	require.Equal(t, []string{"a.txt"}, links(t, r.ask("GET /bare/ HTTP/1.1").body))
+	require.Equal(t, 404, r.ask("GET /nothing/ HTTP/1.1").StatusCode)
+	require.Equal(t, 404, r.ask("GET /small.txt/ HTTP/1.1").StatusCode)
+	require.Equal(t, 403, r.ask("GET /.git/ HTTP/1.1").StatusCode)
+	require.Equal(t, 404, newRig(t, nil).ask("GET /bare/ HTTP/1.1").StatusCode, "only where it is asked for")
+
+	r = newRig(t, func(c *Config) { c.List, c.Types = true, []string{"txt"} })
+	root := r.ask("GET / HTTP/1.1")
+	require.Equal(t, 200, root.StatusCode, "without html there is no index")
+	require.NotContains(t, root.body, "../")
+	require.NotContains(t, root.body, "outside.txt", "where a link leads nobody has looked")
+
+	r = newRig(t, func(c *Config) { c.List, c.App = true, "/index.html" })
+	require.Equal(t, []string{"a.txt"}, links(t, r.ask("GET /bare/ HTTP/1.1"+goes).body))
+	require.Equal(t, "<p>home", r.ask("GET /nothing/ HTTP/1.1"+goes).body)
+}
+
+func TestALongListHasPages(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	var want []string
+	for i := range listed + 2 {
+		want = append(want, fmt.Sprintf("%04d.txt", i))
+		r.write("many/"+want[i], "")
+	}
+	first, second := r.ask("GET /many/ HTTP/1.1").body, r.ask("GET /many/?page=2 HTTP/1.1").body
+	require.Equal(t, want, slices.Concat(links(t, first), links(t, second)))
+	require.Contains(t, first, `<a href="?page=2" rel="next">Page 2 of 2</a>`)
+	require.NotContains(t, first, "rel=\"prev\"")
+	require.Contains(t, second, `<a href="?page=1" rel="prev">Page 1</a>`)
+	require.NotContains(t, second, "rel=\"next\"")
+	for _, query := range []string{"?page=99", "?page=2&x"} {
+		require.Contains(t, []string{first, second}, r.ask("GET /many/"+query+" HTTP/1.1").body)
+	}
+	for _, query := range []string{"?page=0", "?page=-5", "?page=x", "?page=99999999999999999999", "?x"} {
+		require.Equal(t, first, r.ask("GET /many/"+query+" HTTP/1.1").body, query)
+	}
+}
