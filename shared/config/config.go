@@ -51,7 +51,7 @@ type Config struct {
 	List         bool           // a folder without an index is listed
 	Redirects    string         // file of redirects; empty for none
 	Auth         string         // file of names and hashes of passwords; empty for none
-	CORS         string         // allowed origin; empty for none
+	CORS         []string       // allowed origins, or "*" alone
 	ErrorPages   map[int]string // status to the path of the page that replaces ours
 	Headers      []Header       // further fields of every response
 
@@ -86,8 +86,8 @@ type Relaying struct {
 	TunnelTimeout  time.Duration // that a connection may be silent, both ways
 }
 
-// CacheRule is the value of Cache-Control for the files that are like a pattern: a path with a slash
-// in front, or a file's name, in which * stands for any text.
+// CacheRule is the value of Cache-Control for the files that are like a pattern: a path with a
+// slash in front, or a file's name, in which * stands for any text.
 type CacheRule struct {
 	Pattern, Value string
 }

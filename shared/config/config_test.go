@@ -207,7 +207,8 @@ func TestValues(t *testing.T) {
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}, c.Clients.TrustedProxies)
 	assert.True(t, c.Clients.TrustUnix)
 	assert.Equal(t, map[int]string{404: "/404.html", 500: "/500.html"}, c.ErrorPages)
-	assert.Equal(t, "https://example.org:8443", c.CORS)
+	assert.Equal(t, []string{"https://example.org:8443"}, c.CORS)
+	assert.Equal(t, []string{"https://a.example", "http://b.example"}, parse(t, "-cors", "https://a.example,http://b.example").CORS)
 	assert.Equal(t, 500*time.Millisecond, c.Limits.IdleTimeout)
 	assert.Equal(t, Log{Level: slog.LevelDebug, JSON: true, File: "/var/log/x", Access: "-", AccessJSON: true}, c.Log)
 	assert.Empty(t, c.CacheControl)
@@ -303,6 +304,9 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"none is a word of one flag only", []string{"-trusted-proxy", "none"}, "not a network"},
 		{"a gauge that there is not", []string{"-adaptive", "auto"}, `-adaptive: "auto" is not known; give one of ["lateness" "load" "pressure" "off"]`},
 		{"an origin with a path", []string{"-cors", "https://example.org/"}, "not an origin"},
+		{"any origin and another", []string{"-cors", "*", "-cors", "https://example.org"}, "or * alone"},
+		{"another origin and any", []string{"-cors", "https://example.org,*"}, "or * alone"},
+		{"an origin twice", []string{"-cors", "https://example.org", "-cors", "https://example.org"}, "give each once"},
 		{"an origin without a scheme", []string{"-cors", "example.org"}, "not an origin"},
 		{"an error page for a success", []string{"-error-page", "200=/x"}, "from 400 to 599"},
 		{"an error page without a path", []string{"-error-page", "404"}, "as 404=/404.html"},

@@ -194,8 +194,8 @@ func answerRows(c *Config) []Flag {
 			Help: "a further field of every response; of an upstream's, if it does not have it", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,
 			Help: "a page of the site instead of our own for one status", Set: errorPage(c)},
-		{Group: groupAnswers, Name: "cors", Unit: "ORIGIN",
-			Help: "the origin that may read answers from scripts: https://example.org, or * for any", Set: origin(&c.CORS)},
+		{Group: groupAnswers, Name: "cors", Unit: "ORIGIN", Repeat: true,
+			Help: "an origin whose scripts may read answers: https://example.org, or * for any", Set: origins(&c.CORS)},
 	}
 }
 

@@ -241,16 +241,19 @@ func prefix(value string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// origin takes a serialized origin (RFC 6454 6.2) or "*".
-func origin(dst *string) func(string) error {
-	return func(value string) error {
+// origins takes serialized origins (RFC 6454 6.2) with commas, or "*" alone.
+func origins(dst *[]string) func(string) error {
+	return each(func(value string) error {
 		u, err := url.Parse(value)
 		if value != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != value || !visible(value)) {
 			return fmt.Errorf("%q is not an origin; give scheme and host without a path, as https://example.org, or *", value)
 		}
-		*dst = value
+		if slices.Contains(*dst, value) || len(*dst) > 0 && (value == "*" || (*dst)[0] == "*") {
+			return fmt.Errorf("%q is one of several, and another says the same already; give each once, or * alone", value)
+		}
+		*dst = append(*dst, value)
 		return nil
-	}
+	})
 }
 
 func errorPage(c *Config) func(string) error {

@@ -54,7 +54,7 @@ func (s *Site) describe(e *filecache.Entry) {
 		v = append(v, varyAccept...)
 	}
 	e.Validators = v
-	whole := http1.Prepare(200, e.Size, s.cors, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
+	whole := http1.Prepare(200, e.Size, s.cors.always, []byte("Content-Type: "+kind+"\r\n"), e.Fields, e.Validators)
 	e.Whole = &whole
 }
 
@@ -128,6 +128,8 @@ func appendDisposition(b []byte, name string) []byte {
 const (
 	attrChar = "!#$&+-.^_`|~"       // of an extended parameter (RFC 8187 3.2.1)
 	pathChar = "-._~!$&'()*+,;=:@/" // of a path (RFC 3986 3.3)
+
+	unreserved = "-._~" // of any part of a URI (RFC 3986 2.3)
 )
 
 // appendPath appends a decoded path in the form of a URI.

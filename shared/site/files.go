@@ -23,8 +23,8 @@ import (
 // indexName is the file that stands for its folder where the settings name no other.
 const indexName = "index.html"
 
-// usualName is the length of a file's name, with its folders, up to which an index, or a page without
-// its extension, is found without allocating, in bytes.
+// usualName is the length of a file's name, with its folders, up to which an index, or a page
+// without its extension, is found without allocating, in bytes.
 const usualName = 256
 
 // file answers GET and HEAD for a path that is no route.
@@ -187,19 +187,28 @@ func (s *Site) whole(x *session.Exchange, e *filecache.Entry) {
 		s.chunked(x, e)
 		return
 	}
-	x.BeginWith(e.Whole.(*http1.Prepared))
+	if len(s.cors.lineFor(x)) > 0 { // then the head is another one
+		s.head(x, e, e.Size)
+	} else {
+		x.BeginWith(e.Whole.(*http1.Prepared))
+	}
 	appendSpan(x, e, span{0, e.Size})
 	x.Finish()
 }
 
 // chunked answers with all of the file, in chunks.
 func (s *Site) chunked(x *session.Exchange, e *filecache.Entry) {
-	h := s.begin(x, 200, http1.UnknownLength)
+	s.head(x, e, http1.UnknownLength)
+	x.Stream(&chunks{entry: e})
+}
+
+// head writes the head of an answer with all of the file.
+func (s *Site) head(x *session.Exchange, e *filecache.Entry, length int64) {
+	h := s.begin(x, 200, length)
 	h.FieldBytes("Content-Type", e.Type)
 	h.Raw(e.Fields)
 	h.Raw(e.Validators)
 	h.End()
-	x.Stream(&chunks{entry: e})
 }
 
 // appendSpan puts some of the file into the answer's body. The entry's reference

@@ -61,7 +61,7 @@ func TestClientsOfPlainHTTPAreSentToTheSamePlaceByHTTPS(t *testing.T) {
 
 // Whoever waits to be told to send its body is not told so, and sends it elsewhere.
 func TestWhoIsSentElsewhereKeepsItsBody(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.HTTPS, c.CORS = func() uint16 { return 443 }, "*" })
+	r := newRig(t, func(c *Config) { c.HTTPS, c.CORS = func() uint16 { return 443 }, []string{"*"} })
 	got := r.parse("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", false)
 	require.Equal(t, 308, got.StatusCode)
 	require.True(t, got.Close)

@@ -3,10 +3,10 @@ package site
 // What a folder without an index has in it, as a page (-list). It is off unless it is asked for: a
 // list tells what nobody has linked to.
 //
-// A page is made in parked work, anew for each request. What must not be done: nothing may be listed
-// that could not be asked for, be it hidden, of a type that is not served, or of a name that the
-// guard refuses. And names are somebody's text: in the page they are escaped, and in a link encoded,
-// behind a ./ so that none is taken for a scheme.
+// A page is made in parked work, anew for each request. What must not be done: nothing may be
+// listed that could not be asked for, be it hidden, of a type that is not served, or of a name that
+// the guard refuses. And names are somebody's text: in the page they are escaped, and in a link
+// encoded, behind a ./ so that none is taken for a scheme.
 
 import (
 	"bytes"
@@ -124,7 +124,7 @@ func appendList(b []byte, path string, list []sysnet.Named, number, pages int, m
 			slash, size = "/", ""
 		}
 		b = append(b, `<tr><td><a href="./`...)
-		b = appendEscaped(b, n.Name, attrChar)
+		b = appendEscaped(b, n.Name, unreserved)
 		b = fmt.Appendf(b, "%s\">%s%s</a><td>%s<td>%s\n", slash, html.EscapeString(n.Name), slash, size, time.Unix(0, n.ModTime).UTC().Format("2006-01-02 15:04"))
 	}
 	b = append(b, "</table>"...)
@@ -139,4 +139,3 @@ func appendList(b []byte, path string, list []sysnet.Named, number, pages int, m
 	}
 	return append(b, "</html>\n"...)
 }
-

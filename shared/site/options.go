@@ -26,33 +26,22 @@ func (s *Site) allowed(path []byte) string {
 	return allowFiles
 }
 
-// preflight answers the question that a browser asks before it lets a script of another origin send
-// what a form could not (Fetch, "CORS-preflight request").
-const preflight = "Access-Control-Allow-Methods: " + allowAnywhere + "\r\n" +
-	"Access-Control-Allow-Headers: Content-Type, Range, If-Match, If-None-Match, If-Modified-Since, If-Range\r\n" +
-	"Access-Control-Max-Age: 600\r\n"
-
-// exposed are the fields of our answers that a script of another origin may read in addition to
-// those that it always may (Fetch, "CORS-safelisted response-header name").
-const exposed = "Access-Control-Expose-Headers: Accept-Ranges, Allow, Content-Disposition, Content-Encoding, " +
-	"Content-Range, Date, ETag, Location, Retry-After, Server, X-Request-Id\r\n"
-
 // options answers which methods a path allows, or, for "*", the server (RFC 9110 9.3.7).
 func (s *Site) options(x *session.Exchange) {
 	h := s.begin(x, 204, 0)
-	h.Field("Allow", s.allowed(x.Path()))
-	if len(s.cors) > 0 {
-		h.Raw([]byte(preflight))
-	}
+	methods := s.allowed(x.Path())
+	h.Field("Allow", methods)
+	s.cors.preflight(h, x.Request(), methods)
 	h.End()
 	x.Finish()
 }
 
-// acmeFolder is where a certificate authority looks for its token (RFC 8555 8.3), without a password.
+// acmeFolder is where a certificate authority looks for its token (RFC 8555 8.3), without a
+// password.
 var acmeFolder = []byte("/.well-known/acme-challenge/")
 
-// Open reports whether a request needs no password where others do: it is to come by https first; it
-// is the question before one of another origin, which has no password with it (Fetch,
+// Open reports whether a request needs no password where others do: it is to come by https first;
+// it is the question before one of another origin, which has no password with it (Fetch,
 // "CORS-preflight fetch"); it asks for a report that its client may see; or a certificate authority
 // looks for its token.
 func (s *Site) Open(x *session.Exchange) bool {

@@ -2,9 +2,10 @@
 // and ranges, uploads, reports about itself, and errors.
 //
 // A [Site] is a session.Handler. The files of this package stand in the order of a request's way:
-// site.go finds the route, https.go and redirects.go send clients elsewhere, files.go finds the file, pages.go pages by
-// other names, coding.go in which form it is sent, conditional.go whether it is wanted, ranges.go which parts of it;
-// upload.go takes uploads in; monitor.go looks inside; errors.go answers all that goes wrong.
+// site.go finds the route, https.go and redirects.go send clients elsewhere, files.go finds the
+// file, pages.go pages by other names, coding.go in which form it is sent, conditional.go whether
+// it is wanted, ranges.go which parts of it; upload.go takes uploads in; monitor.go looks inside;
+// errors.go answers all that goes wrong.
 //
 // Who owns what: a Site is shared by all threads that serve and does not change. A file's entry
 // belongs to the cache; every path through files.go releases its reference, or passes it to the
@@ -59,7 +60,7 @@ type Config struct {
 	Inline       bool              // files are sent under their own type, not as downloads
 	CacheControl string            // value of Cache-Control for files; empty for none
 	CacheRules   []CacheRule       // values for some of them; the first that fits counts
-	CORS         string            // origin that may read answers from scripts; empty for none
+	CORS         []string          // origins whose scripts may read answers, or "*" alone for any
 	ErrorPages   map[int]string    // status to the path of a page of the site that replaces ours
 	Reports      Reports           // the answers of the monitoring routes
 	Monitor      []netip.Prefix    // networks that may use them, in addition to this machine
@@ -85,9 +86,9 @@ type Site struct {
 	cache *filecache.Cache
 	types *guard.Types
 	shown *guard.Types
-	index bool                           // folders have an index: its type is served
-	app   []byte                         // the name of the file of Config.App, nil for none
-	cors  []byte                         // field lines on every answer
+	index bool   // folders have an index: its type is served
+	app   []byte // the name of the file of Config.App, nil for none
+	cors  cors
 	pages atomic.Pointer[map[int][]byte] // by status: what replaces our error page
 	store store
 
@@ -98,10 +99,10 @@ type Site struct {
 	boundary string // between the parts of a multipart answer
 }
 
-// New makes a site, which takes no uploads yet. It fails where an error page or the application's page
-// cannot be read.
+// New makes a site, which takes no uploads yet. It fails where an error page or the application's
+// page cannot be read.
 func New(cfg Config) (*Site, error) {
-	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), shown: guard.NewTypes(cfg.Shown), boundary: randomHex(16)}
+	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), shown: guard.NewTypes(cfg.Shown), cors: newCORS(cfg.CORS), boundary: randomHex(16)}
 	if s.cfg.Index == "" {
 		s.cfg.Index = indexName
 	}
@@ -112,9 +113,6 @@ func New(cfg Config) (*Site, error) {
 	opt := cfg.Cache
 	opt.Compress, opt.Describe = compresses, s.describe
 	s.cache = filecache.New(cfg.Root, opt)
-	if cfg.CORS != "" {
-		s.cors = []byte("Access-Control-Allow-Origin: " + cfg.CORS + "\r\n" + exposed)
-	}
 	if err := errors.Join(s.readPages(), s.findApp(), s.readRedirects()); err != nil {
 		return nil, err
 	}
@@ -232,7 +230,8 @@ func (s *Site) post(x *session.Exchange) {
 // begin begins an answer with what every answer of the site has.
 func (s *Site) begin(x *session.Exchange, status int, length int64) *http1.Head {
 	h := x.Begin(status, length)
-	h.Raw(s.cors)
+	h.Raw(s.cors.always)
+	h.Raw(s.cors.lineFor(x))
 	return h
 }
 

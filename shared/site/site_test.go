@@ -324,20 +324,6 @@ func TestWithoutReportsThereAreNone(t *testing.T) {
 	}
 }
 
-func TestCORS(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.CORS = "https://example.org" })
-	for _, request := range []string{"GET /small.txt HTTP/1.1", "GET /nothing.txt HTTP/1.1", "OPTIONS /upload HTTP/1.1", "GET /health HTTP/1.1", "GET /sub HTTP/1.1"} {
-		got := r.ask(request)
-		require.Equal(t, "https://example.org", got.Header.Get("Access-Control-Allow-Origin"), request)
-		for _, name := range []string{"Content-Range", "ETag", "Location", "X-Request-Id", "Retry-After"} {
-			require.Contains(t, strings.Split(got.Header.Get("Access-Control-Expose-Headers"), ", "), name, request)
-		}
-	}
-	got := r.ask("OPTIONS /upload HTTP/1.1\nOrigin: https://example.org\nAccess-Control-Request-Method: POST")
-	require.Equal(t, allowAnywhere, got.Header.Get("Access-Control-Allow-Methods"))
-	require.Contains(t, got.Header.Get("Access-Control-Allow-Headers"), "Content-Type")
-}
-
 func TestWithoutHTMLFoldersHaveNoIndex(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Types = []string{"txt"} })
 	require.Equal(t, 404, r.ask("GET / HTTP/1.1").StatusCode)
