@@ -194,6 +194,9 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 	counts := harness.Start(t, append(room(60), "-listen", "[::1]:0", "-log-format", format,
 		"-rate-exempt", "none", "-rate", "1", "-burst", "2", "-ban-after", "2", "-max-conns-per-client", "2", "-adaptive", "off")...)
 
+	locked := harness.Start(t, "-auth", users(t, annIsIn), "-log-format", format)
+	tell(t, locked.Dial(t), "GET", "/", basic("ann:wrong"))
+
 	reading := checks.Dial(t) // and never does
 	fmt.Fprint(reading, "GET /big.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	sending := checks.Dial(t) // and stops in the middle
@@ -225,7 +228,7 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 
 	seen := map[string]bool{}
 	all := func() bool {
-		for s, client := range map[*harness.Server]string{checks: "127.0.0.1", counts: "::1"} {
+		for s, client := range map[*harness.Server]string{checks: "127.0.0.1", counts: "::1", locked: "127.0.0.1"} {
 			for line := range strings.Lines(s.Log.String()) {
 				if reason := reasonIn(line); reason != "" {
 					require.Equal(t, client, filter.client(line), "%q", line)

@@ -28,6 +28,13 @@ const (
 	bobIsIn = "bob:$2a$04$gvk36fgaU5wIsZ7oPvn0XuGiJVveCI5PsPNOqaTn8Qp8UJtPM5zvy\n"
 )
 
+// users is a file with these lines.
+func users(t *testing.T, lines string) string {
+	file := filepath.Join(t.TempDir(), "users")
+	require.NoError(t, os.WriteFile(file, []byte(lines), 0o600))
+	return file
+}
+
 func basic(text string) string {
 	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(text)) + "\r\n"
 }
@@ -48,8 +55,7 @@ var _ = test("Passwords", passwords)
 // passwords: who knows one gets everything, also what is passed on, and who does not gets nothing,
 // and is not asked where others could listen.
 func passwords(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "users")
-	require.NoError(t, os.WriteFile(file, []byte(annIsIn), 0o600))
+	file := users(t, annIsIn)
 	s := harness.Start(t, "-auth", file, "-listen", "127.0.0.1:0", "-tls-listen", "127.0.0.1:0", "-tls-self-signed", "-proxy", "/app=http://127.0.0.1:9", "-cors", "https://app.example")
 	secure := s.Log.Await(t, regexp.MustCompile(`https://([^,\s"]+)`))[1]
 	const forwarded = "X-Forwarded-For: 192.0.2.1\r\n"
@@ -115,8 +121,7 @@ var _ = test("GuessingIsLimited", guessingIsLimited)
 // guessingIsLimited: a password that has to be checked costs as much as many requests, one that was
 // right before no more than any.
 func guessingIsLimited(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "users")
-	require.NoError(t, os.WriteFile(file, []byte(annIsIn), 0o600))
+	file := users(t, annIsIn)
 	s := harness.Start(t, "-auth", file, "-rate-exempt", "none", "-rate", "1", "-burst", "200", "-ban-after", "0", "-workers", "1")
 	for range 20 { // 41 are the first one's
 		require.Equal(t, 200, tell(t, s.Dial(t), "GET", "/about.html", basic("ann:secret")).StatusCode)
