@@ -303,8 +303,8 @@ func (a *App) warnOfUploads(why error) {
 	a.Log.Warn(fmt.Sprintf("Uploads are refused: the folder uploads of the root cannot be used; name a folder with -uploads, or say -uploads off: %v", why))
 }
 
-// removeStale removes what a crash has left in the folder of uploads. Only without descriptors it is
-// an error that this cannot be done: then nothing else can be, either.
+// removeStale removes what a crash has left in the folder of uploads. Only without descriptors it
+// is an error that this cannot be done: then nothing else can be, either.
 func (a *App) removeStale() error {
 	removed, err := a.site.RemoveStale(time.Now())
 	if errors.Is(err, unix.EMFILE) {
@@ -529,7 +529,7 @@ func (a *App) openGate() (err error) {
 	if a.gate, err = auth.New(a.Config.Auth); err != nil {
 		return err
 	}
-	a.gate.Next, a.gate.Open = a.Server.Handler, a.site.Open
+	a.gate.Next, a.gate.Open, a.gate.Burst = a.Server.Handler, a.site.Open, a.Config.Clients.Burst
 	a.Server.Handler = a.gate
 	return nil
 }

@@ -40,7 +40,7 @@ const (
 	maxCost     = 14       // of bcrypt, in powers of two: more than a second
 	remembered  = 4096     // fields that were right; when there are more, all are forgotten
 	atOnce      = 4        // passwords that are checked, or wait for it
-	guessCost   = 40       // requests that a password which has to be checked counts as
+	guessCost   = 40       // requests that a password which has to be checked counts as, at most
 	basicScheme = "basic " // in lower case
 )
 
@@ -49,6 +49,9 @@ type Gate struct {
 	Next session.Handler
 	// Open reports whether a request needs no password. Nil for none.
 	Open func(x *session.Exchange) bool
+	// Burst is how many requests a client may send at once: a password that has to be checked costs
+	// no more than half of them, or nobody could ever come in. 0 for many.
+	Burst int
 
 	path   string
 	users  atomic.Pointer[users]
@@ -157,7 +160,7 @@ func (g *Gate) Serve(x *session.Exchange) {
 
 // check passes a request on if its password turns out to be right.
 func (g *Gate) check(x *session.Exchange, u *users, field []byte) {
-	if f := x.Charge(guessCost); !f.OK() {
+	if f := x.Charge(g.cost()); !f.OK() {
 		x.Fail(f)
 		return
 	}
@@ -177,6 +180,14 @@ func (g *Gate) check(x *session.Exchange, u *users, field []byte) {
 		}
 		g.Next.Serve(x)
 	})
+}
+
+// cost is how many requests a password which has to be checked counts as.
+func (g *Gate) cost() int {
+	if g.Burst == 0 {
+		return guessCost
+	}
+	return max(min(guessCost, g.Burst/2), 1)
 }
 
 // private reports whether nobody on the way can read what the client sends.

@@ -96,6 +96,12 @@ func TestFilesThatCannotBe(t *testing.T) {
 	require.ErrorContains(t, err, "-auth: ")
 }
 
+func TestAGuessCostsNoMoreThanHalfABurst(t *testing.T) {
+	for burst, want := range map[int]int{0: guessCost, 400: guessCost, 80: 40, 20: 10, 3: 1, 1: 1} {
+		require.Equal(t, want, (&Gate{Burst: burst}).cost(), burst)
+	}
+}
+
 const costly = "$2y$15$abcdefghijklmnopqrstuuA.rFgl4v7rHyPZV7pUIgEO9y5yAN0Oe"
 
 func twice(hash string) string { return "ann:" + hash + "\nann:" + hash }

@@ -340,7 +340,11 @@ func TestFaultsOfOursAreTold(t *testing.T) {
 }
 
 func TestHotAnswersDoNotAllocate(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t, func(c *Config) {
+		c.CleanURLs, c.App, c.List, c.Redirects = true, "/index.html", true, filepath.Join(t.TempDir(), "redirects")
+		c.CORS = []string{"https://a.example", "https://b.example"}
+		require.NoError(t, os.WriteFile(c.Redirects, []byte("/old /new\n/blog/* /news/:splat\n"), 0o644))
+	})
 	requests := map[string]string{
 		"GET of a small file":  "GET /small.txt HTTP/1.1",
 		"GET of an index":      "GET /sub/ HTTP/1.1",
@@ -350,6 +354,10 @@ func TestHotAnswersDoNotAllocate(t *testing.T) {
 		"304 by tag":           "GET /small.txt HTTP/1.1\r\nIf-None-Match: \"x\", *",
 		"304 by date":          "GET /small.txt HTTP/1.1\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
 		"206":                  "GET /small.txt HTTP/1.1\r\nRange: bytes=10-19",
+		"GET of a clean URL":   "GET /index HTTP/1.1",
+		"GET across origins":   "GET /small.txt HTTP/1.1\r\nOrigin: https://b.example",
+		"a redirect":           "GET /blog/a/b?c HTTP/1.1",
+		"a preflight":          "OPTIONS /small.txt HTTP/1.1\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-a",
 	}
 	for name, head := range requests {
 		request := head + "\r\nHost: localhost\r\n\r\n"

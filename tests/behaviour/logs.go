@@ -216,9 +216,7 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 		require.Equal(t, 200, status)
 	}
 	if third, err := net.Dial("tcp", counts.Addr); err == nil { // its reset may be as quick as that
-		io.WriteString(third, "GET") // a listener may be waiting for a first byte (TCP_DEFER_ACCEPT)
-		io.ReadAll(third)
-		third.Close()
+		goAway(third)
 	}
 	for {
 		if _, err := Exchange(held[0], "/"); err != nil { // once it is banned
@@ -245,6 +243,13 @@ func everyReasonIsMatched(t *testing.T, filter *banFilter, format string) {
 		}
 	}()
 	harness.Eventually(t, "each reason of the filter is in the log, and nothing else", all)
+}
+
+// goAway comes as one too many, and waits for the end.
+func goAway(c net.Conn) {
+	io.WriteString(c, "GET") // a listener may be waiting for a first byte (TCP_DEFER_ACCEPT)
+	io.ReadAll(c)
+	c.Close()
 }
 
 // refused is one request, or what can be sent instead, for each reason to refuse one.

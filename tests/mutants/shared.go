@@ -130,4 +130,22 @@ var common = []Mutant{
 		Why: "Who asks by https is sent to https. The browser gives up after some twenty times, and says that the page has moved " +
 			"too often.",
 	},
+
+	// What is answered.
+	{
+		Name: "page-for-a-script", Stage: eventLoop, File: "shared/site/pages.go",
+		Old:   "return s.app != nil && len(guard.Extension(path)) == 0 && ",
+		New:   "return s.app != nil && ",
+		Check: "shared/site TestAnApplicationAnswersWhereSomebodyGoes/a_missing_script",
+		Why: "A script that is gone is answered with the application's page and 200. The browser says that it cannot read the " +
+			"script's first character, and nobody thinks of a file that is missing.",
+	},
+	{
+		Name: "nobody-is-somebody", Stage: eventLoop, File: "shared/auth/auth.go",
+		Old:   "\t\thash, ok = u.nobody, false\n",
+		New:   "\t\thash = u.nobody\n",
+		Check: "shared/auth TestPasswords/nobody_there,_by_the_hash_that_stands_in",
+		Why: "The hash that is checked where there is no such user, so that no time tells it, is a real one, and whoever knows its " +
+			"password may come in by any name.",
+	},
 }
