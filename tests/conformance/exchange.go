@@ -145,6 +145,11 @@ func (x *exchange) run() {
 		if last = x.expect(w, minor); last == nil {
 			return // closed, and that was allowed
 		}
+		if i < len(x.c.wants)-1 && announced(last, minor) {
+			x.at(HOUSE, "9112 9.3", last.StatusAt, "the connection is closed, and nothing asked for it")
+			x.expectAnnouncedClose()
+			return // what is left was not processed (RFC 9112 9.3.2)
+		}
 	}
 	x.wish = expectation{what: connection}
 	x.after(x.c.wants[len(x.c.wants)-1], last, minor)
@@ -342,9 +347,8 @@ func (x *exchange) after(w want, r *Response, minor int) {
 	if x.server.house && conn != w.oursConn {
 		conn, level = w.oursConn, HOUSE
 	}
-	announced := r.ToEOF || r.Lists("Connection", "close") || minor == 0 && !r.Lists("Connection", "keep-alive")
 	switch {
-	case announced:
+	case announced(r, minor):
 		if conn == stays && minor == 1 {
 			x.at(HOUSE, "9112 9.3", r.StatusAt, "the connection is closed, and nothing asked for it")
 		}
@@ -359,6 +363,12 @@ func (x *exchange) after(w want, r *Response, minor int) {
 	default:
 		x.expectProbe(conn)
 	}
+}
+
+// announced reports whether an answer says that it is the connection's last. HTTP/1.0, on either
+// side, says so unless it says keep-alive (RFC 9112 9.3).
+func announced(r *Response, minor int) bool {
+	return r.ToEOF || r.Lists("Connection", "close") || (minor == 0 || r.Minor == 0) && !r.Lists("Connection", "keep-alive")
 }
 
 // expectClose wants the end of the connection and not a byte before it.

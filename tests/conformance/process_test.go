@@ -6,6 +6,8 @@ package conformance
 import (
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -83,6 +85,17 @@ func TestACaseIsBlamedForTheEndOfTheProcess(t *testing.T) {
 	assert.Contains(t, page.Explain(), "the server's process ended: exit status 1")
 	next := suite.Play(caseByID(t, "files/text"))
 	assert.Equal(t, None, next.Level(), "the next case has another process")
+}
+
+func TestWhereTheServerHasGoneTheRestIsNotPlayed(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	suite, err := New(Target{Addr: server.Listener.Addr().String(), RFCOnly: true})
+	require.NoError(t, err)
+	defer suite.Close()
+	server.Close()
+	first := suite.Play(caseByID(t, "files/text"))
+	assert.Contains(t, first.Explain(), "no connection to the server")
+	assert.Equal(t, "the server had gone", suite.Play(caseByID(t, "files/image")).Skipped)
 }
 
 // Our own servers are to end in order.

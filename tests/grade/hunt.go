@@ -1,0 +1,243 @@
+package main
+
+// A hunt: somebody gets a copy of the project in which a line, or a few, are wrong, and says where.
+//
+// The copy has no docs and no table of mutants, which would show it. What must not be done: nothing
+// here may say more of the mutant than the hints that were taken did, nor write to the project.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fourways/tests/mutants"
+)
+
+// Marks of a hunt, in points.
+const (
+	fullMark  = 10
+	halfMark  = 5 // for the check alone
+	hintCosts = 2
+	allHints  = 3
+	near      = 3 // lines beside the edit that are right as well
+)
+
+// hunt is the exercise.
+type hunt struct {
+	root     string
+	progress *progress
+	out      io.Writer
+}
+
+var errNoHunt = errors.New("you are hunting nothing; go run ./tests/grade hunt begins")
+
+// current is the mutant that is looked for.
+func (h *hunt) current() (mutants.Mutant, error) {
+	m, ok := mutants.Find(h.progress.Hunting)
+	if !ok {
+		return m, errNoHunt
+	}
+	return m, nil
+}
+
+// begin gives a copy with a mutant in it: the one named, or any that was not found yet.
+func (h *hunt) begin(name, dir string) error {
+	m, err := h.choose(name)
+	if err != nil {
+		return err
+	}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "fourways-hunt-"); err != nil {
+			return err
+		}
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if err := copyTree(h.root, dir, m); err != nil {
+		return err
+	}
+	h.progress.Hunting, h.progress.Tree = m.Name, dir
+	h.progress.of(m.Name)
+	fmt.Fprintf(h.out, "In %s is this project with one fault, which shows in %s.\nRun it, judge it, read it; then: go run ./tests/grade hunt -at FILE:LINE\n", dir, m.Stage)
+	return nil
+}
+
+func (h *hunt) choose(name string) (mutants.Mutant, error) {
+	if name != "" {
+		m, ok := mutants.Find(name)
+		if !ok {
+			return m, fmt.Errorf("there is no mutant %q", name)
+		}
+		return m, nil
+	}
+	open := slices.DeleteFunc(mutants.All(), func(m mutants.Mutant) bool {
+		mark := h.progress.Hunts[m.Name]
+		return mark != nil && (mark.Found || mark.Shown)
+	})
+	if len(open) == 0 {
+		return mutants.Mutant{}, errors.New("you have hunted them all down")
+	}
+	return open[rand.IntN(len(open))], nil
+}
+
+// answer marks a FILE:LINE.
+func (h *hunt) answer(at string) (status int, err error) {
+	m, err := h.current()
+	if err != nil {
+		return usage, err
+	}
+	file, number, _ := strings.Cut(at, ":")
+	line, err := strconv.Atoi(number)
+	if err != nil {
+		return usage, fmt.Errorf("%q is not FILE:LINE", at)
+	}
+	file = strings.TrimPrefix(filepath.ToSlash(file), filepath.ToSlash(h.progress.Tree)+"/")
+	from, to, err := editedLines(h.root, m)
+	if err != nil {
+		return usage, err
+	}
+	if path.Clean(file) != m.File || line < from-near || line > to+near {
+		fmt.Fprintln(h.out, "No, the fault is elsewhere.")
+		return wrong, nil
+	}
+	mark := h.progress.of(m.Name)
+	mark.Found = true
+	if points := fullMark - hintCosts*mark.Hints; !mark.Shown {
+		mark.Points = max(mark.Points, points)
+	}
+	fmt.Fprintf(h.out, "Yes: %d of %d points. %s\nIt is caught by %s.\n", mark.Points, fullMark, m.Why, m.Check)
+	h.end()
+	return right, nil
+}
+
+// symptom marks a check that fails.
+func (h *hunt) symptom(check string) (status int, err error) {
+	m, err := h.current()
+	if err != nil {
+		return usage, err
+	}
+	if check != string(m.Check) {
+		fmt.Fprintln(h.out, "That is not the check that is meant.")
+		return wrong, nil
+	}
+	mark := h.progress.of(m.Name)
+	mark.Check = true
+	if points := halfMark - hintCosts*min(mark.Hints, 1); !mark.Shown {
+		mark.Points = max(mark.Points, points)
+	}
+	fmt.Fprintf(h.out, "Yes, that fails: %d of %d points. Where is the fault?\n", mark.Points, fullMark)
+	return right, nil
+}
+
+// hint tells one thing more.
+func (h *hunt) hint() error {
+	m, err := h.current()
+	if err != nil {
+		return err
+	}
+	mark := h.progress.of(m.Name)
+	hints := [allHints]string{
+		"What is seen from outside: " + strings.ReplaceAll(m.Name, "-", " ") + ".",
+		"What fails because of it: " + string(m.Check) + ".",
+		"It is in " + path.Dir(m.File) + ".",
+	}
+	mark.Hints = min(mark.Hints+1, allHints)
+	for _, text := range hints[:mark.Hints] {
+		fmt.Fprintln(h.out, text)
+	}
+	return nil
+}
+
+// giveUp shows the solution.
+func (h *hunt) giveUp() error {
+	m, err := h.current()
+	if err != nil {
+		return err
+	}
+	diff, err := m.Diff(h.root)
+	if err != nil {
+		return err
+	}
+	h.progress.of(m.Name).Shown = true
+	fmt.Fprintf(h.out, "%s\n%s\n\nIt is caught by %s.\n", diff, m.Why, m.Check)
+	h.end()
+	return nil
+}
+
+// end forgets what is hunted, and leaves the copy to whoever looks at it.
+func (h *hunt) end() { h.progress.Hunting, h.progress.Tree = "", "" }
+
+// editedLines are the first and the last line of the edit, from 1 on, as they are in the copy.
+func editedLines(root string, m mutants.Mutant) (from, to int, err error) {
+	text, err := os.ReadFile(filepath.Join(root, m.File))
+	if err != nil {
+		return 0, 0, err
+	}
+	edited, err := m.Apply(string(text))
+	if err != nil {
+		return 0, 0, err
+	}
+	before, after := strings.Split(string(text), "\n"), strings.Split(edited, "\n")
+	same := 0
+	for same < len(before) && same < len(after) && before[same] == after[same] {
+		same++
+	}
+	end := 0
+	for end < len(before)-same && end < len(after)-same && before[len(before)-1-end] == after[len(after)-1-end] {
+		end++
+	}
+	return same + 1, max(same+1, len(after)-end), nil
+}
+
+// left are folders that a copy does not have: what tells of the mutants, and what no program needs.
+var left = []string{".git", "docs", "tests/mutants", "tests/grade"}
+
+// copyTree copies the project into a new folder and makes the mutant's edit there.
+func copyTree(root, dir string, m mutants.Mutant) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is there already, and not empty", dir)
+	}
+	return filepath.WalkDir(root, func(from string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, from)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		switch {
+		case slices.Contains(left, name) && d.IsDir():
+			return fs.SkipDir
+		case slices.Contains(left, name) || name == progressFile:
+			return nil
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(dir, name), 0o755)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		edited := string(text)
+		if name == m.File {
+			if edited, err = m.Apply(edited); err != nil {
+				return err
+			}
+		}
+		if name == "go.work" {
+			edited = strings.ReplaceAll(edited, "\t./docs\n", "")
+		}
+		return os.WriteFile(filepath.Join(dir, name), []byte(edited), 0o644)
+	})
+}
