@@ -171,7 +171,10 @@ func pipelineCases() []Case {
 		mustScript("large-then-small", inOrder, "a small answer behind a large one is not lost", func(x *exchange) {
 			x.open()
 			x.send(get("/big.txt") + get(sample))
-			x.expect(ok(lengthIs(bigSize)), 1)
+			if announced(x.expect(ok(lengthIs(bigSize)), 1), 1) {
+				x.at(HOUSE, "9112 9.3", x.in.pos, "the connection is closed, and nothing asked for it")
+				return
+			}
 			r := x.expect(ok(bodyOf(sample)), 1)
 			x.after(ok(), r, 1)
 		}).withFixtures(),

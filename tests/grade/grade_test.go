@@ -80,6 +80,7 @@ func TestAnAnswerIsMarked(t *testing.T) {
 		{"another file", 0, "", at("shared/http1/conn.go", from), wrong, 0},
 		{"the check, and another line", 0, string(m.Check), at(m.File, to+near+1), wrong, halfMark},
 		{"the check, and then the line", 0, string(m.Check), at(m.File, from), right, fullMark},
+		{"the check that a hint has told, and another line", 2, string(m.Check), at(m.File, to+near+1), wrong, 0},
 		{"another check", 0, "files/text", at(m.File, to+near+1), wrong, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -28,6 +28,7 @@ const (
 	hintCosts = 2
 	allHints  = 3
 	near      = 3 // lines beside the edit that are right as well
+	tellCheck = 2 // the hint that tells the check: after it there is no mark for that
 )
 
 // hunt is the exercise.
@@ -131,7 +132,7 @@ func (h *hunt) symptom(check string) (status int, err error) {
 	}
 	mark := h.progress.of(m.Name)
 	mark.Check = true
-	if points := halfMark - hintCosts*min(mark.Hints, 1); !mark.Shown {
+	if points := halfMark - hintCosts*mark.Hints; !mark.Shown && mark.Hints < tellCheck {
 		mark.Points = max(mark.Points, points)
 	}
 	fmt.Fprintf(h.out, "Yes, that fails: %d of %d points. Where is the fault?\n", mark.Points, fullMark)
