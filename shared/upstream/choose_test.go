@@ -105,6 +105,16 @@ func TestATargetThatFailsThreeTimesInARowRestsForAWhile(t *testing.T) {
 	require.Len(t, r.logged, 2, "%q", r.logged)
 }
 
+func TestATargetThatHasRestedIsTriedAgain(t *testing.T) {
+	r := newRig(t, 2, nil)
+	for range failuresToRest {
+		r.set.states[0].failed(r.thread.Clock.Now(), 0)
+	}
+	require.Equal(t, []int{1, 1}, r.chosen(2))
+	r.pass(restTime)
+	require.ElementsMatch(t, []int{0, 1}, r.chosen(2))
+}
+
 func TestWhereAllTargetsRestOneIsTriedAnyway(t *testing.T) {
 	r := newRig(t, 2, nil)
 	for _, s := range r.set.states {

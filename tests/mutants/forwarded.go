@@ -61,6 +61,22 @@ var forwarded = []Mutant{
 			"was ours.",
 	},
 	{
+		Name: "two-lengths-for-one-body", Stage: eventLoop, File: "shared/proxy/fields.go",
+		Old:   "\t\t\"content-length\", \"http2-settings\",\n",
+		New:   "\t\t\"http2-settings\",\n",
+		Check: "shared/proxy TestRequestsArePassedOnWithoutWhatIsNotForTheUpstream/in_a_spelling_that_some_servers_take_for_them",
+		Why: "The length that the client has given passes beside our own framing, and as Content_Length even beside chunks. An upstream that " +
+			"believes the other one finds a second request in the body.",
+	},
+	{
+		Name: "anybody-is-first-in-the-list", Stage: eventLoop, File: "shared/proxy/fields.go",
+		Old:   "\tif o.Trusted && !named(&r.Message, forwardedForName) {\n",
+		New:   "\tif !named(&r.Message, forwardedForName) {\n",
+		Check: "shared/proxy TestRequestsArePassedOnWithoutWhatIsNotForTheUpstream/a_stranger's_word_for_the_client",
+		Why: "X-Forwarded-For of a stranger is kept, and its address appended. Most programs take the first of the list for the client, and " +
+			"so each client says who it is.",
+	},
+	{
 		Name: "request-goes-round-for-ever", Stage: eventLoop, File: "shared/proxy/fields.go",
 		Old:   "\tif ours > maxOurs {\n",
 		New:   "\tif ours == maxOurs+2 {\n",

@@ -1,0 +1,96 @@
+package mutants
+
+// Mutants of the way to an upstream and back: kept connections, what is sent again, health,
+// back-pressure, and the ends. They are built into stage 3; all stages have the same code.
+
+var ofUpstreams = []Mutant{
+	// What is sent again.
+	{
+		Name: "paid-twice", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "case why == upstream.Overtaken && t.repeatable() && t.local.up.MayRetry():",
+		New:   "case why == upstream.Overtaken && !t.taken && t.local.up.MayRetry():",
+		Check: "shared/proxy TestAKeptConnectionThatWasClosedMeanwhile/ended,_and_the_request_cannot_be_repeated,_though_it_has_none",
+		Why: "A request is sent again whatever its method is, as long as no body has left. The upstream may have done it before it " +
+			"closed. A POST without a body, such as a button that pays, is done twice, on days on which the upstream is restarted.",
+	},
+	{
+		Name: "second-half-of-an-upload", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "\tt.taken = true\n",
+		New:   "",
+		Check: "shared/proxy TestAKeptConnectionThatWasClosedMeanwhile/nor_is_what_has_a_body_that_has_begun",
+		Why: "It is not noted that some of the body has left. The request is sent again with what comes next of it, so that the file " +
+			"lacks its beginning, or the upstream waits for as many bytes as are missing.",
+	},
+	{
+		Name: "retries-double-the-load", Stage: eventLoop, File: "shared/upstream/budget.go",
+		Old:   "b.sum.retries*budgetShare < b.sum.requests",
+		New:   "b.sum.retries < b.sum.requests",
+		Check: "shared/upstream TestRetriesAreAtMostATenthOfTheRequests",
+		Why: "Each request may have a retry. While all is well nobody sees a difference. An upstream that closes connections because it has " +
+			"too much to do gets twice as much.",
+	},
+
+	// Connections that are kept.
+	{
+		Name: "what-nobody-asked-for-is-forgotten", Stage: eventLoop, File: "shared/upstream/link.go",
+		Old:   "\tif l.client == nil {\n\t\tl.shunned = true\n\t\treturn\n",
+		New:   "\tif l.client == nil {\n\t\treturn\n",
+		Check: "shared/upstream TestAConnectionThatIsKeptIsUsedAgainUntilItsTimeIsOver/until_something_comes_unasked",
+		Why: "Bytes that come on an idle connection are read and dropped, and the connection is used again. What follows them, the rest " +
+			"of an answer that nobody asked for, is then the next client's.",
+	},
+	{
+		Name: "one-request-in-a-thousand-is-lost", Stage: eventLoop, File: "shared/upstream/link.go",
+		Old:   "clock.Time(seconds)*clock.Second-clock.Second/2)",
+		New:   "clock.Time(seconds)*clock.Second)",
+		Check: "shared/upstream TestAConnectionThatIsKeptIsUsedAgainUntilItsTimeIsOver/the_target's_time",
+		Why: "A connection is kept for exactly as long as the upstream says that it keeps it. So requests are sent at the very moment at " +
+			"which it is closed, and those that cannot be repeated are 502.",
+	},
+
+	// Health.
+	{
+		Name: "upstream-never-comes-back", Stage: eventLoop, File: "shared/upstream/health.go",
+		Old:   "return now-clock.Time(last) >= probeTime &&",
+		New:   "return last != 0 && now-clock.Time(last) >= probeTime &&",
+		Check: "shared/upstream TestATargetThatHasRestedIsTriedAgain",
+		Why: "After its rest an upstream gets no request by which it could show that it is well. It looks as if it were down " +
+			"until the server is restarted, and the others do its work.",
+	},
+	{
+		Name: "slow-client-is-the-upstreams-fault", Stage: eventLoop, File: "shared/upstream/link.go",
+		Old:   "timed := !l.dropped && !l.paused && (",
+		New:   "timed := !l.dropped && (",
+		Check: "shared/upstream TestATargetThatIsSilentForTooLong/is_not_to_blame_while_its_user_takes_no_more",
+		Why: "The time of an upstream runs on while it is not read, because its client takes nothing. The answer is cut, it is counted as the " +
+			"upstream's, and three slow clients have an upstream rest that is well.",
+	},
+
+	// Back-pressure.
+	{
+		Name: "memory-follows-the-slowest", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "} else if t.queue.Put(p); t.queue.Full() {\n\t\tt.link.Pause()\n\t}",
+		New:   "} else {\n\t\tt.queue.Put(p)\n\t}",
+		Check: "shared/proxy TestASlowClientHoldsTheTargetUpAndALongAnswerIsNeverKeptWhole",
+		Why: "A queue that is full stops nobody. Whoever asks for something large and does not read it has it all put into the server's " +
+			"memory, and the second of them ends the server.",
+	},
+
+	// The ends.
+	{
+		Name: "half-a-page-looks-whole", Stage: eventLoop, File: "shared/session/exchange.go",
+		Old:   "\tx.s.Fail()\n\tx.Nudge()\n",
+		New:   "\tx.conn.Break()\n\tx.Nudge()\n",
+		Check: "shared/proxy TestScripts/nor_one_in_chunks_to_a_client_of_HTTP/1.0,_byte_by_byte_false",
+		Why: "An answer that cannot be completed ends politely instead of by a reset. Where the client knows a length or waits for a last " +
+			"chunk, it notices all the same. To one of HTTP/1.0 the end of the connection is the end of the answer.",
+	},
+	{
+		Name: "works-on-for-those-who-left", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "\t\tt.times = t.link.Times()\n\t\tt.link.Drop()\n",
+		New:   "\t\tt.times = t.link.Times()\n\t\tt.link.Detach()\n",
+		Check: "shared/proxy TestScripts/a_client_that_leaves_before_the_answer_frees_the_target_at_once,_byte_by_byte_false",
+		Why: "A client that leaves is forgotten, and its request is not. Visitors of a slow page reload it, and each time the upstream has one more " +
+			"of them to make, for nobody.",
+	},
+}
