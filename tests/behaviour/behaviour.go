@@ -79,8 +79,8 @@ func hasMaster() bool { return stage() >= "stage4" }
 
 func stage() string { return filepath.Base(harness.Binary()) }
 
-// Conformance plays the suite against the stage, and once more over TLS. From stage 3 on files
-// leave by sendfile(2), but not over TLS.
+// Conformance plays the suite against the stage, once more over TLS, and once more through a proxy.
+// From stage 3 on files leave by sendfile(2), but not over TLS.
 func Conformance(t *testing.T) {
 	name := stage()
 	conformance.BePatient()
@@ -88,6 +88,12 @@ func Conformance(t *testing.T) {
 		t.Parallel()
 		overTLS(t, name)
 	})
+	if oneThreadEach() || zeroCopy() && !hasMaster() {
+		t.Run("proxied", func(t *testing.T) {
+			t.Parallel()
+			throughAProxy(t, name)
+		})
+	}
 	conformance.Run(t, conformance.Target{
 		Name:     name,
 		Cmd:      []string{harness.Binary(), "--port", "{port}", "--root", "{root}"},

@@ -31,6 +31,7 @@ const (
 	stopWait   = 15 * time.Second // from SIGTERM to its exit
 	endWait    = 3 * time.Second  // from a connection refused to the news that the process ended
 	settleWait = 5 * time.Second  // until its descriptors are closed after the last case
+	keptWait   = 5 * time.Second  // and those to a server behind it, which are kept for a while
 	restPause  = 20 * time.Millisecond
 	restLooks  = 10 // in a row that find the same number of sockets
 	atOnce     = 8  // cases played at a time: a thread pool of ten must never refuse one
@@ -41,12 +42,13 @@ const (
 // server is one variant of the target. Its process, if it has one, is its own.
 type server struct {
 	variant  Variant
-	addr     string // host:port
-	relay    string // where exchanges connect in its place, in the tests of the suite itself
-	root     string // "" where it is not known
-	house    bool   // our policy is judged too
-	zeroCopy bool   // files leave straight from the page cache
-	secure   bool   // it speaks TLS at addr
+	addr     string  // host:port
+	upstream *server // whose answers it passes on; nil for none
+	relay    string  // where exchanges connect in its place, in the tests of the suite itself
+	root     string  // "" where it is not known
+	house    bool    // our policy is judged too
+	zeroCopy bool    // files leave straight from the page cache
+	secure   bool    // it speaks TLS at addr
 	sessions tls.ClientSessionCache
 	slots    chan struct{}
 
@@ -196,6 +198,13 @@ func (s *server) kill() {
 	})
 }
 
+// killAll is kill for the server and the one behind it; s may be nil.
+func (s *server) killAll() {
+	for ; s != nil; s = s.upstream {
+		s.kill()
+	}
+}
+
 // alive says why the server is not, or nil.
 func (s *server) alive() error {
 	s.forget(probePath)
@@ -250,7 +259,11 @@ func (s *server) settled() error {
 		return nil
 	}
 	var now int
-	for deadline := time.Now().Add(settleWait); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	wait := settleWait
+	if s.upstream != nil {
+		wait += keptWait
+	}
+	for deadline := time.Now().Add(wait); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var err error
 		if now, err = s.descriptors(); err != nil || now <= s.sockets {
 			return err
@@ -276,8 +289,11 @@ func (s *server) descriptors() (sockets int, err error) {
 	return sockets, nil
 }
 
-// holdsOpen reports whether the process has that file open.
+// holdsOpen reports whether the process, or one behind it, has that file open.
 func (s *server) holdsOpen(path string) bool {
+	if s.upstream != nil && s.upstream.holdsOpen(path) {
+		return true
+	}
 	for _, pid := range processTree(s.cmd.Process.Pid) {
 		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		for _, fd := range fds {

@@ -65,6 +65,16 @@ type Target struct {
 
 	// LeftOut names cases that are not to be played, and why.
 	LeftOut map[string]string
+
+	// Behind starts another server first, in the same way as Cmd and with the same root. The one
+	// that is judged passes its answers on: {behind} in Cmd is its address. BehindArgs holds the
+	// further arguments of each variant.
+	Behind     []string
+	BehindArgs map[Variant][]string
+
+	// Differs names cases in which such a server must do something else than one that answers by
+	// itself, and why. Run wants each of them to fail.
+	Differs map[string]string
 }
 
 // Result is what became of one case.
@@ -256,7 +266,7 @@ func (s *Suite) replace(dead *server, c *Case) (*server, error) {
 	s.mu.Lock()
 	if entry := s.servers[dead.variant]; entry.server == dead {
 		s.deaths = append(s.deaths, fmt.Errorf("%w: %s\n%s", errDied{c.ID}, dead.ended(), dead.output))
-		entry.server.kill() // what is left of its group
+		entry.server.killAll() // what is left of its group
 		delete(s.servers, dead.variant)
 	}
 	s.mu.Unlock()
@@ -328,8 +338,7 @@ func (s *Suite) start(v Variant) (server *server, err error) {
 		if err := errors.Join(os.RemoveAll(filepath.Dir(root)), MakeSite(root), os.Chmod(filepath.Dir(root), 0o755)); err != nil {
 			return nil, fmt.Errorf("make the document root: %w", err)
 		}
-		command := append(slices.Clone(s.target.Cmd), s.target.Args[v]...)
-		if server, err = startServer(v, command, root, s.target.TLS); err != nil {
+		if server, err = s.startBoth(v, root); err != nil {
 			return nil, err
 		}
 	}
@@ -349,6 +358,29 @@ func (s *Suite) atOnce() int {
 	return cmp.Or(s.target.AtOnce, atOnce)
 }
 
+// startBoth starts a server, after the one behind it where there is one.
+func (s *Suite) startBoth(v Variant, root string) (front *server, err error) {
+	command := append(slices.Clone(s.target.Cmd), s.target.Args[v]...)
+	var behind *server
+	if len(s.target.Behind) > 0 {
+		args := append(slices.Clone(s.target.Behind), s.target.BehindArgs[v]...)
+		if behind, err = startServer(v, args, root, false); err != nil {
+			return nil, err
+		}
+		for i := range command {
+			command[i] = strings.ReplaceAll(command[i], "{behind}", behind.addr)
+		}
+	}
+	if front, err = startServer(v, command, root, s.target.TLS); err != nil {
+		if behind != nil {
+			behind.kill()
+		}
+		return nil, err
+	}
+	front.upstream = behind
+	return front, nil
+}
+
 // Finish looks at the servers after the last case: alive, no connection left, and an
 // orderly end. It returns one error for each thing that is not so.
 func (s *Suite) Finish() (errs []error) {
@@ -359,10 +391,11 @@ func (s *Suite) Finish() (errs []error) {
 		if entry.server == nil {
 			continue
 		}
-		checks := []func() error{entry.server.alive, entry.server.settled, entry.server.stop}
-		for _, check := range checks {
-			if err := check(); err != nil {
-				errs = append(errs, fmt.Errorf("%s, server %q: %w\n%s", s.target.Name, v, err, entry.server.output))
+		for server := entry.server; server != nil; server = server.upstream { // whoever is behind ends last
+			for _, check := range []func() error{server.alive, server.settled, server.stop} {
+				if err := check(); err != nil {
+					errs = append(errs, fmt.Errorf("%s, server %q: %w\n%s", s.target.Name, v, err, server.output))
+				}
 			}
 		}
 	}
@@ -375,9 +408,7 @@ func (s *Suite) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, entry := range s.servers {
-		if entry.server != nil {
-			entry.server.kill()
-		}
+		entry.server.killAll()
 	}
 	if s.temp != "" {
 		_ = os.RemoveAll(s.temp)
@@ -403,6 +434,13 @@ func Run(t *testing.T, target Target) {
 	suite, err := New(target)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, named := range []map[string]string{target.LeftOut, target.Differs} {
+		for id := range named {
+			if !slices.ContainsFunc(Cases(), func(c Case) bool { return c.ID == id }) {
+				t.Errorf("no case is called %s", id)
+			}
+		}
 	}
 	t.Cleanup(func() { // runs after the parallel subtests
 		defer suite.Close()
@@ -436,11 +474,16 @@ func (s *Suite) runTopic(t *testing.T, cases []Case) {
 			*r = s.Play(&cases[i])
 		}
 		t.Run(r.Case.Name(), func(t *testing.T) {
-			if r.Skipped != "" {
+			why, differs := s.target.Differs[r.Case.ID]
+			switch failed := r.Level() != None; {
+			case r.Skipped != "":
 				t.Skip(r.Skipped)
-			}
-			if r.Level() != None {
+			case failed && differs:
+				t.Logf("as it must be here, since %s: %s", why, r.Explain())
+			case failed:
 				t.Error(r.Explain())
+			case differs:
+				t.Errorf("it does not differ any more, although %s", why)
 			}
 		})
 	}
