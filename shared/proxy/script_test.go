@@ -279,3 +279,29 @@ func TestAClientMaySendAllBeforeItReads(t *testing.T) {
 		})
 	}
 }
+
+// What a client has taken of an answer is credit for the rest, however many times the target has
+// made it wait in between: its kernel takes much at once, and then nothing for a while.
+func TestWhatAClientHasTakenOfAnAnswerIsCredit(t *testing.T) {
+	const piece, pieces = 10_000, 5
+	r := newRig(t, false, nil)
+	r.send(r.client, get)
+	r.send(r.target(), "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+	for range pieces {
+		r.send(r.target(), strings.Repeat("d", piece))
+	}
+	require.Greater(t, len(r.client.Take()), piece*pieces)
+	r.client.Room = 0
+	r.send(r.target(), strings.Repeat("d", piece))
+	silent := func(seconds clock.Time) {
+		for range seconds / 5 {
+			r.pass(5 * clock.Second)
+			r.send(r.target(), "d") // which is not silent meanwhile
+		}
+	}
+	silent(50)
+	require.Equal(t, "open", stateOf(r.client))
+	silent(20)
+	require.Equal(t, "reset", stateOf(r.client))
+	require.Equal(t, []string{"reader-too-slow"}, r.ev.refused)
+}

@@ -78,6 +78,7 @@ type Exchange struct {
 	gone   func()       // called if there will be no Resume
 
 	unasked  bool     // whoever takes the body has not asked a waiting client for it; see PassBody
+	paced    bool     // the answer has begun to be written
 	drains   bool     // the body is dropped while the Source makes the answer; see DrainBody
 	upstream Upstream // who answered, if it was another server
 	tunnel   Tunnel   // nil where the connection is HTTP

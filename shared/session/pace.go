@@ -38,11 +38,14 @@ func (p *pace) look(now clock.Time, moved, rate int64) bool {
 }
 
 // beginWriting notes where an answer begins. It assumes that everything before it has been taken;
-// the kernel is asked only if need be.
+// the kernel is asked only if need be. An answer that comes from another machine, bit by bit,
+// begins once: what the client has taken of its beginning is credit for the rest.
 func (s *Session) beginWriting() {
-	if !s.measured {
-		s.out = pace{since: s.thread.Clock.Now(), moved: s.sent()}
+	if s.measured || s.act.x.paced {
+		return
 	}
+	s.act.x.paced = true
+	s.out = pace{since: s.thread.Clock.Now(), moved: s.sent()}
 }
 
 // Stalled says that the socket did not take all of Out. From now on the minimum rate applies to
