@@ -11,8 +11,12 @@ import (
 
 const noPinning = "processes cannot be given processors of their own here"
 
-// Main is harness.Main.
-func Main(m *testing.M, stage string) { harness.Main(m, stage) }
+// Main is harness.Main for a binary that can play a server behind a proxy too.
+func Main(m *testing.M, stage string) {
+	if !playsBackend() {
+		harness.Main(m, stage)
+	}
+}
 
 // AttackRatios skips the benchmark.
 func AttackRatios(b *testing.B) { b.Skip(noPinning) }

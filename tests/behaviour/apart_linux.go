@@ -32,8 +32,12 @@ import (
 // crowdVariable has a test's binary play the good clients of the server at this address.
 const crowdVariable = "FOURWAYS_TEST_CROWD"
 
-// Main is harness.Main for a binary that can play the good clients too.
+// Main is harness.Main for a binary that can play the good clients too, and a server behind a
+// proxy.
 func Main(m *testing.M, stage string) {
+	if playsBackend() {
+		return
+	}
 	if addr := os.Getenv(crowdVariable); addr != "" {
 		playCrowd(addr)
 		return

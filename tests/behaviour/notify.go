@@ -8,6 +8,7 @@ package behaviour
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -182,4 +183,65 @@ func serviceManagerThatHangs(t *testing.T) {
 	s.Signal(t, syscall.SIGTERM)
 	require.Zero(t, s.Wait(t))
 	require.NotZero(t, s.Log.Count("systemd not notified"))
+}
+
+var _ = test("RelaysOnSocketsFromTheServiceManager", relaysOnSocketsFromTheServiceManager)
+
+// relaysOnSocketsFromTheServiceManager: those that -relay names by their port or path are relayed,
+// also to a target that speaks first, and the others are not.
+func relaysOnSocketsFromTheServiceManager(t *testing.T) {
+	if oneThreadEach() {
+		t.Skip("stage 1 has no relays")
+	}
+	const greeting = "target:"
+	target, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { target.Close() })
+	go func() {
+		for {
+			c, err := target.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.WriteString(c, greeting)
+				io.Copy(c, c)
+			}()
+		}
+	}()
+	path := filepath.Join(t.TempDir(), "socket")
+	plain, relayed, local := listening(t, "tcp", "127.0.0.1:0"), listening(t, "tcp", "127.0.0.1:0"), listening(t, "unix", path)
+	_, port, err := net.SplitHostPort(relayed.addr)
+	require.NoError(t, err)
+	to := "=" + target.Addr().String()
+	args := []string{"-relay", ":" + port + to, "-relay", "unix:" + path + to, "-workers", "2"}
+	for range 2 {
+		s := harness.StartCommand(t, activation(args, plain, relayed, local))
+		for network, addr := range map[string]string{"tcp": relayed.addr, "unix": path} {
+			c, err := net.DialTimeout(network, addr, harness.Patience)
+			require.NoError(t, err)
+			require.NoError(t, c.SetDeadline(time.Now().Add(harness.Patience)))
+			got := make([]byte, len(greeting))
+			_, err = io.ReadFull(c, got)
+			require.NoError(t, err)
+			require.Equal(t, greeting, string(got))
+			_, err = io.WriteString(c, "there and back")
+			require.NoError(t, err)
+			require.NoError(t, c.(end).CloseWrite())
+			back, err := io.ReadAll(c)
+			require.NoError(t, err)
+			require.Equal(t, "there and back", string(back))
+			c.Close()
+		}
+		status, err := Exchange(dialed(t, plain.addr), "/")
+		require.NoError(t, err)
+		require.Equal(t, 200, status)
+		s.Signal(t, syscall.SIGTERM)
+		require.Zero(t, s.Wait(t))
+		require.FileExists(t, path, "it is the manager's")
+	}
+	out, err := activation([]string{"-relay", ":1" + to}, plain).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "is none of the sockets that systemd has opened")
 }
