@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ import (
 // /health tells its connections under the name of workers.
 func Many(t *testing.T, n int, workers string, spread float64) {
 	t.Run("Connections", func(t *testing.T) { manyConnections(t, n, workers, spread) })
+	t.Run("IdleProxiedClients", idleProxiedClients)
 	t.Run("SlowAndGreedyReaders", func(t *testing.T) { slowAndGreedyReaders(t) })
 	t.Run("SlowAndGreedyReadersOfChunks", func(t *testing.T) { slowAndGreedyReaders(t, "-chunked") })
 	t.Run("ReusedDescriptors", func(t *testing.T) { reusedDescriptors(t, workers) })
@@ -77,6 +80,65 @@ func manyConnections(t *testing.T, clients int, name string, spread float64) {
 		require.Less(t, (s.Memory(t)-before)*1024/clients, 1024, "bytes grown for each idle connection")
 	}
 	idleServerSleeps(t, s)
+}
+
+// idleProxiedClients: a client whose request was passed on costs little while it asks for nothing,
+// in bytes of the process's memory. Other things can only add to it, so the least of a few tries
+// counts, each with a server of its own.
+func idleProxiedClients(t *testing.T) {
+	const clients, most = 8000, 400
+	if harness.Race() {
+		t.Skip("the race detector needs memory of its own")
+	}
+	up := startBackend(t, "tcp", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
+	least := math.MaxInt
+	for range tries {
+		if least = min(least, grownByIdleClients(t, clients, "-proxy", "/="+up.addr)); least <= most {
+			break
+		}
+	}
+	t.Logf("an idle client costs %d bytes", least)
+	require.LessOrEqual(t, least, most, "bytes of an idle client")
+}
+
+// grownByIdleClients is by how many bytes a server grows for each of so many clients that have had
+// an answer.
+func grownByIdleClients(t *testing.T, clients int, flags ...string) int {
+	cmd := exec.Command(harness.Binary(), append([]string{"-listen", "127.0.0.1:0", "-workers", "1", "-idle-timeout", "600"}, flags...)...)
+	cmd.Env = append(os.Environ(), "GOGC=10") // what is counted is what is in use, and little else
+	s := harness.StartCommand(t, cmd)
+	ask := func(n int) (conns []net.Conn) {
+		conns = make([]net.Conn, n)
+		var wg sync.WaitGroup
+		for w := range 8 {
+			wg.Go(func() {
+				for i := w; i < n; i += 8 {
+					c, err := net.DialTimeout("tcp", s.Addr, harness.Patience)
+					if err != nil {
+						t.Errorf("connection %d: %v", i, err)
+						return
+					}
+					c.SetDeadline(time.Now().Add(harness.Patience))
+					conns[i] = c
+					if status, err := Exchange(c, "/x"); err != nil || status != 200 {
+						t.Errorf("connection %d: %d %v", i, status, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.False(t, t.Failed())
+		return conns
+	}
+	for _, c := range ask(200) { // buffers that are used again
+		defer c.Close()
+	}
+	before := s.Memory(t)
+	for _, c := range ask(clients) {
+		defer c.Close()
+	}
+	return (s.Memory(t) - before) * 1024 / clients
 }
 
 // idleServerSleeps: however many connections are open, nothing to do means nothing done.

@@ -273,6 +273,85 @@ func aClientThatLeavesFreesTheUpstream(t *testing.T) {
 	})
 }
 
+var _ = test("AClientThatLeavesFreesTheUpstreamPromptly", aClientThatLeavesFreesTheUpstreamPromptly)
+
+// promptly is how soon after its client the upstream's connection is closed.
+const promptly = 100 * time.Millisecond
+
+// aClientThatLeavesFreesTheUpstreamPromptly: whatever the client was about, also where it has not
+// read what it has got. A machine that has other things to do can only add to the time, so the
+// least of a few tries counts.
+func aClientThatLeavesFreesTheUpstreamPromptly(t *testing.T) {
+	const attempts = 50
+	arrived, over := make(chan net.Conn), make(chan time.Time)
+	addr := scripted(t, func(c net.Conn) {
+		in := bufio.NewReader(c)
+		if _, err := http.ReadRequest(in); err != nil {
+			return
+		}
+		arrived <- c
+		io.Copy(io.Discard, in)
+		over <- time.Now()
+	})
+	const get, post = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n", "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello"
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+	for _, secured := range []bool{false, true} {
+		for name, tt := range map[string]struct{ request, answer string }{
+			"before the answer":                {get, ""},
+			"in the midst of its answer":       {get, ok + "hello"},
+			"in an answer that it has not got": {get, ok + strings.Repeat("x", 900_000)},
+			"in its upload":                    {post, ""},
+			"in its upload, answered early":    {post, ok + "hello"},
+		} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secured), func(t *testing.T) {
+				s, at, dial := freely(t, secured, "-proxy", "/="+addr, "-sock-buf", "65536")
+				least := harness.Patience
+				for range attempts {
+					c, tcp := dial()
+					require.NoError(t, tcp.SetReadBuffer(64<<10))
+					io.WriteString(c, tt.request)
+					up := <-arrived
+					if tt.answer != "" {
+						io.WriteString(up, tt.answer)
+						_, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200")))
+						require.NoError(t, err)
+					}
+					require.NoError(t, tcp.SetLinger(0))
+					left := time.Now()
+					require.NoError(t, tcp.Close())
+					select {
+					case then := <-over:
+						least = min(least, then.Sub(left))
+					case <-time.After(harness.Patience):
+						require.Fail(t, "the upstream still has its connection", s.Log.Tail(20))
+					}
+					if least < promptly {
+						break
+					}
+				}
+				require.Less(t, least, promptly, at)
+			})
+		}
+	}
+}
+
+// freely is a server, by TLS or without, and who connects to it.
+func freely(t *testing.T, secured bool, args ...string) (s *harness.Server, addr string, dial func() (net.Conn, *net.TCPConn)) {
+	t.Helper()
+	if !secured {
+		s = harness.Start(t, args...)
+		return s, s.Addr, func() (net.Conn, *net.TCPConn) {
+			c := s.Dial(t)
+			return c, c.(*net.TCPConn)
+		}
+	}
+	s, addr, client := startSecured(t, args...)
+	return s, addr, func() (net.Conn, *net.TCPConn) {
+		c := dialTLS(t, addr, client)
+		return c, c.NetConn().(*net.TCPConn)
+	}
+}
+
 var _ = test("AnUpstreamThatClosesAfterEachAnswer", anUpstreamThatClosesAfterEachAnswer)
 
 // anUpstreamThatClosesAfterEachAnswer: a kept connection is closed at about the moment at which the
