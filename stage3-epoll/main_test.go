@@ -20,6 +20,8 @@ func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
 
+func TestBehaviourThroughAProxy(t *testing.T) { behaviour.Through(t) }
+
 func TestAttacks(t *testing.T) { behaviour.Attacks(t) }
 
 func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }

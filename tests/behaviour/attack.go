@@ -73,6 +73,25 @@ func Attacks(t *testing.T) {
 			a.run(t)
 		})
 	}
+	if !zeroCopy() || hasMaster() { // one stage is enough for the rest
+		return
+	}
+	for _, a := range []attack{{"SlowHeads", slowHeads}, {"SlowBodies", slowBodies}, {"SlowReaders", slowReaders}, {"HoardedConnections", hoardedConnections}} {
+		t.Run("Proxied"+a.name, func(t *testing.T) {
+			t.Parallel()
+			a.run(besideProxy{t})
+		})
+	}
+}
+
+// besideProxy is a test of an attack whose server passes all requests on to another one.
+type besideProxy struct{ testing.TB }
+
+// behind starts that one, and returns the flags for it. How fast a client must be, and how many
+// there may be, is for the one that the attackers reach to say.
+func (p besideProxy) behind(attackers int, root string) []string {
+	flags := append(room(attackers+crowdSize+8), "-root", root, "-min-rate", "0", "-max-conns-per-client", "0")
+	return []string{"-proxy", "/=http://" + harness.Start(p.TB, flags...).Addr, "-proxy-conns", "0", "-proxy-buffer", "64", "-proxy-spill", "1"}
 }
 
 // worstRatio is how many times as long a good client may wait under attack, and tries how
@@ -99,6 +118,7 @@ type siege struct {
 	told        bool // how it fared under attack
 	descriptors int
 	memory      int // KiB
+	queue       int // KiB that may wait in memory for a connection that does not read
 }
 
 // besiege starts the stage and gathers the crowd. Nobody is exempt from the limits of one
@@ -119,6 +139,10 @@ func besiege(t testing.TB, attackers int, files map[string]string, flags ...stri
 		flags = append(flags, "-rate-exempt", "none")
 	}
 	a := &siege{t: t, root: root}
+	if p, ok := t.(besideProxy); ok {
+		flags = append(flags, p.behind(attackers, root)...)
+		a.queue = 1 << 10
+	}
 	if b, ok := t.(*testing.B); ok {
 		a.Server = serverApart(b, flags...)
 	} else {

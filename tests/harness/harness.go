@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,6 +100,38 @@ func ManyAtOnce() {
 // Binary is the path of the program that Main built.
 func Binary() string { return binary }
 
+// ThroughVariable says in the environment that each server that a test starts by [Start] is to pass
+// all requests on to another one behind it, of the same stage, which answers them; unless the test
+// has them passed on itself.
+const ThroughVariable = "FOURWAYS_TEST_THROUGH"
+
+// answering are the flags that say what is answered; the true ones have a value.
+var answering = map[string]bool{
+	"-root": true, "-types": true, "-inline": false, "-chunked": false, "-cache-control": true, "-error-page": true,
+	"-uploads": true, "-uploads-max": true, "-uploads-max-files": true,
+}
+
+// through starts a server behind the one that args are for, and returns args with what passes all
+// on to it. It takes more and longer fields, since a proxy adds some, and leaves names and speed to
+// the one in front.
+func through(t testing.TB, args []string) []string {
+	t.Helper()
+	if slices.Contains(args, "-proxy") {
+		return args
+	}
+	behind := []string{"-listen", "127.0.0.1:0", "-host", "*", "-max-head", "16384", "-max-fields", "200", "-min-rate", "0"}
+	for i, arg := range args {
+		if valued, ok := answering[arg]; ok {
+			behind = append(behind, arg)
+			if valued {
+				behind = append(behind, args[i+1])
+			}
+		}
+	}
+	b := StartCommand(t, exec.Command(binary, behind...))
+	return append(args, "-proxy", "/=http://"+b.Addr)
+}
+
 // Server is a running stage.
 type Server struct {
 	Addr string // host:port, or the path of a Unix socket
@@ -119,6 +152,9 @@ func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if !strings.Contains(strings.Join(args, " "), "-listen") {
 		args = append([]string{"-listen", "127.0.0.1:0"}, args...)
+	}
+	if os.Getenv(ThroughVariable) != "" {
+		args = through(t, args)
 	}
 	return StartCommand(t, exec.Command(binary, args...))
 }
