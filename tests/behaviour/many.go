@@ -86,7 +86,7 @@ func manyConnections(t *testing.T, clients int, name string, spread float64) {
 // in bytes of the process's memory. Other things can only add to it, so the least of a few tries
 // counts, each with a server of its own.
 func idleProxiedClients(t *testing.T) {
-	const clients, most = 8000, 400
+	const clients, most = 5000, 400
 	if harness.Race() {
 		t.Skip("the race detector needs memory of its own")
 	}

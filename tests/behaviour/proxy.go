@@ -88,7 +88,7 @@ func passedOn(t *testing.T) {
 				w.Write(body)
 			})
 			log := filepath.Join(t.TempDir(), "access")
-			s := harness.Start(t, "-root", rootWith(t, "index.html", 1), "-proxy", "/app="+b.addr, "-max-body", "33554432", "-access-log", log)
+			s := harness.Start(t, "-root", rootWith(t, "index.html", 1), "-proxy", "/app="+b.addr, "-max-body", "33554432", "-access-log", log, "-header", "Strict-Transport-Security: max-age=60")
 			status, body := s.Get(t, "/index.html")
 			require.Equal(t, 200, status)
 			require.Len(t, body, 1)
@@ -108,6 +108,7 @@ func passedOn(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, sha256.Sum256(sent), sha256.Sum256(got))
 				require.Equal(t, "PUT "+s.Addr+"/app/x?y=%20", resp.Header.Get("X-Asked"))
+				require.Equal(t, []string{"max-age=60"}, resp.Header.Values("Strict-Transport-Security"))
 			}
 			harness.Eventually(t, "the log names the upstream", func() bool {
 				lines, _ := os.ReadFile(log)
@@ -271,6 +272,56 @@ func aClientThatLeavesFreesTheUpstream(t *testing.T) {
 		require.Equal(t, "hello", string(body))
 		<-over
 	})
+}
+
+var _ = test("AnEarlyAnswerDoesNotStopTheUpload", anEarlyAnswerDoesNotStopTheUpload)
+
+// anEarlyAnswerDoesNotStopTheUpload: a client sends all of a large upload before it reads, and the
+// upstream answers at length before it has read any. Neither waits for the other, and the client's
+// connection goes on.
+func anEarlyAnswerDoesNotStopTheUpload(t *testing.T) {
+	const size = 16 << 20
+	over := make(chan error, 4)
+	addr := scripted(t, func(c net.Conn) {
+		in := bufio.NewReader(c)
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		if r.Method == http.MethodGet {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+			return
+		}
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+		_, err = io.CopyN(c, rand.NewChaCha8([32]byte{6}), size)
+		for err == nil { // what it was sent meanwhile, and the end
+			_, err = in.ReadByte()
+		}
+		over <- err
+	})
+	for _, secured := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
+			c, _ := throughUpstream(t, secured, "-proxy", "/="+addr, "-proxy-buffer", "64", "-proxy-spill", "0", "-max-body", fmt.Sprint(size), "-sock-buf", "65536")
+			in := bufio.NewReader(c)
+			fmt.Fprintf(c, "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", size)
+			_, err := c.Write(make([]byte, size))
+			require.NoError(t, err, "all of the upload is taken")
+			resp, err := http.ReadResponse(in, nil)
+			require.NoError(t, err)
+			want, got := sha256.New(), sha256.New()
+			io.CopyN(want, rand.NewChaCha8([32]byte{6}), size)
+			_, err = io.Copy(got, resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, want.Sum(nil), got.Sum(nil))
+			require.ErrorIs(t, <-over, io.EOF, "the upstream's connection is dropped")
+			fmt.Fprint(c, "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			resp, err = http.ReadResponse(in, nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(body))
+		})
+	}
 }
 
 var _ = test("AClientThatLeavesFreesTheUpstreamPromptly", aClientThatLeavesFreesTheUpstreamPromptly)

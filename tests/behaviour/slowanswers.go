@@ -121,3 +121,49 @@ func slowReaderByTLS(t *testing.T) {
 	c.Close()
 	s.nothingWaits(t)
 }
+
+var _ = test("ASlowReaderOfATunnelDoesNotHoldTheUpstream", slowReaderOfATunnel)
+
+// slowReaderOfATunnel: what an upstream says through a tunnel waits for its client on the disk,
+// while what the client says goes the other way at once. The upstream may end meanwhile.
+func slowReaderOfATunnel(t *testing.T) {
+	content := numbered(24 << 20)
+	said := make(chan error, 8)
+	addr := scripted(t, func(c net.Conn) {
+		in := bufio.NewReader(c)
+		if _, err := http.ReadRequest(in); err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: talk\r\n\r\n")
+		c.Write(content)
+		line, err := in.ReadString('\n')
+		if line != "are you there\n" && err == nil {
+			err = fmt.Errorf("the client says %q", line)
+		}
+		said <- err
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, in)
+	})
+	for _, secured := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
+			dir := t.TempDir()
+			c, server := throughUpstream(t, secured, "-proxy", "/="+addr, "-sock-buf", "65536", "-proxy-buffer", "64", "-proxy-spill-dir", dir)
+			s := &slowServer{Server: server, dir: dir}
+			fmt.Fprint(c, "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: talk\r\n\r\n")
+			in := bufio.NewReaderSize(c, 512)
+			resp, err := http.ReadResponse(in, nil)
+			require.NoError(t, err)
+			require.Equal(t, 101, resp.StatusCode)
+			io.WriteString(c, "are you there\n")
+			require.NoError(t, <-said, "the upstream has said all, and hears the client")
+			require.Greater(t, s.waiting(t).Disk, int64(len(content)/2))
+			require.Positive(t, s.files(t))
+			s.noNames(t)
+			got, err := io.ReadAll(in)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(content, got))
+			c.Close()
+			s.nothingWaits(t)
+		})
+	}
+}
