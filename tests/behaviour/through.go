@@ -86,7 +86,7 @@ func runThrough(t *testing.T, names []string, patience string) (failed []string,
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestBehaviour$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=4")
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestBehaviour$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=4", "-test.timeout=8m")
 	cmd.Env = append(os.Environ(), harness.ThroughVariable+"=1", harness.ServerVariable+"="+harness.Binary())
 	if patience != "" {
 		cmd.Env = append(cmd.Env, harness.PatienceVariable+"="+patience)
