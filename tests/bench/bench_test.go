@@ -6,14 +6,18 @@ package main
 // measures one peer for a moment.
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +27,7 @@ import (
 )
 
 // smokePatience bounds a smoke measurement that hangs.
-const smokePatience = 2 * time.Minute
+const smokePatience = 5 * time.Minute
 
 func TestMedian(t *testing.T) {
 	tests := []struct {
@@ -59,23 +63,180 @@ func TestMarks(t *testing.T) {
 		want   string // of limit, a, b, c, d
 	}{
 		{"the lowest is best, 8.1 % above it is no tie", fewer, "    *"},
-		{"the highest is best, less than 8 % below it ties", higher, " ==* "},
+		{"there is no best where others are less than 8 % below it", higher, " === "},
 		{"nothing is marked in a column that is only told", told, "     "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.says, func(t *testing.T) {
 			got := ""
 			for _, r := range rows[:5] {
-				got += mark(column{key: "f", better: tt.better}, r.Server, r.Median["f"], rows)
+				got += mark(column{key: "f", better: tt.better}, r, rows)
 			}
 			assert.Equal(t, tt.want, got)
 		})
 	}
 }
 
+// rounds is a row as measured.
+func rounds(name string, values ...float64) *result {
+	p, w, s := &report{}, &work{name: "w"}, &server{name: name}
+	for _, v := range values {
+		p.add(w, s, figures{keyCPU: v})
+	}
+	return p.row(w, s)
+}
+
+func TestThereIsAWinnerOnlyWhereNobodysRoundsOverlapIts(t *testing.T) {
+	c := column{key: keyCPU, head: "µs", scale: 1, decimals: 1, better: fewer}
+	for _, tt := range []struct {
+		says   string
+		rows   []*result
+		marks  string
+		nobody string
+	}{
+		{"rounds apart, however near", []*result{rounds("a", 10, 10.1, 10.2), rounds("b", 10.3, 10.4, 10.5)}, "* ", ""},
+		{"rounds that overlap", []*result{rounds("a", 10, 10.1, 10.4), rounds("b", 10.3, 10.4, 10.5), rounds("c", 11, 12, 13)}, "== ", "µs (a, b)"},
+		{"far apart, and yet they overlap", []*result{rounds("a", 10, 10, 30), rounds("b", 20, 20, 20)}, "==", "µs (a, b)"},
+		{"a floor does not compete", []*result{rounds(floorCopy, 1, 1, 1), rounds("a", 10, 10, 10)}, " *", ""},
+		{"too few rounds: the gap counts", []*result{rounds("a", 10, 10), rounds("b", 10.5, 10.5)}, "==", "µs (a, b)"},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			got := ""
+			for _, r := range tt.rows {
+				got += mark(c, r, tt.rows)
+			}
+			assert.Equal(t, tt.marks, got)
+			assert.Equal(t, tt.nobody, undecidedColumns([]column{c}, tt.rows))
+		})
+	}
+	assert.Equal(t, "10.1 ±0.2*", cells([]column{c}, limitName, []*result{rounds("a", 10, 10.1, 10.4)})[1][1], "the spread stands beside the median")
+}
+
+func TestGoals(t *testing.T) {
+	for _, tt := range []struct {
+		says         string
+		floor, value []float64
+		want         string
+	}{
+		{"all rounds are below 1.5 times the floor", []float64{10, 10, 10}, []float64{14, 14.5, 14.9}, reached},
+		{"all are above it", []float64{10, 10, 10}, []float64{15.1, 15.2, 15.3}, missed},
+		{"they are on both sides of it", []float64{10, 10, 10}, []float64{14.9, 14.9, 15.1}, undecided},
+		{"the floor's own rounds leave it open", []float64{9, 10, 11}, []float64{14, 14, 14}, undecided},
+		{"one round has to do", []float64{10}, []float64{15}, reached},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			p := &report{works: []*workReport{{Work: "proxy-small", Servers: []*result{rounds(floorCopy, tt.floor...), rounds("stage3-epoll", tt.value...)}}}}
+			all := p.judge()
+			require.Len(t, all, 1, "there is no peer to be compared with")
+			assert.Equal(t, tt.want, all[0].Verdict)
+			assert.Equal(t, "1.5 × floor-copy", all[0].Rule)
+			assert.InDelta(t, 15, all[0].AtMost, 0.001)
+		})
+	}
+}
+
+// A goal that nothing can be compared with says nothing for ever.
+func TestEveryGoalIsAboutAFigureOfItsWork(t *testing.T) {
+	for _, g := range goals {
+		chosen, err := chooseWorks(g.work)
+		require.NoError(t, err)
+		shown := func(c column) bool { return c.key == g.key }
+		assert.True(t, slices.ContainsFunc(chosen[0].columns, shown), "%s has no column %s", g.work, g.key)
+		for _, s := range append(slices.Clone(g.servers), g.of) {
+			known := slices.Contains(slices.Concat(stageNames, installedNames), s) || isFloor(s) || s == best || s == ""
+			assert.True(t, known, "%s: %q", g.work, s)
+		}
+	}
+}
+
+func TestABusyMachineIsWarnedOf(t *testing.T) {
+	for _, tt := range []struct {
+		says    string
+		others  time.Duration
+		elapsed time.Duration
+		want    string
+	}{
+		{"nobody else is there", 0, time.Second, ""},
+		{"less than a tenth is noise", 90 * time.Millisecond, time.Second, ""},
+		{"of a short measurement little is known", 40 * time.Millisecond, 100 * time.Millisecond, ""},
+		{"a third is a warning", 333 * time.Millisecond, time.Second, "beside mine, others used 33 % of processor 5"},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			p := &report{machine: machine{ServerCPU: 5}}
+			w := works[0]
+			p.add(w, &server{name: "mine"}, figures{keyCPU: 1})
+			p.noteBusy(w, &server{name: "mine"}, tt.others, tt.elapsed)
+			var out bytes.Buffer
+			p.printWork(&out, w)
+			if tt.want == "" {
+				assert.NotContains(t, out.String(), "warning")
+			} else {
+				assert.Contains(t, out.String(), tt.want)
+			}
+		})
+	}
+}
+
+func TestAQuickRunFitsItsTime(t *testing.T) {
+	o, err := parse([]string{"-quick"}, io.Discard)
+	require.NoError(t, err)
+	assert.Len(t, o.works, len(quickWorks))
+	many := make([]*server, 12)
+	for i := range many {
+		many[i] = &server{name: "s", duties: []duty{serving, proxying, relaying}}
+	}
+	for _, n := range []int{1, 12} {
+		d := quickDuration(o, many[:n])
+		runs := n * len(o.works) * o.rounds
+		assert.LessOrEqual(t, time.Duration(runs)*(d+quickStart), quickTime, "%d servers", n)
+		assert.GreaterOrEqual(t, d, quickShortest)
+		assert.LessOrEqual(t, d, quickLongest)
+	}
+}
+
+func TestAPathThatCannotBeWrittenIsNoticedFirst(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"-json", "-html"} {
+		o, err := parse([]string{name, filepath.Join(folder, "none", "file")}, io.Discard)
+		require.NoError(t, err)
+		code, err := run(t.Context(), o)
+		assert.Equal(t, usage, code)
+		assert.ErrorContains(t, err, name)
+	}
+	old := filepath.Join(folder, "old")
+	require.NoError(t, os.WriteFile(old, []byte("figures"), 0o644))
+	require.NoError(t, (&options{json: old, html: filepath.Join(folder, "new")}).checkFiles())
+	text, err := os.ReadFile(old)
+	require.NoError(t, err)
+	assert.Equal(t, "figures", string(text), "the figures of an earlier run are there until there are others")
+	assert.NoFileExists(t, filepath.Join(folder, "new"))
+}
+
+func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.html")
+	p := &report{machine: machine{Kernel: "<6.1>"}}
+	for _, s := range []string{floorCopy, "stage3-epoll", "nginx"} {
+		for i := range 3 {
+			p.add(works[0], &server{name: s}, figures{keyCPU: float64(len(s) + i), keyRate: 100})
+		}
+	}
+	p.skip(works[0], &server{name: "absent"}, notInstalled)
+	require.NoError(t, p.writePage(file))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.NotRegexp(t, `(src|href)=|url\(|@import|<script`, string(text))
+	assert.Contains(t, string(text), "&lt;6.1&gt;")
+	assert.Contains(t, string(text), `<rect x="0" y="3" width="`)
+	assert.Contains(t, string(text), "absent: "+notInstalled)
+	assert.Contains(t, string(text), "No winner: stage3-epoll, nginx cannot be told apart.")
+	c := newChart(requestColumns[0], p.works[0].Servers)
+	assert.Equal(t, "nginx", c.Bars[0].Server, "the best comes first")
+	assert.Equal(t, axis, c.Bars[len(c.Bars)-1].High, "the highest round ends the axis")
+}
+
 func TestTableHasARowForEachServerAndItsRatioToTheLimit(t *testing.T) {
 	columns := []column{
-		{key: keyCPU, head: "µs", scale: 1, decimals: 1, better: fewer, toLimit: true},
+		{key: keyCPU, head: "µs", scale: 1, decimals: 1, better: fewer, toFloor: true},
 		{key: keyPSS, head: "MiB", scale: mib, decimals: 1},
 		{key: keyErrors, head: "errors", scale: 1},
 	}
@@ -89,9 +250,9 @@ func TestTableHasARowForEachServerAndItsRatioToTheLimit(t *testing.T) {
 		{limitName, "4.0 ", "1.00", "2.0 "},
 		{"nginx", "6.0*", "1.50", "- "},
 	}
-	assert.Equal(t, want, cells(columns, rows), "no error column while there is none")
+	assert.Equal(t, want, cells(columns, limitName, rows), "no error column while there is none")
 	rows[1].Median[keyErrors] = 3
-	assert.Equal(t, "errors ", cells(columns, rows)[0][4])
+	assert.Equal(t, "errors ", cells(columns, limitName, rows)[0][4])
 }
 
 func TestTheCommandLine(t *testing.T) {
@@ -108,10 +269,22 @@ func TestTheCommandLine(t *testing.T) {
 		{"no idle connections are refused", "-idle 0", "-idle"},
 		{"more than a process can have are refused", "-idle 10001", "-idle"},
 		{"words beside the flags are refused", "small", "small"},
+		{"a quick run knows its duration", "-quick -duration 1s", "-duration"},
+		{"a server of one's own", "-server mine=sh:{port}", ""},
+		{"without a port it cannot be reached", "-server mine=sh", "{port}"},
+		{"without a name it has no row", "-server sh:{port}", "name"},
+		{"a name that leads elsewhere is refused", "-server ../mine=sh:{port}", "name"},
+		{"a name that is taken is refused", "-server nginx=sh:{port}", "already"},
+		{"the same twice is refused", "-server a=sh:{port} -server a=sh:{port}", "already"},
+		{"a program that is not there is noticed first", "-server mine=/none/such:{port}", "/none/such"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.says, func(t *testing.T) {
-			o, err := parse(strings.Fields(tt.args), io.Discard)
+			args := strings.Fields(tt.args)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], ":", " ") // a command has blanks
+			}
+			o, err := parse(args, io.Discard)
 			if tt.fault != "" {
 				assert.ErrorContains(t, err, tt.fault)
 				return
@@ -135,61 +308,140 @@ func TestEveryWorkAsksForAFileThatIsMade(t *testing.T) {
 }
 
 func TestConfigurationsAreFilledInWhole(t *testing.T) {
-	for _, tt := range []struct {
-		config string
-		secure map[string]string
-		work   *work
-	}{
-		{nginxConfig, nginxTLS, works[0]}, {lighttpdConfig, nil, works[0]}, {h2oConfig, h2oTLS, works[0]}, {haproxyConfig, nil, works[0]},
-		{nginxConfig, nginxTLS, byTLS(t)}, {h2oConfig, h2oTLS, byTLS(t)},
-	} {
-		at := place{port: 8080, root: "/srv", dir: t.TempDir(), pem: "/srv/pem"}
-		args, _, err := configured("conf", tt.config, tt.secure, "-f")(tt.work, at)
-		require.NoError(t, err)
-		assert.Equal(t, []string{"-f", filepath.Join(at.dir, "conf")}, args)
-		text, err := os.ReadFile(args[1])
-		require.NoError(t, err)
-		assert.NotContains(t, string(text), "@")
-		assert.Contains(t, string(text), "8080")
-		assert.Equal(t, tt.work.tls != nil || tt.config == haproxyConfig, strings.Contains(string(text), at.pem))
+	for _, w := range works {
+		for name, config := range map[string]func(*work) string{
+			"nginx": nginx(""), "lighttpd": func(*work) string { return lighttpdConfig }, "h2o": h2o, "haproxy": haproxy, "caddy": func(*work) string { return caddyConfig },
+		} {
+			at := place{port: 8080, root: "/srv", dir: t.TempDir(), pem: "/srv/pem", upstream: "127.0.0.1:9000"}
+			for range 2 { // what was filled in for one work must not be there for the next
+				args, _, err := configured("conf", config, "-f")(w, at)
+				require.NoError(t, err)
+				assert.Equal(t, []string{"-f", filepath.Join(at.dir, "conf")}, args)
+				text, err := os.ReadFile(args[1])
+				require.NoError(t, err)
+				assert.NotContains(t, string(text), "@", "%s at %s", name, w.name)
+				assert.Contains(t, string(text), "8080", "%s at %s", name, w.name)
+				if name == "nginx" || name == "h2o" {
+					assert.Equal(t, w.tls != nil, strings.Contains(string(text), at.pem), "%s at %s", name, w.name)
+					assert.Equal(t, w.duty() != serving && (name == "nginx" || w.duty() == proxying), strings.Contains(string(text), at.upstream), "%s at %s", name, w.name)
+				}
+			}
+		}
 	}
 }
 
-// byTLS is a work by TLS.
-func byTLS(t *testing.T) *work {
-	chosen, err := chooseWorks("tls-small")
-	require.NoError(t, err)
-	return chosen[0]
-}
-
-// smoke runs the command with some flags, for a moment, and returns its tables and its JSON.
-func smoke(t *testing.T, args ...string) (table string, works []workReport) {
-	file := filepath.Join(t.TempDir(), "bench.json")
-	binary := filepath.Join(t.TempDir(), "bench")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+// program builds the command, or another package of the project.
+func program(t *testing.T, pkg string) string {
+	binary := filepath.Join(t.TempDir(), "program")
+	out, err := exec.Command("go", "build", "-o", binary, pkg).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	return binary
+}
+
+// command is the bench with some flags. Its JSON goes to the file.
+func command(t *testing.T, args ...string) (cmd *exec.Cmd, file string) {
+	file = filepath.Join(t.TempDir(), "bench.json")
 	ctx, cancel := context.WithTimeout(t.Context(), smokePatience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, append(args, "-rounds", "1", "-duration", "100ms", "-json", file)...)
+	t.Cleanup(cancel)
+	cmd = exec.CommandContext(ctx, program(t, "."), append(args, "-rounds", "1", "-json", file)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it has children to stop
-	var tables, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &tables, &errs
-	err = cmd.Run()
-	if err == nil && strings.Contains(tables.String(), "neither wrk nor hey") {
-		t.Skip(tables.String())
-	}
-	require.NoError(t, err, "%s%s", &tables, &errs)
-	var written struct{ Works []workReport }
+	return cmd, file
+}
+
+// written is what the command has written to its file.
+func written(t *testing.T, file string) []workReport {
+	var all struct{ Works []workReport }
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(text, &written))
-	return tables.String(), written.Works
+	require.NoError(t, json.Unmarshal(text, &all))
+	return all.Works
+}
+
+// nothing is what the bench says of a measurement that was too short for the machine.
+var nothing = regexp.MustCompile(`no request was answered|no message came back|no byte arrived`)
+
+// smoke runs the command for a moment, and for a longer one where the machine is too busy for that.
+// It returns its tables and its JSON.
+func smoke(t *testing.T, args ...string) (table string, works []workReport) {
+	for _, duration := range []string{"100ms", "1s", "10s"} {
+		cmd, file := command(t, append(args, "-duration", duration)...)
+		var tables, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &tables, &errs
+		err := cmd.Run()
+		if err == nil && strings.Contains(tables.String(), "neither wrk nor hey") {
+			t.Skip(tables.String())
+		}
+		if err == nil {
+			return tables.String(), written(t, file)
+		}
+		require.Regexp(t, nothing, tables.String(), "%s", &errs)
+	}
+	t.Fatal("nothing is answered, for however long it is asked")
+	return "", nil
+}
+
+// TestAnInterruptedRunKeepsItsFigures interrupts the second of two works.
+func TestAnInterruptedRunKeepsItsFigures(t *testing.T) {
+	cmd, file := command(t, "-duration", "500ms", "-work", "1m,idle-memory", "-servers", "^nethttp$", "-idle", "5")
+	said, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		if strings.Contains(lines.Text(), "idle-memory, round 1") {
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, failed, cmd.ProcessState.ExitCode())
+	all := written(t, file)
+	require.NotEmpty(t, all)
+	assert.Positive(t, all[0].Servers[0].Median[keyGBRate])
+	for _, w := range all[1:] {
+		assert.Empty(t, w.Servers[0].Rounds, "what was cut short is no figure")
+	}
+}
+
+// TestAServerOfOnesOwn is refused where it breaks HTTP, as fasthttp does, or serves something else,
+// as the limit does, and measured on demand.
+func TestAServerOfOnesOwn(t *testing.T) {
+	limit := "mine=" + program(t, "fourways/tests/peers/limit") + " -listen 127.0.0.1:{port} -file '{root}/%s.html'"
+	fasthttp := "mine=" + program(t, "fourways/tests/peers/fasthttp") + " -listen 127.0.0.1:{port} -root {root}"
+	for _, tt := range []struct {
+		says, server string
+		want         []string
+	}{
+		{"rules are broken", fasthttp, []string{
+			`mine is not measured: of what HTTP/1\.1 demands it breaks\n`, `(?m)^  \S+/\S+: .* \(RFC 911[02] `, `go run \./tests/judge -cmd `, `-ungated`,
+		}},
+		{"another file is served", fmt.Sprintf(limit, "index"), []string{`does not serve the folder \{root\}`, `-ungated`}},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			cmd, _ := command(t, "-work", "1m", "-servers", "^none$", "-server", tt.server)
+			out, err := cmd.CombinedOutput()
+			require.Error(t, err)
+			assert.Equal(t, failed, cmd.ProcessState.ExitCode())
+			for _, want := range tt.want {
+				assert.Regexp(t, want, string(out))
+			}
+		})
+	}
+	_, all := smoke(t, "-work", "small", "-servers", "^none$", "-server", fmt.Sprintf(limit, "1k"), "-ungated")
+	require.Len(t, all[0].Servers, 1)
+	assert.Equal(t, "mine", all[0].Servers[0].Server)
+	assert.Positive(t, all[0].Servers[0].Median[keyRate])
+}
+
+// TestASoundServerOfOnesOwn passes the gate.
+func TestASoundServerOfOnesOwn(t *testing.T) {
+	_, all := smoke(t, "-work", "1m", "-servers", "^none$", "-server",
+		"mine="+program(t, "fourways/stage3-epoll")+" -listen 127.0.0.1:{port} -root '{root}' -workers {workers}")
+	assert.Positive(t, all[0].Servers[0].Median[keyGBRate])
 }
 
 // TestSmoke measures one peer for a moment, from the outside, with wrk or hey. What it
 // finds says nothing; that it finds something is the point.
 func TestSmoke(t *testing.T) {
-	table, written := smoke(t, "-work", "small", "-servers", "^nethttp$")
+	table, written := smoke(t, "-work", "small", "-servers", "^nethttp$", "-html", filepath.Join(t.TempDir(), "page.html"))
 	assert.Regexp(t, `(?m)^nethttp\s+[\d.]+\*`, table)
 	require.Len(t, written, 1)
 	require.Len(t, written[0].Servers, 1)
@@ -227,5 +479,36 @@ func TestSmokeByTLS(t *testing.T) {
 	}
 	for _, name := range []string{"tls-idle", "tls-idle-hybrid"} {
 		assert.EqualValues(t, 50, found[name][keyIdle], name)
+	}
+}
+
+// TestSmokeOfWhatPassesOn measures each server that is built at each work that passes something on.
+func TestSmokeOfWhatPassesOn(t *testing.T) {
+	var names []string
+	for _, w := range works {
+		if w.upstream != nil {
+			names = append(names, w.name)
+		}
+	}
+	_, written := smoke(t, "-work", strings.Join(names, ","), "-servers", "^(floor-copy|floor-splice|reverseproxy|stage3-epoll)$", "-idle", "50")
+	require.Len(t, written, len(names))
+	for _, w := range written {
+		for _, row := range w.Servers {
+			if row.Server == floorSplice && strings.HasPrefix(w.Work, "proxy-") && w.Work != "proxy-64k" && w.Work != "proxy-1m" {
+				assert.NotEmpty(t, row.Skipped, w.Work)
+				continue
+			}
+			require.Empty(t, row.Skipped, "%s at %s", row.Server, w.Work)
+			key := keyCPU
+			switch w.Work {
+			case "held":
+				key = keyHeld
+			case "proxy-idle":
+				key = keyIdle
+			}
+			assert.Contains(t, row.Median, key, "%s at %s", row.Server, w.Work)
+			assert.Zero(t, row.Median[keyErrors], "%s at %s", row.Server, w.Work)
+		}
+		assert.Len(t, w.Servers, 4, w.Work)
 	}
 }

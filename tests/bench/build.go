@@ -42,7 +42,7 @@ func build(ctx context.Context, o *options, dir string) error {
 	}
 	tests := strings.TrimSpace(string(module))
 	for _, name := range append(stageNames, peerNames...) {
-		if !o.servers.MatchString(name) {
+		if !o.wants(name) {
 			continue
 		}
 		folder := filepath.Join(filepath.Dir(tests), name)
@@ -60,6 +60,19 @@ func build(ctx context.Context, o *options, dir string) error {
 		return err
 	}
 	return writeRoot(o, filepath.Join(dir, rootDir))
+}
+
+// wants reports whether a program is measured, or stands behind what is.
+func (o *options) wants(program string) bool {
+	switch {
+	case o.servers.MatchString(program):
+		return true
+	case program == floorProgram && (o.servers.MatchString(floorCopy) || o.servers.MatchString(floorSplice)):
+		return true
+	}
+	return slices.ContainsFunc(o.works, func(w *work) bool {
+		return w.upstream != nil && program == limitName || w.echoes && program == floorProgram
+	})
 }
 
 // makeCertificate makes the certificate that all servers show, with an ECDSA key on P-256.

@@ -2,12 +2,17 @@
 
 package main
 
-import "os"
-
 // The configurations of installed servers: one worker, in the foreground, no access log,
 // connections that are never closed for their age, and whatever the server offers for
-// static files. Each is what its manual recommends for this work, so that the peers are
-// measured at their best.
+// static files, or for passing on. Each is what its manual recommends for this work, so that the
+// peers are measured at their best.
+//
+// What must not be done: no work may get a setting that makes a server worse at it.
+
+import (
+	"os"
+	"strings"
+)
 
 // user is a line by which a server that starts as root stays what it is: the folder of a
 // run belongs to who runs it. Others may not choose, and need not.
@@ -16,6 +21,46 @@ func user() string {
 		return "root"
 	}
 	return "nobody"
+}
+
+// nginx chooses what nginx reads. stream is the line that loads what it relays by.
+func nginx(stream string) func(*work) string {
+	return func(w *work) string {
+		words := map[string]string{"@SSL": "", "@BEHIND": "", "@PLACE": "root @ROOT;"}
+		switch {
+		case w.duty() == relaying:
+			return stream + nginxRelay
+		case w.duty() == proxying:
+			words["@BEHIND"], words["@PLACE"] = nginxBehind, nginxProxy
+			if w.file == "16m.html" { // where a slow client is what is measured
+				words["@PLACE"] = strings.ReplaceAll(nginxProxy, "proxy_max_temp_file_size 0;", "")
+			}
+		case w.tls != nil:
+			words["@SSL"], words["@PLACE"] = "ssl", "root @ROOT;"+nginxTLS
+		}
+		return fill(nginxConfig, words)
+	}
+}
+
+// fill replaces words.
+func fill(text string, words map[string]string) string {
+	for word, by := range words {
+		text = strings.ReplaceAll(text, word, by)
+	}
+	return text
+}
+
+// streamModules is where distributions put what nginx relays by.
+var streamModules = []string{"/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so", "/usr/share/nginx/modules/ngx_stream_module.so"}
+
+// streamModule is the line that loads it, or why there is none.
+func streamModule() (line, lack string) {
+	for _, path := range streamModules {
+		if _, err := os.Stat(path); err == nil {
+			return "load_module " + path + ";\n", ""
+		}
+	}
+	return "", "its module for relays is not installed (libnginx-mod-stream)"
 }
 
 // tcp_nopush is off: with it nginx holds back pipelined answers.
@@ -44,27 +89,66 @@ http {
     fastcgi_temp_path @DIR/fastcgi;
     uwsgi_temp_path @DIR/uwsgi;
     scgi_temp_path @DIR/scgi;
+    @BEHIND
     server {
         listen 127.0.0.1:@PORT backlog=4096 @DEFERRED @SSL;
-        root @ROOT;
-        @TLS
+        @PLACE
+    }
+}
+`
+
+// nginxBehind has nginx keep its connections to the upstream.
+const nginxBehind = `
+    upstream behind {
+        server @UPSTREAM;
+        keepalive @KEPT;
+        keepalive_requests @REQUESTS;
+        keepalive_timeout @SECONDSs;
+    }
+`
+
+// nginxProxy has buffers for large answers. Clients are fast, so no answer goes through a file.
+const nginxProxy = `
+        location / {
+            proxy_pass http://behind;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_buffer_size 16k;
+            proxy_buffers 8 64k;
+            proxy_busy_buffers_size 256k;
+            proxy_max_temp_file_size 0;
+        }
+`
+
+const nginxRelay = `
+daemon off;
+user @USER;
+worker_processes 1;
+worker_rlimit_nofile @CONNS;
+pid @DIR/nginx.pid;
+error_log stderr error;
+events { worker_connections @CONNS; use epoll; }
+stream {
+    server {
+        listen 127.0.0.1:@PORT backlog=4096;
+        proxy_pass @UPSTREAM;
+        proxy_buffer_size 64k;
+        proxy_timeout @SECONDSs;
     }
 }
 `
 
 // nginxTLS has nginx give one ticket, as the others do, and not two. It has no cache of sessions:
 // its tickets resume them.
-var nginxTLS = map[string]string{
-	"@SSL": "ssl",
-	"@TLS": `
+const nginxTLS = `
         ssl_certificate @PEM;
         ssl_certificate_key @PEM;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_ecdh_curve X25519;
         ssl_conf_command NumTickets 1;
         output_buffers 2 256k;
-`,
-}
+`
 
 const lighttpdConfig = `
 server.bind = "127.0.0.1"
@@ -84,6 +168,18 @@ server.defer-accept = @DEFER_SECONDS
 mimetype.assign = ( ".html" => "text/html", ".txt" => "text/plain", ".png" => "image/png", ".jpg" => "image/jpeg" )
 `
 
+// h2o chooses what h2o reads.
+func h2o(w *work) string {
+	words := map[string]string{"@TLS": "", "@PLACE": "file.dir: @ROOT"}
+	switch {
+	case w.duty() == proxying:
+		words["@PLACE"] = h2oProxy
+	case w.tls != nil:
+		words["@TLS"] = h2oTLS
+	}
+	return fill(h2oConfig, words)
+}
+
 // h2o defers accept(2) by itself.
 const h2oConfig = `
 user: @USER
@@ -100,11 +196,16 @@ hosts:
   default:
     paths:
       /:
-        file.dir: @ROOT
+        @PLACE
 `
 
+// h2oProxy keeps connections for a minute, in milliseconds.
+const h2oProxy = `proxy.reverse.url: "http://@UPSTREAM/"
+        proxy.preserve-host: ON
+        proxy.timeout.keepalive: 60000`
+
 // h2oTLS has h2o use its key itself, and not in a process apart.
-var h2oTLS = map[string]string{"@TLS": `
+const h2oTLS = `
   ssl:
     certificate-file: @PEM
     key-file: @PEM
@@ -112,22 +213,76 @@ var h2oTLS = map[string]string{"@TLS": `
     neverbleed: OFF
 ssl-session-resumption:
   mode: ticket
-`}
+`
 
-// haproxy serves no files: it answers each request with one that it has read at its start. It
-// prefers AES-256 by itself, where the others take what the client prefers.
+// haproxy chooses what HAProxy reads.
+func haproxy(w *work) string {
+	mode, rest, deferred, splice := "http", haproxyFiles, "", ""
+	if w.closes {
+		deferred = "defer-accept"
+	}
+	if !w.echoes && sizes[w.file] >= spliced { // by itself it hardly ever does so
+		splice = "option splice-response"
+	}
+	switch w.duty() {
+	case proxying:
+		rest = fill(haproxyProxy, map[string]string{"@HADEFER": deferred, "@SPLICE": splice})
+	case relaying:
+		mode, rest = "tcp", strings.ReplaceAll(haproxyRelay, "@SPLICE", splice)
+	}
+	return fill(haproxyConfig, map[string]string{"@MODE": mode, "@REST": rest})
+}
+
 const haproxyConfig = `
 global
     maxconn @HAPROXY_CONNS
     nbthread 1
+    maxpipes @HAPROXY_PIPES
     tune.ssl.cachesize 0
 defaults
-    mode http
+    mode @MODE
     timeout connect @SECONDSs
     timeout client @SECONDSs
     timeout server @SECONDSs
     timeout http-keep-alive @SECONDSs
 frontend bench
+@REST
+`
+
+// haproxyFiles: HAProxy serves no files, and answers each request with one that it has read at its
+// start. It prefers AES-256 by itself, where the others take what the client prefers.
+const haproxyFiles = `
     bind 127.0.0.1:@PORT backlog 4096 ssl crt @PEM curves X25519 alpn http/1.1 ssl-min-ver TLSv1.2 ciphersuites TLS_AES_128_GCM_SHA256 ciphers ECDHE-ECDSA-AES128-GCM-SHA256
     http-request return status 200 content-type text/html file @ROOT/@FILE
+`
+
+// haproxyProxy has HAProxy keep its connections to the upstream, whoever the client is.
+const haproxyProxy = `
+    bind 127.0.0.1:@PORT backlog 4096 @HADEFER
+    default_backend behind
+backend behind
+    http-reuse always
+    @SPLICE
+    server one @UPSTREAM
+`
+
+const haproxyRelay = `
+    bind 127.0.0.1:@PORT backlog 4096
+    default_backend behind
+backend behind
+    @SPLICE
+    server one @UPSTREAM
+`
+
+const caddyConfig = `
+{
+	admin off
+	auto_https off
+	log {
+		level ERROR
+	}
+}
+http://127.0.0.1:@PORT {
+	reverse_proxy @UPSTREAM
+}
 `

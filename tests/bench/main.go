@@ -3,7 +3,9 @@
 // Command bench measures the stages side by side with other servers.
 //
 //	go run ./tests/bench
+//	go run ./tests/bench -quick
 //	go run ./tests/bench -work small,new -servers 'stage3|nginx|limit' -json out.json
+//	go run ./tests/bench -work small -server 'mine=./mine --port {port} --root {root}'
 //
 // One server runs at a time, on one processor, and the load generator on another. The
 // servers take turns, round by round, so that a change of the machine's mood meets all
@@ -16,8 +18,9 @@
 // the run.
 //
 // The files, in the order of their story: main.go and namespace.go set the stage,
-// build.go and servers.go say who is measured, work.go at what, measure.go how, and
-// report.go prints it. The packages below them run the generators (load), are the
+// build.go and servers.go say who is measured (own.go: a server of yours, behind.go: what stands
+// behind a proxy), work.go at what, measure.go how; report.go and page.go show it, and
+// goals.go says whether it is enough. The packages below them run the generators (load), are the
 // clients that no generator offers (client), and read the kernel's books (proc).
 //
 // Exit statuses: 0 all was measured, 1 something could not be, 2 the command line is
@@ -53,8 +56,12 @@ type options struct {
 	rounds   int
 	duration time.Duration
 	touch    bool
-	idle     int    // connections, where memory is measured
-	json     string // file, or empty
+	idle     int       // connections, where memory is measured
+	json     string    // file, or empty
+	html     string    // file, or empty
+	quick    bool      // the duration follows from how much there is to measure
+	own      []*server // by -server
+	ungated  bool      // they are measured whatever the suite says of them
 }
 
 func main() {
@@ -89,12 +96,22 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "`ROUNDS`; a figure is the median of them")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement, `TIME` such as 3s")
 	flags.BoolVar(&o.touch, "touch", true, "make one request on each idle connection first; without it, a server that defers accept(2) has not seen them; by TLS one is always made")
-	flags.IntVar(&o.idle, "idle", idleConns, "`CONNECTIONS` that are idle in idle-memory, tls-idle and tls-idle-hybrid")
-	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` as well")
+	flags.IntVar(&o.idle, "idle", idleConns, "`CONNECTIONS` that are idle in idle-memory, tls-idle, tls-idle-hybrid and proxy-idle")
+	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` as well, after each work")
+	flags.StringVar(&o.html, "html", "", "write a page with charts to this `FILE`, after each work")
+	flags.BoolVar(&o.quick, "quick", false, "a first look in less than 2 minutes: "+strings.Join(quickWorks, ", ")+", or what -work names, as long as it fits")
+	flags.Func("server", "measure a server of your own beside the others: `NAME=COMMAND`, in which {port}, {root} and {workers} are filled in; may be repeated", o.addOwn)
+	flags.BoolVar(&o.ungated, "ungated", false, "measure the servers of -server although the conformance suite finds that they break a MUST")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	if err := o.checkQuick(flags); err != nil {
+		return nil, err
+	}
 	var err error
+	if o.quick && *names == "all" {
+		*names = strings.Join(quickWorks, ",")
+	}
 	switch {
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("%q is not understood; all is said by flags", flags.Arg(0))
@@ -110,6 +127,39 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	}
 	o.works, err = chooseWorks(*names)
 	return o, err
+}
+
+// quickWorks are what a quick run measures.
+var quickWorks = []string{"small", "1m", "proxy-small"}
+
+// checkQuick refuses what a quick run finds out by itself.
+func (o *options) checkQuick(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if o.quick && f.Name == "duration" {
+			err = errors.New("-quick says how long a measurement takes; leave -duration away")
+		}
+	})
+	return err
+}
+
+// checkFiles notices a path that cannot be written to before anything is measured, and leaves the
+// files as they are.
+func (o *options) checkFiles() error {
+	for name, path := range map[string]string{"-json": o.json, "-html": o.html} {
+		if path == "" {
+			continue
+		}
+		_, before := os.Stat(path)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		f.Close()
+		if os.IsNotExist(before) {
+			os.Remove(path)
+		}
+	}
+	return nil
 }
 
 // chooseWorks finds the kinds of work by name, in the order of the tables.
@@ -133,6 +183,9 @@ func run(ctx context.Context, o *options) (int, error) {
 		notes := enterNamespace()
 		return measureAll(ctx, o, dir, notes)
 	}
+	if err := o.checkFiles(); err != nil {
+		return usage, err
+	}
 	dir, err := os.MkdirTemp("", "fourways-bench-*")
 	if err != nil {
 		return failed, err
@@ -142,6 +195,9 @@ func run(ctx context.Context, o *options) (int, error) {
 		return failed, err
 	}
 	if err := build(ctx, o, dir); err != nil {
+		return failed, err
+	}
+	if err := gate(ctx, o); err != nil {
 		return failed, err
 	}
 	code, err := runInside(ctx, dir)

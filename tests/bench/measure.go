@@ -35,6 +35,17 @@ const (
 	descriptors  = idleConns + 2*smallConns + 200 // of the process that serves or holds idle connections
 	drainOverrun = 30 * time.Second               // for the helper to end
 	settleTime   = 6 * time.Second                // in which a server may give back what it needed to begin connections
+	settleShare  = 2                              // in lengths of a measurement; where that is less, it is no more than a try
+)
+
+// A quick run: of its time, each measurement has an equal share, of which starting, checking and
+// stopping a server take some.
+const (
+	quickTime     = 90 * time.Second
+	quickStart    = 350 * time.Millisecond
+	quickShortest = 100 * time.Millisecond
+	quickLongest  = time.Second
+	busyLook      = 200 * time.Millisecond // that the machine is looked at before the run
 )
 
 // bench is a run under way.
@@ -44,6 +55,7 @@ type bench struct {
 	dir       string // for everything the run writes
 	serverCPU int
 	clientCPU int
+	behindCPU int // of the upstreams; the clients' where there are two processors
 	tool      load.Tool
 	noTool    string // why there is no generator, or empty
 	script    string // Lua script that pipelines
@@ -62,21 +74,40 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 	if len(all) == 0 {
 		return usage, fmt.Errorf("no server matches -servers %q", o.servers)
 	}
+	if o.quick {
+		o.duration = quickDuration(o, all)
+		b.report.machine.Seconds = o.duration.Seconds()
+	}
 	b.report.printHead(os.Stdout)
 	for _, w := range o.works {
 		b.measureWork(w, all)
-		if ctx.Err() != nil {
-			return failed, errors.New("interrupted")
-		}
 		b.report.printWork(os.Stdout, w)
+		if err := b.report.write(o); err != nil {
+			return failed, err
+		}
+		if ctx.Err() != nil {
+			return failed, errors.New("interrupted; the figures up to here are kept")
+		}
 	}
-	if err := b.report.writeJSON(o.json); err != nil {
-		return failed, err
-	}
+	printGoals(os.Stdout, b.report.judge())
 	if b.report.failures > 0 {
 		return failed, fmt.Errorf("%d measurements failed", b.report.failures)
 	}
 	return measured, nil
+}
+
+// quickDuration is how long each measurement of a quick run may take.
+func quickDuration(o *options, all []*server) time.Duration {
+	runs := 0
+	for _, w := range o.works {
+		for _, s := range all {
+			if s.concerned(w) && s.skips(w) == "" {
+				runs += o.rounds
+			}
+		}
+	}
+	each := (quickTime/time.Duration(max(runs, 1)) - quickStart).Truncate(10 * time.Millisecond)
+	return min(max(each, quickShortest), quickLongest)
 }
 
 // newBench looks at what the machine offers. Every lack that changes the meaning of the
@@ -87,9 +118,14 @@ func newBench(ctx context.Context, o *options, dir string, notes []string) (*ben
 		return nil, err
 	}
 	b := &bench{ctx: ctx, o: o, dir: dir, serverCPU: cpus[0], clientCPU: cpus[len(cpus)-1]}
+	b.behindCPU = b.clientCPU
+	if len(cpus) > 2 {
+		b.behindCPU = cpus[1]
+	}
 	if b.serverCPU == b.clientCPU {
 		notes = append(notes, "one processor only: server and generator share it, so the rates say little")
 	}
+	notes = append(notes, busyBefore(ctx, b.serverCPU, b.clientCPU)...)
 	if err := raiseDescriptors(); err != nil {
 		return nil, err
 	}
@@ -107,6 +143,29 @@ func newBench(ctx context.Context, o *options, dir string, notes []string) (*ben
 	}
 	b.report = newReport(o, b, notes)
 	return b, nil
+}
+
+// busyBefore warns of processors that somebody uses before anything is measured.
+func busyBefore(ctx context.Context, cpus ...int) (notes []string) {
+	var before []time.Duration
+	for _, cpu := range cpus {
+		busy, err := proc.Busy(cpu)
+		if err != nil {
+			return nil // this system does not tell
+		}
+		before = append(before, busy)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(busyLook):
+	}
+	for i, cpu := range cpus {
+		busy, err := proc.Busy(cpu)
+		if used := busy - before[i]; err == nil && used >= busyLeast && (i == 0 || cpu != cpus[0]) {
+			notes = append(notes, fmt.Sprintf("WARNING: the machine is busy: %.0f %% of processor %d was in use before anything began", min(100*used.Seconds()/busyLook.Seconds(), 100), cpu))
+		}
+	}
+	return notes
 }
 
 // pipelineScript makes wrk send several requests at once. wrk counts each answer.
@@ -166,6 +225,9 @@ func (b *bench) measureWork(w *work, all []*server) {
 			if b.ctx.Err() != nil {
 				return
 			}
+			if !s.concerned(w) {
+				continue
+			}
 			why := b.cannot(w)
 			if why == "" {
 				why = s.skips(w)
@@ -179,6 +241,9 @@ func (b *bench) measureWork(w *work, all []*server) {
 			}
 			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d: %s\n", w.name, round+1, b.o.rounds, s.name)
 			f, err := b.measureOnce(w, s)
+			if b.ctx.Err() != nil { // what was cut short is no figure
+				return
+			}
 			if errors.Is(err, errNoGroup) {
 				b.report.skip(w, s, err.Error())
 				continue
@@ -200,25 +265,38 @@ func (b *bench) measureOnce(w *work, s *server) (figures, error) {
 		return nil, err
 	}
 	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name), pem: b.pem}
+	var u *behind
+	if w.upstream != nil {
+		if u, err = w.upstream(b, w, at); err != nil {
+			return nil, fmt.Errorf("its upstream: %w", err)
+		}
+		defer u.stop()
+		at.upstream = u.addr
+	}
 	r, err := s.start(b.ctx, w, at, b.serverCPU)
 	if err != nil {
 		return nil, err
 	}
 	defer r.stop()
+	r.behind = u
 	if w.tls != nil {
 		r.tls = &client.Terms{Version: w.tls.version, Group: w.tls.group, Resume: w.tls.resumes, Leaf: b.leaf}
 	}
-	err = r.check(b.ctx, w.file, at.root)
+	if w.echoes {
+		err = r.checkEcho(b.ctx)
+	} else {
+		err = r.check(b.ctx, w.file, at.root)
+	}
 	// It says so by an alert, or just leaves.
 	if refused := (*net.OpError)(nil); w.tls == hybrid && (errors.Is(err, io.EOF) || errors.As(err, &refused) && refused.Op == "remote error") {
 		return nil, errNoGroup
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; it said: %s", err, r.said())
+		return nil, r.quoted(err)
 	}
-	f, err := w.measure(b, w, r)
+	f, err := b.watched(w, s, r)
 	if err != nil {
-		return nil, fmt.Errorf("%w; the server said: %s", err, r.said())
+		return nil, r.quoted(err)
 	}
 	m, err := proc.MemoryOf(r.pid)
 	if err != nil {
@@ -227,6 +305,25 @@ func (b *bench) measureOnce(w *work, s *server) (figures, error) {
 	f[keyPeak] = float64(m.Peak)
 	if _, ok := f[keyPSS]; !ok {
 		f[keyPSS] = float64(m.PSS)
+	}
+	return f, nil
+}
+
+// watched measures, and looks at who else uses the server's processor meanwhile. What the kernel
+// does there for the network is nobody's.
+func (b *bench) watched(w *work, s *server, r *running) (figures, error) {
+	began := time.Now()
+	busy, err := proc.Busy(b.serverCPU)
+	own, ownErr := proc.CPU(r.pid)
+	known := err == nil && ownErr == nil && b.serverCPU != b.clientCPU
+	f, err := w.measure(b, w, r)
+	if err != nil || !known {
+		return f, err
+	}
+	busyNow, err := proc.Busy(b.serverCPU)
+	ownNow, ownErr := proc.CPU(r.pid)
+	if err == nil && ownErr == nil {
+		b.report.noteBusy(w, s, busyNow-busy-(ownNow-own), time.Since(began))
 	}
 	return f, nil
 }
@@ -270,7 +367,7 @@ func (b *bench) measureBulk(w *work, r *running) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := b.drain(w, r)
+	d, err := b.drained(w, r, "drain")
 	if err != nil {
 		return nil, err
 	}
@@ -282,6 +379,51 @@ func (b *bench) measureBulk(w *work, r *running) (figures, error) {
 		return nil, errors.New("no byte arrived")
 	}
 	return bulk(w, d, after-before), nil
+}
+
+// measurePingPong sends small messages there and back.
+func (b *bench) measurePingPong(w *work, r *running) (figures, error) {
+	before, err := proc.CPU(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.drained(w, r, "pingpong")
+	if err != nil {
+		return nil, err
+	}
+	after, err := proc.CPU(r.pid)
+	if err != nil {
+		return nil, err
+	}
+	if d.Whole == 0 {
+		return nil, errors.New("no message came back")
+	}
+	return figures{
+		keyRate:   float64(d.Whole) / d.Elapsed.Seconds(),
+		keyP50:    micros(d.P50),
+		keyP99:    micros(d.P99),
+		keyCPU:    micros(after-before) / float64(d.Whole),
+		keyErrors: 0, // with one there are no figures
+	}, nil
+}
+
+// measureHeld finds how long an answer holds the upstream.
+func (b *bench) measureHeld(w *work, r *running) (figures, error) {
+	said, err := r.behind.helper.last()
+	if err != nil {
+		return nil, err
+	}
+	var h client.Held
+	if err := json.Unmarshal([]byte(said), &h); err != nil {
+		return nil, err
+	}
+	return figures{
+		keyHeld:     micros(h.Slow) / 1000,
+		keyHeldFast: micros(h.Fast) / 1000,
+		keyHeldMore: float64(h.Slow) / float64(max(h.Fast, 1)),
+		keyTaken:    float64(h.Taken) / float64(sizes[w.file]),
+		keyErrors:   0,
+	}, nil
 }
 
 // bulk is what a load of large bodies came to.
@@ -301,10 +443,11 @@ func bulk(w *work, d client.Drained, cpu time.Duration) figures {
 	return f
 }
 
-func (b *bench) drain(w *work, r *running) (d client.Drained, err error) {
+// drained runs a role that drains the server, and returns what it says.
+func (b *bench) drained(w *work, r *running, role string) (d client.Drained, err error) {
 	ctx, cancel := context.WithTimeout(b.ctx, b.o.duration+drainOverrun)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "drain", "-addr", r.addr, "-path", "/"+w.file,
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", role, "-addr", r.addr, "-path", "/"+w.file,
 		"-n", strconv.Itoa(w.conns), "-for", b.o.duration.String())
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -312,7 +455,7 @@ func (b *bench) drain(w *work, r *running) (d client.Drained, err error) {
 		return d, err
 	}
 	if err := cmd.Wait(); err != nil {
-		return d, fmt.Errorf("drain: %w: %s", err, strings.TrimSpace(errs.String()))
+		return d, fmt.Errorf("%s: %w: %s", role, err, strings.TrimSpace(errs.String()))
 	}
 	return d, json.Unmarshal([]byte(out.String()), &d)
 }
@@ -418,7 +561,7 @@ func (b *bench) measureIdleMemory(w *work, r *running) (figures, error) {
 		select {
 		case <-b.ctx.Done():
 			return b.ctx.Err()
-		case <-time.After(settleTime):
+		case <-time.After(min(settleTime, settleShare*b.o.duration)):
 		}
 		with, err := proc.MemoryOf(r.pid)
 		f[keyPSS] = float64(with.PSS)

@@ -45,6 +45,8 @@ type running struct {
 	most int           // connections that it can have open
 	tls  *client.Terms // nil where it speaks plain HTTP
 
+	behind *behind // nil where the server answers by itself
+
 	cmd  *exec.Cmd
 	log  string        // file with what it said
 	done chan struct{} // closed when it has ended
@@ -79,7 +81,7 @@ func (s *server) start(ctx context.Context, w *work, at place, cpu int) (*runnin
 	}()
 	if err := r.await(ctx); err != nil {
 		r.stop()
-		return nil, fmt.Errorf("%w; it said: %s", err, r.said())
+		return nil, r.quoted(err)
 	}
 	return r, nil
 }
@@ -113,6 +115,14 @@ func (r *running) stop() {
 	}
 	syscall.Kill(-r.pid, syscall.SIGKILL) // the group, for workers that were left
 	<-r.done
+}
+
+// quoted adds to an error what the server has said, if it has said anything.
+func (r *running) quoted(err error) error {
+	if said := r.said(); said != "" {
+		return fmt.Errorf("%w; the server said: %s", err, said)
+	}
+	return err
 }
 
 // said is the end of what the server wrote.
@@ -164,6 +174,30 @@ func (r *running) check(ctx context.Context, file, root string) error {
 		return fmt.Errorf("Content-Length is %d, not %d", response.ContentLength, size)
 	case got != size || !bytes.Equal(gotSum, wantSum):
 		return fmt.Errorf("a body of %d bytes that is not the file of %d", got, size)
+	}
+	return nil
+}
+
+// checkEcho sends a message, which must come back.
+func (r *running) checkEcho(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	until, _ := ctx.Deadline()
+	c.SetDeadline(until)
+	sent, got := []byte("there and back"), make([]byte, len("there and back"))
+	if _, err := c.Write(sent); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if !bytes.Equal(got, sent) {
+		return fmt.Errorf("%q came back as %q", sent, got)
 	}
 	return nil
 }

@@ -2,14 +2,15 @@
 
 package main
 
-// What was measured: medians, marks, tables, and the JSON.
+// What was measured: medians, spreads, marks, tables, and the JSON.
 //
 // The report belongs to the goroutine that measures. What must not be done: a server that failed in
-// one round must not show the median of the others, and figures of two runs must not be put into
-// one table.
+// one round must not show the median of the others, figures of two runs must not be put into one
+// table, and nobody may be called the best whose rounds overlap another's.
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -18,14 +19,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
 
-// tie is the gap, as a share of the best, below which two figures are the same: runs on
-// one machine differ by as much.
-const tie = 0.08
+// Two figures are the same where their rounds overlap. Where there are too few rounds for that,
+// they are below a gap that is a share of the best: runs on one machine differ by as much.
+const (
+	tie          = 0.08
+	enoughRounds = 3
+)
+
+// busyShare is the share of the server's processor that others may use: above it, the machine was
+// busy. busyLeast is what processor time is not known better than.
+const (
+	busyShare = 0.10
+	busyLeast = 50 * time.Millisecond
+)
 
 // Marks after a figure.
 const (
@@ -47,6 +59,7 @@ type machine struct {
 	Go         string   `json:"go"`
 	ServerCPU  int      `json:"server_cpu"`
 	ClientCPU  int      `json:"client_cpu"`
+	BehindCPU  int      `json:"upstream_cpu"`
 	Generator  string   `json:"generator"`
 	Congestion string   `json:"congestion_control"`
 	Namespace  bool     `json:"own_network_namespace"`
@@ -61,16 +74,42 @@ type workReport struct {
 	Work    string    `json:"work"`
 	Title   string    `json:"title"`
 	Note    string    `json:"note,omitempty"`
+	Busy    string    `json:"warning,omitempty"`
 	Servers []*result `json:"servers"` // in the order in which they were measured
+
+	worst float64 // share of the server's processor that others have used, in percent
 }
 
 // result is one row.
 type result struct {
 	Server  string    `json:"server"`
 	Median  figures   `json:"median,omitempty"`
+	Spread  spans     `json:"spread,omitempty"`
 	Rounds  []figures `json:"rounds,omitempty"`
 	Skipped string    `json:"skipped,omitempty"`
 	Failed  string    `json:"failed,omitempty"`
+}
+
+// span is from the lowest round to the highest.
+type span struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// spans are those of figures, by their keys.
+type spans map[string]span
+
+func (s span) overlaps(other span) bool { return s.Low <= other.High && other.Low <= s.High }
+
+// half is how far the rounds are from their middle.
+func (s span) half() float64 { return (s.High - s.Low) / 2 }
+
+// span is that of one figure. Without rounds it is the median alone.
+func (r *result) span(key string) span {
+	if s, ok := r.Spread[key]; ok {
+		return s
+	}
+	return span{r.Median[key], r.Median[key]}
 }
 
 func newReport(o *options, b *bench, notes []string) *report {
@@ -79,6 +118,7 @@ func newReport(o *options, b *bench, notes []string) *report {
 		Go:         runtime.Version(),
 		ServerCPU:  b.serverCPU,
 		ClientCPU:  b.clientCPU,
+		BehindCPU:  b.behindCPU,
 		Generator:  b.tool.Name,
 		Congestion: congestion(),
 		Namespace:  os.Getenv(insideDir) != "",
@@ -129,14 +169,29 @@ func (p *report) failed(w *work, s *server) bool { return p.row(w, s).Failed != 
 // pass for a figure.
 func (p *report) fail(w *work, s *server, err error) {
 	r := p.row(w, s)
-	r.Failed, r.Median = err.Error(), nil
+	r.Failed, r.Median, r.Spread = err.Error(), nil, nil
 	p.failures++
 }
 
 func (p *report) add(w *work, s *server, f figures) {
 	r := p.row(w, s)
 	r.Rounds = append(r.Rounds, f)
-	r.Median = medians(r.Rounds)
+	r.Median, r.Spread = medians(r.Rounds), spreads(r.Rounds)
+}
+
+// spreads are the lowest and the highest of each figure.
+func spreads(rounds []figures) spans {
+	all := spans{}
+	for _, f := range rounds {
+		for key, v := range f {
+			s, ok := all[key]
+			if !ok {
+				s = span{v, v}
+			}
+			all[key] = span{min(s.Low, v), max(s.High, v)}
+		}
+	}
+	return all
 }
 
 // medians is the median of each figure over the rounds that have it.
@@ -167,29 +222,50 @@ func median(values []float64) float64 {
 	return (sorted[half-1] + sorted[half]) / 2
 }
 
-// mark tells the best figure of a column and those that tie with it. The limit does not
-// compete: it does none of the work.
-func mark(c column, server string, value float64, rows []*result) string {
-	if c.better == told || server == limitName {
+// mark tells the best figure of a column and those that tie with it. With a tie there is no winner.
+func mark(c column, r *result, rows []*result) string {
+	first := winner(c, rows)
+	if first == nil || isFloor(r.Server) || r != first && !same(c.key, first, r) {
 		return markNone
 	}
-	best := value
-	for _, r := range rows {
-		other, ok := r.Median[c.key]
-		if !ok || r.Server == limitName {
-			continue
-		}
-		if c.better == fewer && other < best || c.better == higher && other > best {
-			best = other
-		}
-	}
-	switch {
-	case value == best:
-		return markBest
-	case math.Abs(value-best) < tie*math.Abs(best):
+	if len(tied(c, rows)) > 1 {
 		return markTie
 	}
-	return markNone
+	return markBest
+}
+
+// winner has the best median of a column, and is nil where nobody competes. The floors do not: they
+// do none of the work.
+func winner(c column, rows []*result) (first *result) {
+	for _, r := range rows {
+		value, ok := r.Median[c.key]
+		if c.better == told || !ok || isFloor(r.Server) {
+			continue
+		}
+		if first == nil || c.better == fewer && value < first.Median[c.key] || c.better == higher && value > first.Median[c.key] {
+			first = r
+		}
+	}
+	return first
+}
+
+// tied are the servers that cannot be told from the best, it among them.
+func tied(c column, rows []*result) (names []string) {
+	first := winner(c, rows)
+	for _, r := range rows {
+		if _, ok := r.Median[c.key]; ok && !isFloor(r.Server) && first != nil && same(c.key, first, r) {
+			names = append(names, r.Server)
+		}
+	}
+	return names
+}
+
+// same reports whether a figure cannot be told from the best one.
+func same(key string, first, r *result) bool {
+	if min(len(first.Rounds), len(r.Rounds)) >= enoughRounds {
+		return first.span(key).overlaps(r.span(key))
+	}
+	return math.Abs(r.Median[key]-first.Median[key]) < tie*math.Abs(first.Median[key]) || r == first
 }
 
 // printHead says what the figures depend on.
@@ -199,8 +275,17 @@ func (p *report) printHead(out io.Writer) {
 	if m.Namespace {
 		fmt.Fprint(out, " in a network namespace of our own")
 	}
-	fmt.Fprintf(out, "\nmedian of %d rounds of %g s; %s is the best beside the %s, %s within %.0f %% of it: a tie\n",
-		m.Rounds, m.Seconds, markBest, limitName, markTie, tie*100)
+	fmt.Fprintf(out, "\n%s is the best beside the floors; %s cannot be told from the best, ", markBest, markTie)
+	if m.Rounds >= enoughRounds {
+		fmt.Fprintln(out, "for their rounds overlap")
+	} else {
+		fmt.Fprintf(out, "being within %.0f %% of it (from %d rounds on: by their rounds)\n", tie*100, enoughRounds)
+	}
+	if m.Rounds > 1 {
+		fmt.Fprintf(out, "medians of %d rounds of %g s, ± half of what lies between the lowest and the highest\n", m.Rounds, m.Seconds)
+	} else {
+		fmt.Fprintf(out, "one round of %g s: nothing is known of the spread\n", m.Seconds)
+	}
 	for _, note := range m.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
@@ -216,7 +301,13 @@ func (p *report) printWork(out io.Writer, w *work) {
 	if now.Note != "" {
 		fmt.Fprintf(out, "note: %s\n", now.Note)
 	}
-	printCells(out, cells(w.columns, now.Servers))
+	printCells(out, cells(w.columns, w.floorName(), now.Servers))
+	if text := undecidedColumns(w.columns, now.Servers); text != "" {
+		fmt.Fprintf(out, "no winner: %s\n", text)
+	}
+	if now.Busy != "" {
+		fmt.Fprintf(out, "warning: %s\n", now.Busy)
+	}
 	for _, r := range now.Servers {
 		switch {
 		case r.Failed != "":
@@ -227,14 +318,38 @@ func (p *report) printWork(out io.Writer, w *work) {
 	}
 }
 
+// undecidedColumns tells in which columns nobody is the best, and who cannot be told apart.
+func undecidedColumns(columns []column, rows []*result) string {
+	var all []string
+	for _, c := range columns {
+		if names := tied(c, rows); len(names) > 1 {
+			all = append(all, c.head+" ("+strings.Join(names, ", ")+")")
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// noteBusy looks at how much of the server's processor others have used.
+func (p *report) noteBusy(w *work, s *server, others, elapsed time.Duration) {
+	if others < busyLeast || others < time.Duration(busyShare*float64(elapsed)) {
+		return
+	}
+	p.row(w, s) // so that the work is the last one
+	now := p.works[len(p.works)-1]
+	share := 100 * others.Seconds() / elapsed.Seconds()
+	if now.worst < share {
+		now.worst, now.Busy = share, fmt.Sprintf("the machine was busy: beside %s, others used %.0f %% of processor %d; measure again when it is quiet", s.name, share, p.machine.ServerCPU)
+	}
+}
+
 // cells is the table of those that were measured, its head first. A column that nobody
 // has a figure for, or that only says that there were no errors, is left out.
-func cells(columns []column, rows []*result) [][]string {
+func cells(columns []column, floorName string, rows []*result) [][]string {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r *result) bool { return r.Median == nil })
-	limit := figures{}
+	lowest := figures{}
 	for _, r := range rows {
-		if r.Server == limitName {
-			limit = r.Median
+		if r.Server == floorName {
+			lowest = r.Median
 		}
 	}
 	table := make([][]string, len(rows)+1)
@@ -246,17 +361,17 @@ func cells(columns []column, rows []*result) [][]string {
 		if !interesting(c, rows) {
 			continue
 		}
-		floor, known := limit[c.key]
-		ratio := c.toLimit && known && floor > 0
+		floor, known := lowest[c.key]
+		ratio := c.toFloor && known && floor > 0
 		table[0] = append(table[0], c.head+markNone)
 		if ratio {
-			table[0] = append(table[0], "× limit")
+			table[0] = append(table[0], "× "+floorName)
 		}
 		for i, r := range rows {
 			value, ok := r.Median[c.key]
 			text, times := "-"+markNone, "-"
 			if ok {
-				text = strconv.FormatFloat(value/c.scale, 'f', c.decimals, 64) + mark(c, r.Server, value, rows)
+				text = c.text(value) + c.around(r) + mark(c, r, rows)
 				times = strconv.FormatFloat(value/floor, 'f', 2, 64)
 			}
 			table[i+1] = append(table[i+1], text)
@@ -266,6 +381,19 @@ func cells(columns []column, rows []*result) [][]string {
 		}
 	}
 	return table
+}
+
+// text is a figure in the column's unit.
+func (c column) text(value float64) string {
+	return strconv.FormatFloat(value/c.scale, 'f', c.decimals, 64)
+}
+
+// around is the spread of a figure, where there are several rounds of it.
+func (c column) around(r *result) string {
+	if len(r.Rounds) < 2 {
+		return ""
+	}
+	return " ±" + c.text(r.span(c.key).half())
 }
 
 func interesting(c column, rows []*result) bool {
@@ -299,7 +427,13 @@ func printCells(out io.Writer, table [][]string) {
 	}
 }
 
-// writeJSON writes everything, the single rounds too, to a file if one was asked for.
+// write writes the files that were asked for.
+func (p *report) write(o *options) error {
+	return errors.Join(p.writeJSON(o.json), p.writePage(o.html))
+}
+
+// writeJSON writes everything, the single rounds too, to a file if one was asked for. It is written
+// anew after each work, so that what was measured is there however the run ends.
 func (p *report) writeJSON(file string) error {
 	if file == "" {
 		return nil
@@ -307,7 +441,8 @@ func (p *report) writeJSON(file string) error {
 	text, err := json.MarshalIndent(struct {
 		Machine machine       `json:"machine"`
 		Works   []*workReport `json:"works"`
-	}{p.machine, p.works}, "", "  ")
+		Goals   []judged      `json:"goals,omitempty"`
+	}{p.machine, p.works, p.judge()}, "", "  ")
 	if err != nil {
 		return err
 	}

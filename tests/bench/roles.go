@@ -38,6 +38,20 @@ var roles = map[string]func(args []string, in io.Reader, out, errs io.Writer) in
 		}
 		return json.NewEncoder(out).Encode(d)
 	}),
+	"pingpong": role("pingpong", func(f roleFlags, in io.Reader, out io.Writer) error {
+		d, err := client.PingPong(f.addr, f.n, f.duration)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(d)
+	}),
+	"lend": role("lend", func(f roleFlags, in io.Reader, out io.Writer) error {
+		h, err := client.Loan{Proxy: f.addr, Upstream: f.upstream, Path: f.path, File: f.file, Patience: f.duration}.Run(out, in)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(h)
+	}),
 	"ask": role("ask", func(f roleFlags, in io.Reader, out io.Writer) error {
 		a, err := f.ask.Run(out, in)
 		if err != nil {
@@ -54,7 +68,9 @@ type roleFlags struct {
 	n        int // connections
 	touch    bool
 	duration time.Duration
-	ask      client.Ask // the same for clients by TLS; of no version for plain ones
+	upstream netip.AddrPort // to listen on
+	file     string         // what the upstream answers with
+	ask      client.Ask     // the same for clients by TLS; of no version for plain ones
 }
 
 func role(name string, do func(roleFlags, io.Reader, io.Writer) error) func([]string, io.Reader, io.Writer, io.Writer) int {
@@ -67,6 +83,8 @@ func role(name string, do func(roleFlags, io.Reader, io.Writer) error) func([]st
 		flags.IntVar(&f.n, "n", 1, "connections")
 		flags.BoolVar(&f.touch, "touch", false, "make one request on each")
 		flags.DurationVar(&f.duration, "for", time.Second, "`TIME` to go on")
+		flags.TextVar(&f.upstream, "upstream", netip.AddrPort{}, "`HOST:PORT` where the server finds its upstream")
+		flags.StringVar(&f.file, "file", "", "`FILE` with the upstream's answer")
 		text := flags.String("ask", "", "all of that as `JSON`, for clients by TLS")
 		if flags.Parse(args) != nil {
 			return usage

@@ -5,25 +5,34 @@ package main
 // The servers that are measured, and how each is started: our stages, the peers, and what is
 // installed.
 //
-// The table is made once for a run and does not change. All servers get the same files, and one
-// processor; settings that differ are named here, with the reason.
+// The table is made once for a run and does not change. All servers get the same files, the same
+// upstream and one processor; settings that differ are named here, with the reason.
 
 import (
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// limitName is the server that all others are compared with.
-const limitName = "limit"
+// The servers that others are compared with. They know no HTTP: limit sends canned answers, and
+// those of the program floor move bytes from one socket to another.
+const (
+	limitName    = "limit"
+	floorCopy    = "floor-copy"
+	floorSplice  = "floor-splice"
+	floorProgram = "floor"
+)
 
-// Programs that are built, in the order of the tables.
+func isFloor(name string) bool { return name == limitName || name == floorCopy || name == floorSplice }
+
+// Programs that are built.
 var (
 	stageNames = []string{"stage1-threadpool", "stage2-poll", "stage3-epoll", "stage4-prefork"}
-	peerNames  = []string{limitName, "fasthttp", "nethttp"}
+	peerNames  = []string{limitName, floorProgram, "fasthttp", "nethttp", "reverseproxy"}
 )
 
 // Settings of the servers.
@@ -34,10 +43,14 @@ const (
 	maxConns     = 20000 // connections, and so descriptors, that a server may have
 	stage1Name   = "stage1-threadpool"
 	stage1Idle   = "a thread for each connection: idle ones want thousands of threads"
+	stage1Relay  = "a thread waits for one connection alone, and a relay is two"
+	keptIdle     = "1024" // connections to the upstream that may wait for the next request
 	notBuilt     = "not built: "
 	notInstalled = "not installed"
 	haproxyConns = 9900 // it wants two descriptors for each
+	haproxyPipes = 32   // and for each pipe that it splices by
 	haproxyFile  = 8 << 10
+	spliced      = 64 << 10 // bytes of the smallest answer that is worth splice(2)
 )
 
 // server is one of those that are measured.
@@ -49,33 +62,47 @@ type server struct {
 	command func(w *work, at place) (args, env []string, err error)
 	absent  string
 	most    int // connections that it can have open
+	duties  []duty
+	lacks   map[duty]string // what else it could be expected to do, and why it is not measured at that
 	// Why it is not measured with plain connections, or by TLS; empty where it is.
 	noPlain, noTLS string
-	largest        int // bytes of the largest file that it serves; 0 for any
+	largest        int      // bytes of the largest file that it serves; 0 for any
+	line           []string // the words of the command that -server gave
 }
 
 // place is where a server is to serve.
 type place struct {
-	port int    // on 127.0.0.1
-	root string // folder with the files
-	dir  string // folder for the server's own configuration, emptied before
-	pem  string // file with certificate and key
+	port     int    // on 127.0.0.1
+	root     string // folder with the files
+	dir      string // folder for the server's own configuration, emptied before
+	pem      string // file with certificate and key
+	upstream string // host:port of the server behind, where there is one
 }
 
 func (p place) addr() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
 
+// concerned reports whether a server is in a work's table at all.
+func (s *server) concerned(w *work) bool {
+	return slices.Contains(s.duties, w.duty()) || s.lacks[w.duty()] != ""
+}
+
 // skips is why a server is not measured at a work, or empty.
 func (s *server) skips(w *work) string {
+	lack := s.lacks[w.duty()]
 	switch {
 	case s.absent != "":
 		return s.absent
+	case lack != "":
+		return lack
+	case s.name == floorSplice && w.duty() == proxying && sizes[w.file] < spliced:
+		return "what is so small is copied"
 	case s.name == stage1Name && w.idle:
 		return stage1Idle
-	case w.tls == nil && s.noPlain != "":
+	case w.duty() == serving && w.tls == nil && s.noPlain != "":
 		return s.noPlain
 	case w.tls != nil && s.noTLS != "":
 		return s.noTLS
-	case s.largest > 0 && sizes[w.file] > s.largest:
+	case w.duty() == serving && s.largest > 0 && sizes[w.file] > s.largest:
 		return fmt.Sprintf("it answers from a buffer, and serves no more than %d bytes", s.largest)
 	}
 	return ""
@@ -83,39 +110,49 @@ func (s *server) skips(w *work) string {
 
 // servers are all that the run measures: our stages, the peers, and what is installed.
 func servers(o *options, dir string) []*server {
-	var all []*server
-	for _, name := range peerNames {
-		s := built(dir, name, peer(name))
-		if name == limitName {
-			s.noTLS = "it speaks no TLS"
+	limit := built(dir, limitName, peer(limitName))
+	limit.noTLS = "it speaks no TLS"
+	all := []*server{limit}
+	for _, name := range []string{floorCopy, floorSplice} {
+		s := built(dir, floorProgram, floorLoop(name == floorSplice))
+		s.name, s.duties = name, []duty{proxying, relaying}
+		all = append(all, s)
+	}
+	all = append(all, built(dir, "fasthttp", peer("fasthttp")), built(dir, "nethttp", peer("nethttp")))
+	reverse := built(dir, "reverseproxy", reverseProxy)
+	reverse.duties = []duty{proxying, relaying}
+	all = append(all, reverse)
+	for _, name := range stageNames {
+		s := built(dir, name, stage(name))
+		s.duties = []duty{serving, proxying, relaying}
+		if name == stage1Name {
+			s.duties, s.lacks = []duty{serving, proxying}, map[duty]string{relaying: stage1Relay}
 		}
 		all = append(all, s)
 	}
-	for _, name := range stageNames {
-		if s := built(dir, name, stage(name)); s.path != "" || s.absent != "" {
-			all = append(all, s)
-		}
-	}
+	all = slices.DeleteFunc(all, func(s *server) bool { return s.path == "" && s.absent == "" })
 	all = append(all, installed()...)
-	chosen := all[:0]
-	for _, s := range all {
-		if o.servers.MatchString(s.name) {
-			chosen = append(chosen, s)
-		}
-	}
-	return chosen
+	all = slices.DeleteFunc(all, func(s *server) bool { return !o.servers.MatchString(s.name) })
+	return append(all, o.own...)
 }
+
+// installedNames are what those are called.
+var installedNames = []string{"nginx", "lighttpd", "h2o", "haproxy", "caddy"}
 
 // installed are the servers that have a file of their own to read.
 func installed() []*server {
+	stream, noStream := streamModule()
 	all := []*server{
-		{name: "nginx", most: maxConns, command: configured("nginx.conf", nginxConfig, nginxTLS, "-e", "stderr", "-c")},
+		{name: "nginx", most: maxConns, duties: []duty{serving, proxying, relaying}, lacks: map[duty]string{relaying: noStream},
+			command: configured("nginx.conf", nginx(stream), "-e", "stderr", "-c")},
 		// lighttpd takes half as many connections as it may have descriptors.
-		{name: "lighttpd", most: maxConns / 2, noTLS: "its TLS is in a package of its own, which is not used here",
-			command: configured("lighttpd.conf", lighttpdConfig, nil, "-D", "-f")},
-		{name: "h2o", most: maxConns, command: configured("h2o.conf", h2oConfig, h2oTLS, "-c")},
-		{name: "haproxy", most: haproxyConns, largest: haproxyFile, noPlain: "it serves no files; it is here for TLS",
-			command: configured("haproxy.cfg", haproxyConfig, nil, "-db", "-f")},
+		{name: "lighttpd", most: maxConns / 2, duties: []duty{serving}, noTLS: "its TLS is in a package of its own, which is not used here",
+			command: configured("lighttpd.conf", func(*work) string { return lighttpdConfig }, "-D", "-f")},
+		{name: "h2o", most: maxConns, duties: []duty{serving, proxying}, lacks: map[duty]string{relaying: "it passes on requests alone"},
+			command: configured("h2o.conf", h2o, "-c")},
+		{name: "haproxy", most: haproxyConns, duties: []duty{serving, proxying, relaying}, largest: haproxyFile,
+			noPlain: "it serves no files; it is here for TLS, and as a proxy", command: configured("haproxy.cfg", haproxy, "-db", "-f")},
+		{name: "caddy", most: maxConns, duties: []duty{proxying}, command: caddy},
 	}
 	for _, s := range all {
 		var err error
@@ -138,7 +175,7 @@ func lookPath(name string) (string, error) {
 // built is a server that build was to compile. Its path and absent are both empty where
 // there was nothing to compile.
 func built(dir, name string, command func(*work, place) ([]string, []string, error)) *server {
-	s := &server{name: name, most: maxConns, command: command}
+	s := &server{name: name, most: maxConns, duties: []duty{serving}, command: command}
 	path := filepath.Join(dir, binDir, name)
 	if text, err := os.ReadFile(path + failedSuffix); err == nil {
 		s.absent = notBuilt + strings.TrimSpace(string(text))
@@ -160,11 +197,51 @@ func stage(name string) func(*work, place) ([]string, []string, error) {
 			"-root", at.root, "-workers", strconv.Itoa(workers),
 			"-max-requests", "0", "-idle-timeout", strconv.Itoa(forever), "-log-level", "error",
 		}
-		if w.tls != nil {
+		switch {
+		case w.duty() == relaying:
+			return append(args, "-listen", "127.0.0.1:0", "-relay", at.addr()+"="+at.upstream), nil, nil
+		case w.duty() == proxying:
+			args = append(args, "-proxy", "/=http://"+at.upstream, "-proxy-idle", keptIdle)
+		case w.tls != nil:
 			return append(args, "-tls-listen", at.addr(), "-tls-cert", at.pem, "-tls-key", at.pem), nil, nil
 		}
 		return append(args, "-listen", at.addr()), nil, nil
 	}
+}
+
+// floorEnv is the environment of the loops that know no HTTP (package limit says why).
+var floorEnv = []string{"GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1"}
+
+// floorLoop is the command line of the program floor, where it passes on.
+func floorLoop(splice bool) func(*work, place) ([]string, []string, error) {
+	return func(w *work, at place) ([]string, []string, error) {
+		args := []string{"-listen", at.addr(), "-upstream", at.upstream}
+		if splice {
+			args = append(args, "-splice")
+		}
+		if w.duty() == proxying {
+			args = append(args, "-path", "/"+w.file)
+		}
+		if w.closes {
+			args = append(args, "-close")
+		}
+		return args, floorEnv, nil
+	}
+}
+
+// reverseProxy is the command line of the peer that passes on by Go's library.
+func reverseProxy(w *work, at place) ([]string, []string, error) {
+	args := []string{"-listen", at.addr(), "-upstream", at.upstream}
+	if w.duty() == relaying {
+		args = append(args, "-relay")
+	}
+	return args, []string{"GOMAXPROCS=1"}, nil
+}
+
+// caddy is configured, with its folders in the run's.
+func caddy(w *work, at place) (args, env []string, err error) {
+	args, _, err = configured("Caddyfile", func(*work) string { return caddyConfig }, "run", "--adapter", "caddyfile", "--config")(w, at)
+	return args, []string{"GOMAXPROCS=1", "HOME=" + at.dir, "XDG_DATA_HOME=" + at.dir, "XDG_CONFIG_HOME=" + at.dir}, err
 }
 
 // peer is the command line of a peer. GOMAXPROCS=1 gives it one loop, as the others have.
@@ -186,25 +263,18 @@ func peer(name string) func(*work, place) ([]string, []string, error) {
 	}
 }
 
-// configured is a server that reads a file of its own. Words in capitals after an @ are
-// filled in; secure are those of a work by TLS, and empty in the others.
-func configured(file, config string, secure map[string]string, args ...string) func(*work, place) ([]string, []string, error) {
+// configured is a server that reads a file of its own. Words in capitals after an @ are filled in.
+func configured(file string, config func(*work) string, args ...string) func(*work, place) ([]string, []string, error) {
 	return func(w *work, at place) ([]string, []string, error) {
 		deferred, deferSeconds := "", "0"
 		if w.closes {
 			deferred, deferSeconds = "deferred", "1"
 		}
-		for word, text := range secure {
-			if w.tls == nil {
-				text = ""
-			}
-			config = strings.ReplaceAll(config, word, text)
-		}
 		text := strings.NewReplacer(
-			"@PORT", strconv.Itoa(at.port), "@ROOT", at.root, "@DIR", at.dir,
-			"@CONNS", strconv.Itoa(maxConns), "@HALF", strconv.Itoa(maxConns/2), "@REQUESTS", anyRequests, "@SECONDS", strconv.Itoa(forever),
-			"@PEM", at.pem, "@FILE", w.file, "@HAPROXY_CONNS", strconv.Itoa(haproxyConns), "@DEFERRED", deferred, "@DEFER_SECONDS", deferSeconds, "@USER", user(),
-		).Replace(config)
+			"@PORT", strconv.Itoa(at.port), "@ROOT", at.root, "@DIR", at.dir, "@UPSTREAM", at.upstream,
+			"@CONNS", strconv.Itoa(maxConns), "@HALF", strconv.Itoa(maxConns/2), "@REQUESTS", anyRequests, "@SECONDS", strconv.Itoa(forever), "@KEPT", keptIdle,
+			"@PEM", at.pem, "@FILE", w.file, "@HAPROXY_CONNS", strconv.Itoa(haproxyConns), "@HAPROXY_PIPES", strconv.Itoa(haproxyPipes), "@DEFERRED", deferred, "@DEFER_SECONDS", deferSeconds, "@USER", user(),
+		).Replace(config(w))
 		path := filepath.Join(at.dir, file)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return nil, nil, fmt.Errorf("configuration: %w", err)

@@ -8,9 +8,12 @@ package main
 // must not get another meaning, or older results are compared with something else.
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"strings"
+
+	"fourways/tests/bench/client"
 )
 
 // What the works are made of.
@@ -20,6 +23,7 @@ const (
 	bulkConns    = 4   // connections that take large bodies
 	goodConns    = 32  // clients beside slow ones
 	slowConns    = 500 // slow ones
+	midConns     = 16  // connections that take bodies of 64 KiB
 	idleConns    = 10_000
 
 	handshakeConns = 16 // connections at a time where each is a new one by TLS
@@ -32,23 +36,51 @@ var idleCurve = []int{0, 1_000, 5_000, idleConns}
 var sizes = map[string]int{
 	"1k.html":   1 << 10,
 	"16k.html":  16 << 10,
+	"64k.html":  64 << 10,
 	"1m.html":   1 << 20,
+	"16m.html":  16 << 20,
 	"100m.html": 100 << 20,
 }
 
 // work is a kind of work: what clients do, and what is looked at.
 type work struct {
 	name, title string
-	file        string // asked for
-	conns       int    // connections that the generator uses
-	others      int    // connections beside those that want the server's attention
-	closes      bool   // a new connection for each request
-	deep        int    // requests sent at once, if more than 1
-	idle        bool   // thousands of connections stay idle
-	tls         *terms // nil where connections are plain
+	file        string                                      // asked for
+	conns       int                                         // connections that the generator uses
+	others      int                                         // connections beside those that want the server's attention
+	closes      bool                                        // a new connection for each request
+	deep        int                                         // requests sent at once, if more than 1
+	idle        bool                                        // thousands of connections stay idle
+	tls         *terms                                      // nil where connections are plain
+	floor       string                                      // whose cost the others' are compared with; limit where it is empty
+	relays      bool                                        // passes connections on, and not requests
+	echoes      bool                                        // what comes back is what was sent, and not a file
+	upstream    func(*bench, *work, place) (*behind, error) // starts whom the server passes on to; nil where it answers by itself
 	measure     func(*bench, *work, *running) (figures, error)
 	columns     []column
 }
+
+// duty is what a work wants of a server.
+type duty int
+
+const (
+	serving  duty = iota // files
+	proxying             // requests, passed on to an upstream
+	relaying             // connections, passed on
+)
+
+func (w *work) duty() duty {
+	switch {
+	case w.relays:
+		return relaying
+	case w.upstream != nil:
+		return proxying
+	}
+	return serving
+}
+
+// floorName is whose cost the others' are compared with.
+func (w *work) floorName() string { return cmp.Or(w.floor, limitName) }
 
 // terms are what every connection of a work by TLS comes to.
 type terms struct {
@@ -68,6 +100,9 @@ var (
 
 // note is what stands beside the figures of a work, or empty.
 func (w *work) note() string {
+	if w.upstream != nil {
+		return "the upstream is one fast server, whose processor time is not counted"
+	}
 	switch w.tls {
 	case nil:
 		return ""
@@ -146,6 +181,38 @@ var works = []*work{
 		name: "tls-idle-hybrid", title: "TLS 1.3 with the hybrid group, memory with idle connections",
 		file: "1k.html", idle: true, tls: hybrid, measure: (*bench).measureIdleMemory, columns: memoryColumns,
 	},
+	{
+		name: "proxy-small", title: fmt.Sprintf("1 KiB, passed on, keep-alive on both sides, %d connections", smallConns),
+		file: "1k.html", conns: smallConns, floor: floorCopy, upstream: (*bench).cannedUpstream, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "proxy-new", title: fmt.Sprintf("1 KiB, passed on, a new connection of the client each, %d at a time", smallConns),
+		file: "1k.html", conns: smallConns, closes: true, floor: floorCopy, upstream: (*bench).cannedUpstream, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "proxy-64k", title: fmt.Sprintf("64 KiB, passed on, %d connections, discarded in the kernel", midConns),
+		file: "64k.html", conns: midConns, floor: floorCopy, upstream: (*bench).cannedUpstream, measure: (*bench).measureBulk, columns: bulkColumns,
+	},
+	{
+		name: "proxy-1m", title: fmt.Sprintf("1 MiB, passed on, %d connections, discarded in the kernel", bulkConns),
+		file: "1m.html", conns: bulkConns, floor: floorSplice, upstream: (*bench).cannedUpstream, measure: (*bench).measureBulk, columns: bulkColumns,
+	},
+	{
+		name: "proxy-idle", title: "memory with idle clients, each of which a request was passed on for",
+		file: "1k.html", idle: true, floor: floorCopy, upstream: (*bench).cannedUpstream, measure: (*bench).measureIdleMemory, columns: memoryColumns,
+	},
+	{
+		name: "held", title: "16 MiB, passed on: how long it holds the upstream for a client of 10 KB/s, and for a fast one",
+		file: "16m.html", conns: 1, floor: floorCopy, upstream: (*bench).lendingUpstream, measure: (*bench).measureHeld, columns: heldColumns,
+	},
+	{
+		name: "relay-bulk", title: fmt.Sprintf("100 MiB through a relay, %d connections, discarded in the kernel", bulkConns),
+		file: "100m.html", conns: bulkConns, floor: floorSplice, relays: true, upstream: (*bench).cannedUpstream, measure: (*bench).measureBulk, columns: bulkColumns,
+	},
+	{
+		name: "relay-pingpong", title: fmt.Sprintf("%d bytes there and back through a relay, %d connections", client.MessageSize, smallConns),
+		file: "1k.html", conns: smallConns, floor: floorCopy, relays: true, echoes: true, upstream: (*bench).echoUpstream, measure: (*bench).measurePingPong, columns: requestColumns,
+	},
 }
 
 func workNames() []string {
@@ -177,6 +244,10 @@ const (
 	keyCut      = "slow_connections_cut"
 	keyNew      = "new_connections"
 	keyResumed  = "resumed_connections" // of these
+	keyHeld     = "upstream_held_ms"    // by a slow client; if it is not freed, how long was waited for
+	keyHeldFast = "upstream_held_by_a_fast_client_ms"
+	keyHeldMore = "upstream_held_slow_by_fast" // ratio of the two
+	keyTaken    = "share_taken_for_a_slow_client"
 )
 
 // atIdle is a key of the curve.
@@ -197,7 +268,7 @@ type column struct {
 	scale     float64 // the figure is divided by this
 	decimals  int
 	better    verdict
-	toLimit   bool // followed by a column of its ratio to the limit
+	toFloor   bool // followed by a column of its ratio to the floor
 }
 
 const mib = 1 << 20
@@ -209,7 +280,7 @@ var (
 		{key: keyErrors, head: "errors", scale: 1},
 	}
 	requestColumns = append([]column{
-		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer, toLimit: true},
+		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer, toFloor: true},
 		{key: keyRate, head: "req/s", scale: 1, better: higher},
 		{key: keyP50, head: "p50 µs", scale: 1},
 		{key: keyP99, head: "p99 µs", scale: 1},
@@ -222,7 +293,7 @@ var (
 		{key: keyP99, head: "p99 µs", scale: 1},
 	}, memoryTail...)
 	bulkColumns = append([]column{
-		{key: keyCPUPerGB, head: "CPU s/GB", scale: 1, decimals: 4, better: fewer, toLimit: true},
+		{key: keyCPUPerGB, head: "CPU s/GB", scale: 1, decimals: 4, better: fewer, toFloor: true},
 		{key: keyGBRate, head: "GB/s", scale: 1, decimals: 2, better: higher},
 		{key: keyRate, head: "req/s", scale: 1, decimals: 1},
 		{key: keyP50, head: "p50 µs", scale: 1},
@@ -232,8 +303,14 @@ var (
 		{key: keyPerConn, head: "bytes/conn", scale: 1, better: fewer},
 		{key: keyIdle, head: "idle", scale: 1},
 	}, memoryTail...)
+	heldColumns = append([]column{
+		{key: keyHeldMore, head: "slow/fast", scale: 1, decimals: 1, better: fewer},
+		{key: keyHeld, head: "slow ms", scale: 1, decimals: 1},
+		{key: keyHeldFast, head: "fast ms", scale: 1, decimals: 1},
+		{key: keyTaken, head: "taken %", scale: 0.01},
+	}, memoryTail...)
 	slowColumns = append([]column{
-		{key: keyP99, head: "p99 µs", scale: 1, better: fewer, toLimit: true},
+		{key: keyP99, head: "p99 µs", scale: 1, better: fewer, toFloor: true},
 		{key: keyP50, head: "p50 µs", scale: 1},
 		{key: keyRate, head: "req/s", scale: 1, better: higher},
 		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2},

@@ -136,6 +136,19 @@ func contentLength(head []byte) (int64, error) {
 	return 0, errors.New("an answer without Content-Length")
 }
 
+// saysClose reports whether the head at p's beginning says that the connection ends after its
+// answer. A server may do so after so many answers.
+func saysClose(p []byte) bool {
+	head, _, _ := bytes.Cut(p, []byte("\r\n\r\n"))
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(name, []byte("Connection")) && bytes.EqualFold(bytes.TrimSpace(value), []byte("close")) {
+			return true
+		}
+	}
+	return false
+}
+
 // request is a GET for a path.
 func request(addr netip.AddrPort, path string) []byte {
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, addr)

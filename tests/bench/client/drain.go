@@ -69,10 +69,16 @@ func (d *drain) run(addr netip.AddrPort, path string, end time.Time) {
 		d.err = err
 		return
 	}
-	defer c.close()
+	defer func() { c.close() }()
 	request, buf := request(addr, path), make([]byte, maxHead)
 	for d.err == nil && time.Now().Before(end) {
-		d.err = d.one(c, request, buf, end)
+		if d.err = d.one(c, request, buf, end); d.err != nil || !saysClose(buf) {
+			continue
+		}
+		c.close()
+		if c, d.err = dial(addr); d.err != nil {
+			return
+		}
 	}
 }
 

@@ -188,6 +188,44 @@ func Processors() ([]int, error) {
 	return all, nil
 }
 
+// Fields of a processor's line in /proc/stat, counted behind its name.
+const (
+	cpuUser  = 0 // then nice and system
+	cpuIdle  = 3 // then waiting for a disk, and interrupts
+	cpuSteal = 7 // what other guests of the host had of it
+)
+
+// Busy is the time that a processor has been taken by programs, or by the host's other guests.
+// Interrupts are not in it: those of loopback belong to whoever sends.
+func Busy(cpu int) (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return ParseBusy(string(text), cpu)
+}
+
+// ParseBusy finds that in the text of /proc/stat.
+func ParseBusy(text string, cpu int) (time.Duration, error) {
+	name := "cpu" + strconv.Itoa(cpu)
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) <= 1+cpuSteal || fields[0] != name {
+			continue
+		}
+		var ticks int64
+		for _, field := range append(fields[1+cpuUser:1+cpuIdle], fields[1+cpuSteal]) {
+			n, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			ticks += n
+		}
+		return time.Duration(ticks) * Tick, nil
+	}
+	return 0, fmt.Errorf("no line %q", name)
+}
+
 // On runs start, and has what it starts run on one processor only, with all its threads and
 // children: a process inherits the mask of the thread that starts it
 // (sched_setaffinity(2)), so this thread takes the mask on for as long as start lasts.

@@ -80,3 +80,14 @@ func TestThisProcessAndAPinnedChild(t *testing.T) {
 	assert.Positive(t, m.PSS)
 	assert.Positive(t, m.Peak)
 }
+
+func TestWhatAProcessorIsBusyWith(t *testing.T) {
+	const text = "cpu  999 9 9 9 9 9 9 9 0 0\ncpu0 10 2 30 4000 500 60 70 8 0 0\ncpu1 1 0 0 0 0 0 0 0 0 0\nintr 1\n"
+	busy, err := ParseBusy(text, 0)
+	require.NoError(t, err)
+	assert.Equal(t, 50*Tick, busy, "user, nice, system and stolen")
+	_, err = ParseBusy(text, 2)
+	assert.Error(t, err)
+	_, err = ParseBusy("cpu0 1 2\n", 0)
+	assert.Error(t, err, "a line that is cut off")
+}
