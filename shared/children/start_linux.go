@@ -8,6 +8,7 @@ package children
 // with it.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,6 +66,11 @@ func Start(c Command, then func(report string)) (pid int, err error) {
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Pdeathsig: c.Death},
 	})
+	if errors.Is(err, unix.EBADF) {
+		// All that are passed on are open, so it is the number of one in the child that is beyond
+		// the limit (dup2(2)).
+		err = unix.EMFILE
+	}
 	if err != nil {
 		report.Close()
 		return 0, fmt.Errorf("cannot start %s: %w", c.Path, err)
