@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"fourways/tests/conformance"
+	"fourways/tests/words"
 )
 
 // baseline is what failed at an earlier time. A nil one has nothing, and everything is news to it.
@@ -24,7 +25,7 @@ func readBaseline(file string) (*baseline, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("-baseline: %w; -json %s writes one", err, shellWord(file))
+		return nil, fmt.Errorf("-baseline: %w; -json %s writes one", err, words.Word(file))
 	}
 	var old jsonReport
 	if err := json.Unmarshal(text, &old); err != nil || len(old.Cases) == 0 {

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"fourways/tests/conformance"
+	"fourways/tests/words"
 )
 
 // Exit statuses.
@@ -162,7 +163,7 @@ func (o *options) check() (err error) {
 	if o.level > 0 {
 		o.target.AtOnce = 1
 	}
-	if o.target.Cmd, err = splitWords(o.cmd); err != nil {
+	if o.target.Cmd, err = words.Split(o.cmd); err != nil {
 		return fmt.Errorf("-cmd: %w", err)
 	}
 	if o.variants {
@@ -206,7 +207,7 @@ func writeSite(folder string, out io.Writer) error {
 	if err := conformance.MakeSite(folder); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The sample site is in %s, and what nobody may get at in %s-secret beside it.\nHave your server serve %s, and judge it: go run ./tests/judge -site %s -addr HOST:PORT\n", folder, folder, folder, shellWord(folder))
+	fmt.Fprintf(out, "The sample site is in %s, and what nobody may get at in %s-secret beside it.\nHave your server serve %s, and judge it: go run ./tests/judge -site %s -addr HOST:PORT\n", folder, folder, folder, words.Word(folder))
 	return nil
 }
 
@@ -259,27 +260,27 @@ func closeOnSignal(suite *conformance.Suite) (stop func()) {
 
 // again is the command that repeats what a regular expression names.
 func (o *options) again(flags ...string) string {
-	words := []string{"go run ./tests/judge"}
+	line := []string{"go run ./tests/judge"}
 	if o.addr != "" {
-		words = append(words, "-addr "+o.addr)
+		line = append(line, "-addr "+o.addr)
 	} else {
-		words = append(words, "-cmd "+shellQuote(o.cmd))
+		line = append(line, "-cmd "+words.Quote(o.cmd))
 	}
 	for _, f := range []struct {
 		given bool
 		text  string
 	}{
-		{o.site != "", "-site " + shellWord(o.site)}, {o.tls, "-tls"}, {o.variants, "-variants"},
+		{o.site != "", "-site " + words.Word(o.site)}, {o.tls, "-tls"}, {o.variants, "-variants"},
 		{o.zeroCopy, "-zero-copy"}, {o.profile != "rfc", "-profile " + o.profile},
 	} {
 		if f.given {
-			words = append(words, f.text)
+			line = append(line, f.text)
 		}
 	}
-	return strings.Join(append(words, flags...), " ")
+	return strings.Join(append(line, flags...), " ")
 }
 
 // againCase is the command that repeats one case, and tells of it.
 func (o *options) againCase(id string) string {
-	return o.again("-run " + shellQuote("^"+regexp.QuoteMeta(id)+"$"))
+	return o.again("-run " + words.Quote("^"+regexp.QuoteMeta(id)+"$"))
 }

@@ -28,38 +28,6 @@ import (
 
 var update = flag.Bool("update", false, "write the files in testdata again")
 
-func TestSplitWordsAsAShellDoes(t *testing.T) {
-	for text, want := range map[string][]string{
-		"":                         nil,
-		"  a   b ":                 {"a", "b"},
-		`'a b' c`:                  {"a b", "c"},
-		`"a 'b'" c`:                {"a 'b'", "c"},
-		`a\ b`:                     {"a b"},
-		`x'y z'w`:                  {"xy zw"},
-		`'' b`:                     {"", "b"},
-		`'a\b'`:                    {`a\b`},
-		`./s --port {port} -h 'X'`: {"./s", "--port", "{port}", "-h", "X"},
-	} {
-		got, err := splitWords(text)
-		assert.NoError(t, err, text)
-		assert.Equal(t, want, got, text)
-	}
-	for _, text := range []string{`'a`, `a"b`, `a\`} {
-		_, err := splitWords(text)
-		assert.Error(t, err, text)
-	}
-}
-
-func TestQuotedWordsAreUndoneBySplitWords(t *testing.T) {
-	for _, text := range []string{"a b", "it's", `a\b "c"`, "", "plain/name-1.txt", "ä"} {
-		for _, quote := range []func(string) string{shellQuote, shellWord} {
-			got, err := splitWords(quote(text))
-			assert.NoError(t, err)
-			assert.Equal(t, []string{text}, got)
-		}
-	}
-}
-
 // site is a folder with the sample site, and serve has it served by net/http.
 func site(t *testing.T) string {
 	t.Helper()
