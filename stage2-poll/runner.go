@@ -276,6 +276,12 @@ func (r *runner) forget(s *socket) {
 	r.sockets.set(int(s.fd), nil)
 }
 
+// release closes a socket, which is forgotten before its number can be given out again.
+func (r *runner) release(s *socket, abortive bool) {
+	r.forget(s)
+	sysnet.Close(int(s.fd), abortive)
+}
+
 // watch has poll watch a socket from the next turn on, even if it was unwatched. Errors and
 // hang-ups are always reported (poll(2)).
 func (r *runner) watch(s *socket, want machine.Want) {

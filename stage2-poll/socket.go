@@ -188,8 +188,7 @@ func (r *runner) look(s *socket) {
 	}
 	s.gone = true
 	s.Leave()
-	r.forget(s)
-	sysnet.Close(int(s.fd), true)
+	r.release(s, true)
 }
 
 // unpark takes a socket back when its machine's work is done.
@@ -206,12 +205,10 @@ func (r *runner) unpark(s *socket) {
 	r.drive(s, false)
 }
 
-// close ends a machine and closes its socket. The socket is forgotten before its number can be
-// given out again.
+// close ends a machine and closes its socket.
 func (r *runner) close(s *socket) {
 	r.end(s)
-	r.forget(s)
-	sysnet.Close(int(s.fd), s.Abortive())
+	r.release(s, s.Abortive())
 }
 
 // end ends a machine.
@@ -224,7 +221,7 @@ func (r *runner) end(s *socket) {
 // hasten steps the idle machines, whose deadlines are earlier now that the server stops.
 func (r *runner) hasten() {
 	r.each(func(s *socket) {
-		if s.Idle() {
+		if !s.parked && s.Idle() {
 			r.drive(s, false)
 		}
 	})

@@ -22,7 +22,7 @@ import (
 )
 
 func main() {
-	accept := app.OwnSocket
+	accept, io := app.OwnSocket, app.Epoll
 	app.Main(app.Stage{
 		Stage: config.Stage{
 			Name:           "stage3-epoll",
@@ -30,7 +30,7 @@ func main() {
 			Title:          "epoll",
 			DefaultWorkers: runtime.NumCPU(),
 			WorkersHelp:    "event loops; default one per processor",
-			Flags:          []config.Flag{accept.Flag("loop")},
+			Flags:          []config.Flag{accept.Flag("loop"), io.Flag()},
 		},
 		Listen:  sysnet.ListenOptions{DeferAccept: true},
 		Sockets: accept.Sockets,
@@ -39,5 +39,5 @@ func main() {
 			return c.Workers + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
 		Waits: func(c *config.Config) string { return fmt.Sprintf("%d event loops", c.Workers) },
-	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept) })
+	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept, io) })
 }

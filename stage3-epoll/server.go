@@ -26,7 +26,11 @@ type server struct {
 	threads sync.WaitGroup
 }
 
-func newServer(a *app.App, accept app.Accept) (*server, error) {
+func newServer(a *app.App, accept app.Accept, io app.IO) (*server, error) {
+	uring, err := loop.Choose(io, a.Log)
+	if err != nil {
+		return nil, err
+	}
 	s := &server{app: a, slow: offload.New(offload.Threads)}
 	var sharers func() int64
 	if accept == app.SharedSocket {
@@ -44,6 +48,7 @@ func newServer(a *app.App, accept app.Accept) (*server, error) {
 			Name:      name,
 			Listeners: listeners,
 			Slow:      s.slow,
+			Uring:     uring,
 			Sharers:   sharers,
 		})
 		if err != nil {

@@ -48,6 +48,7 @@ const (
 // options are the settings that only this stage has.
 type options struct {
 	accept   app.Accept
+	io       app.IO
 	watchdog time.Duration // 0 for none
 	faults   faults.Faults
 }
@@ -65,6 +66,7 @@ func newStage() (app.Stage, *options) {
 			WorkersHelp:    "worker processes, each with one event loop",
 			Flags: []config.Flag{
 				opt.accept.Flag("worker"),
+				opt.io.Flag(),
 				{
 					Name: "watchdog", Unit: "SECONDS", Default: "30",
 					Help: "how long a worker may be silent before it is replaced; 0 for no watchdog",

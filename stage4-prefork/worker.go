@@ -11,6 +11,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"os/signal"
@@ -144,12 +145,21 @@ func (s *server) prepare(a *app.App) (err error) {
 	if err != nil {
 		return err
 	}
+	log := a.Log
+	if s.role.Position > 1 {
+		log = slog.New(slog.DiscardHandler) // it is the same for all, and the first one says it
+	}
+	uring, err := loop.Choose(s.opt.io, log)
+	if err != nil {
+		return err
+	}
 	opt := loop.Options{
 		Thread:    a.Thread(s.role.Position, a.Name()),
 		Log:       a.Log,
 		Name:      a.Name(),
 		Listeners: listeners,
 		Slow:      s.slow,
+		Uring:     uring,
 		Room:      a.Room,
 		Watched:   s.entry,
 		Beat:      s.opt.beat(),

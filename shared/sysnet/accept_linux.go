@@ -45,6 +45,17 @@ func rawAddrPort(rsa *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// Peer is the address of a socket's other end, without allocating; invalid for a Unix socket.
+func Peer(fd int) (netip.AddrPort, error) {
+	var rsa unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, errno := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&rsa)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}, errno
+	}
+	return rawAddrPort(&rsa), nil
+}
+
 // networkPort reads a port that the kernel stored in network byte order.
 func networkPort(p uint16) uint16 {
 	var b [2]byte

@@ -36,6 +36,9 @@ type listener struct {
 	open    session.Opener // nil for plain HTTP
 	full    func() bool    // reports that it is to wait; nil for never
 	watched bool
+
+	number    int32 // its index
+	cancelled bool  // over io_uring: it is no longer to be watched
 }
 
 // waits reports whether nothing is to be accepted for now.
@@ -86,13 +89,14 @@ func (l *Loop) begin(fd int, peer netip.AddrPort, open session.Opener) {
 	switch {
 	case why == fault.NoReason && open == nil:
 		c := l.newConn(fd)
+		c.notes = noteAccepted
 		c.session.Open(l.thread, adm, peer, fd)
-		l.drive(&c.socket, true)
+		l.drive(&c.socket, l.uring == nil)
 	case why == fault.NoReason:
-		s := &socket{}
+		s := &socket{notes: noteAccepted}
 		l.add(s, fd)
 		s.Machine = open(l.thread, adm, peer, fd)
-		l.drive(s, true)
+		l.drive(s, l.uring == nil)
 	case why == fault.TooManyConnections && open == nil:
 		c := l.newConn(fd)
 		c.session.OpenRefused(l.thread, peer, fd, why)
@@ -134,17 +138,30 @@ func (l *Loop) adjustListening() {
 		case !wanted:
 			l.ignore(a)
 		case !a.watched:
-			if err := l.poll.AddListener(a.Listener, listenGen); err != nil {
-				panic(err) // EBADF, ENOMEM: the loop cannot serve at all
-			}
-			a.watched = true
+			l.listen(a)
 		}
 	}
 }
 
+// listen has the poller watch a listener.
+func (l *Loop) listen(a *listener) {
+	if l.uring != nil {
+		l.uring.listen(a)
+		return
+	}
+	if err := l.poll.AddListener(a.Listener, listenGen); err != nil {
+		panic(err) // EBADF, ENOMEM: the loop cannot serve at all
+	}
+	a.watched = true
+}
+
 // ignore takes a listener out of the poller.
 func (l *Loop) ignore(a *listener) {
-	if a.watched {
+	switch {
+	case !a.watched:
+	case l.uring != nil:
+		l.uring.ignore(a)
+	default:
 		l.poll.Remove(a.Listener)
 		a.watched = false
 	}

@@ -1,5 +1,6 @@
-// Package loop is an event loop over epoll(7), or kqueue(2) where there is no epoll: one
-// thread that accepts, serves and times out any number of connections.
+// Package loop is an event loop over epoll(7), or kqueue(2) where there is no epoll: one thread
+// that accepts, serves and times out any number of connections. It can be one over io_uring(7) as
+// well, which uring.go and the files after it are about.
 //
 // A Loop and all its connections belong to the thread that calls Run; only Drain and Cut may be
 // called on other threads. It owns its poller and all descriptors that it is given, including
@@ -54,6 +55,7 @@ type Options struct {
 	Name      string         // in the log
 	Listeners []app.Listener // the loop owns and closes them
 	Slow      *offload.Pool
+	Uring     bool // over io_uring, which Choose has found to work
 
 	// Sharers tells how many loops share the listeners, this one included. Nil where each
 	// loop has its own.
@@ -74,6 +76,7 @@ type Loop struct {
 	thread        *session.Thread
 	log           *slog.Logger
 	poll          poller
+	uring         completions // nil over epoll
 	accepts       []*listener
 	limit         int // sockets that the loop may have
 	listening     bool
@@ -106,11 +109,11 @@ func New(opt Options) (*Loop, error) {
 		share:  turnBytes,
 		out:    sysnet.NewSender(),
 	}
-	if err := l.poll.Open(); err != nil {
+	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
-	for _, a := range opt.Listeners {
-		l.accepts = append(l.accepts, &listener{Acceptor: sysnet.NewAcceptor(a.FD, false), open: a.Open, full: a.Waits})
+	for i, a := range opt.Listeners {
+		l.accepts = append(l.accepts, &listener{Acceptor: sysnet.NewAcceptor(a.FD, false), open: a.Open, full: a.Waits, number: int32(i)})
 	}
 	l.failing = app.Failing{Log: l.log, Stats: l.thread.Stats}
 	l.thread.Host = l
@@ -133,7 +136,12 @@ func (l *Loop) Cut() {
 // Close closes the poller. It is called once the loop has ended, and with it all that may wake it:
 // callers of Cut, and the pool that does its slow work. A later wake-up would be written to the
 // file that has got the descriptor's number by then.
-func (l *Loop) Close() { l.poll.Close() }
+func (l *Loop) Close() {
+	if l.uring != nil {
+		l.uring.close()
+	}
+	l.poll.Close()
+}
 
 // post asks the loop to do something, and wakes it, unless what was asked before has done that
 // already. It may be called on any thread.
@@ -155,6 +163,10 @@ func (l *Loop) Run() {
 	runtime.LockOSThread() // never unlocked: the thread ends with the function
 	if l.opt.Room != nil {
 		l.limit = l.opt.Room()
+	}
+	if l.uring != nil {
+		l.uring.run()
+		return
 	}
 	l.adjustListening()
 	events := make([]event, eventBatch)

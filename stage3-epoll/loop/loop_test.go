@@ -60,7 +60,19 @@ type rig struct {
 	logged *bytes.Buffer // not while the loop runs
 	events []event
 	now    clock.Time // turned by hand, a loop has a clock that stands until pass
+	ring   turner     // turns it over io_uring; nil over epoll
 }
+
+// turner is how a loop over io_uring is turned by hand.
+type turner interface {
+	turn()   // waits for something, and then settles
+	settle() // until nothing more is done at once
+	quiet() bool
+	end()
+}
+
+// overUring makes a rig's turner. While it is set, all rigs are over io_uring.
+var overUring func(*rig) turner
 
 // newRig makes a loop that listens. limit is how many connections it may have at once.
 func newRig(t *testing.T, limit int64) *rig {
@@ -85,6 +97,7 @@ func newRig(t *testing.T, limit int64) *rig {
 		Name:      "loop-1",
 		Listeners: []app.Listener{{FD: listener}},
 		Slow:      slow,
+		Uring:     overUring != nil,
 	})
 	require.NoError(t, err)
 	return r
@@ -96,9 +109,15 @@ func byHand(t *testing.T, limit int64) *rig {
 	r := newRig(t, limit)
 	l := r.loop
 	r.now = sysnet.Now()
+	if overUring != nil {
+		r.ring = overUring(r)
+	}
 	r.pass(0)
 	t.Cleanup(func() {
 		l.each(func(c *socket) { l.close(c) })
+		if r.ring != nil {
+			r.ring.end()
+		}
 		l.Close()
 		if !l.draining {
 			for _, a := range l.accepts {
@@ -112,6 +131,11 @@ func byHand(t *testing.T, limit int64) *rig {
 // turn waits for events and does what Run does in one turn.
 func (r *rig) turn() {
 	r.t.Helper()
+	if r.ring != nil {
+		r.ring.turn()
+		r.pass(0)
+		return
+	}
 	n := r.await()
 	r.loop.turn(r.events[:n])
 	r.loop.collect()
@@ -134,11 +158,18 @@ func (r *rig) pass(d clock.Time) {
 	r.loop.thread.Clock.Set(r.now, int64(r.now))
 	r.loop.wheel.Advance(int64(r.loop.thread.Clock.Now()), r.loop.due)
 	r.loop.adjustListening()
+	if r.ring != nil {
+		r.ring.settle()
+	}
 }
 
 // quiet says that the poller has nothing to report: a loop that waited now would sleep.
 func (r *rig) quiet(why string) {
 	r.t.Helper()
+	if r.ring != nil {
+		require.True(r.t, r.ring.quiet(), why)
+		return
+	}
 	require.Zero(r.t, r.loop.poll.Look(r.events), why)
 }
 

@@ -30,6 +30,8 @@ type socket struct {
 	doomed bool         // to be closed as soon as that work is done
 	gone   bool         // its peer has gone meanwhile, and the socket is closed already
 	nudged bool         // to be stepped at the end of the turn ([machine.Host])
+	asked  kind         // over io_uring: the requests of it that are under way
+	notes  note         // and what else is known of it
 }
 
 // conn is a connection of plain HTTP: a socket and its machine, in one allocation.
@@ -125,6 +127,9 @@ func (l *Loop) read(s *socket) {
 // write sends until the chain is empty, the socket full, or the budget used up. It reports
 // whether the machine can go on at once.
 func (l *Loop) write(s *socket, want machine.Want, budget *int64) bool {
+	if l.uring != nil && l.uring.send(s, want) {
+		return false
+	}
 	out := s.Out()
 	before := out.Sent()
 	err := l.out.Send(int(s.fd), out, *budget)
@@ -187,8 +192,7 @@ func (l *Loop) look(s *socket) {
 	}
 	s.gone = true
 	s.Leave()
-	l.forget(s)
-	sysnet.Close(int(s.fd), true)
+	l.release(s, true)
 }
 
 // unpark takes a socket back when its machine's work is done.
@@ -205,12 +209,10 @@ func (l *Loop) unpark(s *socket) {
 	l.drive(s, false)
 }
 
-// close ends a machine and closes its socket. The socket is forgotten before its number can be
-// given out again.
+// close ends a machine and closes its socket.
 func (l *Loop) close(s *socket) {
 	l.end(s)
-	l.forget(s)
-	sysnet.Close(int(s.fd), s.Abortive())
+	l.release(s, s.Abortive())
 }
 
 // end ends a machine.
@@ -223,7 +225,7 @@ func (l *Loop) end(s *socket) {
 // hasten steps the idle machines, whose deadlines are earlier now that the server stops.
 func (l *Loop) hasten() {
 	l.each(func(s *socket) {
-		if s.Idle() {
+		if !s.parked && s.Idle() {
 			l.drive(s, false)
 		}
 	})

@@ -6,7 +6,10 @@ package loop
 // each socket has a generation, which the poller returns with its events. What must not be done: a
 // socket may not be closed before it is forgotten.
 
-import "fourways/shared/machine"
+import (
+	"fourways/shared/machine"
+	"fourways/shared/sysnet"
+)
 
 // Generations of descriptors that are no sockets of ours.
 const (
@@ -41,8 +44,22 @@ func (l *Loop) socket(fd int) *socket {
 // because there is no duplicate of it (epoll(7), question 6).
 func (l *Loop) forget(s *socket) { l.sockets[s.fd] = nil }
 
+// release closes a socket, which is forgotten before its number can be given out again.
+func (l *Loop) release(s *socket, abortive bool) {
+	l.forget(s)
+	if l.uring != nil {
+		l.uring.release(s, abortive)
+		return
+	}
+	sysnet.Close(int(s.fd), abortive)
+}
+
 // watch tells the poller what to watch a socket for.
 func (l *Loop) watch(s *socket, want machine.Want) {
+	if l.uring != nil {
+		l.uring.watch(s, want)
+		return
+	}
 	if err := l.poll.Set(int(s.fd), s.gen, s.watch, want); err != nil { // ENOMEM, ENOSPC
 		l.log.Error("a connection cannot be watched", "error", err)
 		s.Fail()
@@ -54,6 +71,10 @@ func (l *Loop) watch(s *socket, want machine.Want) {
 
 // unwatch takes a socket out of the poller.
 func (l *Loop) unwatch(s *socket) {
+	if l.uring != nil {
+		s.watch = 0 // what is asked for goes on
+		return
+	}
 	if s.watch != 0 {
 		l.poll.Remove(int(s.fd))
 		s.watch = 0

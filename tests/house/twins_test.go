@@ -33,6 +33,11 @@ var names = []struct{ runner, loop string }{
 var differences = []struct{ runner, loop, why string }{
 	{"	slot   int32        // its index in what poll is handed", "	gen    uint32       // tells it from others that have had its descriptor's number",
 		"poll is handed a list; an event of epoll's may be about a descriptor's former owner"},
+	{"", "	asked  kind         // over io_uring: the requests of it that are under way", "only a loop can be over io_uring"},
+	{"", "	notes  note         // and what else is known of it", "the same"},
+	{"", "	if l.uring != nil && l.uring.send(s, want) {", "the same"},
+	{"", "		return false", "the same"},
+	{"", "	}", "the same"},
 	{"	l.load.Add(1)", "", "a runner's connections are counted by the acceptor, which gives them to it"},
 	{"	l.load.Add(-1)", "	l.open--", "the acceptor looks at a runner's load; nobody looks into a loop"},
 	{"	if l.load.Load() > 0 {", "	if l.open > 0 {", "the same"},

@@ -1,0 +1,49 @@
+//go:build linux
+
+package main
+
+// The stage over io_uring: the suite, the tests of processes that meet the loop, and machines that
+// are no sessions. What is the same code in both loops is not tested twice.
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/app"
+	"fourways/tests/behaviour"
+	"fourways/tests/harness"
+)
+
+func TestConformanceOverUring(t *testing.T) { behaviour.ConformanceOnce(t, "-io", "uring") }
+
+func TestBehaviourOverUring(t *testing.T) {
+	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring"},
+		"Slowloris", "RudeClientsLeakNothing", "ConnectionLimit", "KeptConnectionsEndAtOnce", "FilesThatChangeWhileTheyAreSent",
+		"PassedOn", "AClientThatLeavesFreesTheUpstream", "TunnelsArePassedOn", "PausedReader", "AbsentReader", "ColdFiles", "Interruptions",
+		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn", "RelayRate", "RelaysLeaveNothingBehind",
+		"LargeFileOverTLS", "HalfClosedTLS", "HandshakesWaitForTheirTurn", "ProxyHeaderInPieces", "SlowReadersDoNotHoldWhoSends", "RefusalWhileSending",
+		"StopUnderLoad", "StopCutsWhatIsLeft", "StopEndsIdleConnections", "StopAnswersTheBacklog", "StopFinishesDownloads", "UploadsFolder")
+}
+
+// An accept goes by the limit that there was when it was asked for, and one for all connections is
+// asked for once. So a limit that is lowered meanwhile is noticed where loops share a listener.
+func TestSharingLoopsOverUring(t *testing.T) {
+	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring", "FOURWAYS_ACCEPT": "shared"},
+		"OutOfDescriptors", "ALimitThatIsLoweredBelowWhatIsOpen", "StopUnderLoad", "StopAnswersTheBacklog")
+}
+
+func TestMachinesThatAreNoSessionsOverUring(t *testing.T) {
+	behaviour.Relays(t, 3, func(a *app.App) (app.Driver, error) { return newServer(a, app.SharedSocket, app.Uring) })
+}
+
+func TestLoopsOverUringMayShareOneSocket(t *testing.T) {
+	s := harness.Start(t, "-io", "uring", "-accept", "shared", "-workers", "3")
+	for range 200 {
+		status, _ := s.Get(t, "/")
+		require.Equal(t, 200, status)
+	}
+	code, _, stderr := harness.Run(t, "-io", "telepathy")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "epoll, uring or auto")
+}
