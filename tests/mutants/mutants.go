@@ -46,7 +46,7 @@ func (c Check) GoTest() (folder, test string, ok bool) { return strings.Cut(stri
 
 // All returns every mutant, stage by stage, and those that are no stage's own.
 func All() []Mutant {
-	return slices.Concat(stage1, stage2, stage3, stage4, common, overTLS, passedOn, forwarded, ofUpstreams, ofQueues)
+	return slices.Concat(stage1, stage2, stage3, ofCompletions, stage4, common, overTLS, passedOn, forwarded, ofUpstreams, ofQueues)
 }
 
 // Find returns the mutant of that name.
