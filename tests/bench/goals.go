@@ -152,7 +152,7 @@ func (g goal) base(r *result, rows []*result) (base *result) {
 	return base
 }
 
-func isPeer(server string) bool { return !isFloor(server) && !slices.Contains(stageNames, server) }
+func isPeer(server string) bool { return !isFloor(server) && !slices.Contains(ourNames, server) }
 
 // printGoals prints what became of the goals.
 func printGoals(out io.Writer, all []judged) {

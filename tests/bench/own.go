@@ -36,7 +36,7 @@ func (o *options) addOwn(text string) error {
 	if !ok || !ownName.MatchString(name) {
 		return errors.New("give a name of letters and digits and a command, as 'mine=./mine --port {port} --root {root}'")
 	}
-	known := slices.Concat(stageNames, peerNames, []string{floorCopy, floorSplice}, installedNames)
+	known := slices.Concat(ourNames, peerNames, []string{floorCopy, floorSplice}, installedNames)
 	if slices.Contains(known, name) || slices.ContainsFunc(o.own, func(s *server) bool { return s.name == name }) {
 		return fmt.Errorf("there is a server %q already", name)
 	}

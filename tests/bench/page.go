@@ -136,7 +136,7 @@ func kindOf(server string) string {
 	switch {
 	case isFloor(server):
 		return "floor"
-	case slices.Contains(stageNames, server):
+	case slices.Contains(ourNames, server):
 		return "ours"
 	}
 	return "peer"

@@ -32,6 +32,7 @@ func isFloor(name string) bool { return name == limitName || name == floorCopy |
 // Programs that are built.
 var (
 	stageNames = []string{"stage1-threadpool", "stage2-poll", "stage3-epoll", "stage4-prefork"}
+	ourNames   = slices.Concat(stageNames, []string{uringName})
 	peerNames  = []string{limitName, floorProgram, "fasthttp", "nethttp", "reverseproxy"}
 )
 
@@ -42,6 +43,8 @@ const (
 	anyRequests  = "1000000000"
 	maxConns     = 20000 // connections, and so descriptors, that a server may have
 	stage1Name   = "stage1-threadpool"
+	stage3Name   = "stage3-epoll"
+	uringName    = "stage3-uring" // stage 3 over io_uring
 	stage1Idle   = "a thread for each connection: idle ones want thousands of threads"
 	stage1Relay  = "a thread waits for one connection alone, and a relay is two"
 	keptIdle     = "1024" // connections to the upstream that may wait for the next request
@@ -130,6 +133,9 @@ func servers(o *options, dir string) []*server {
 		}
 		all = append(all, s)
 	}
+	ring := built(dir, stage3Name, stage(stage3Name, "-io", "uring"))
+	ring.name, ring.duties = uringName, []duty{serving, proxying, relaying}
+	all = append(all, ring)
 	all = slices.DeleteFunc(all, func(s *server) bool { return s.path == "" && s.absent == "" })
 	all = append(all, installed()...)
 	all = slices.DeleteFunc(all, func(s *server) bool { return !o.servers.MatchString(s.name) })
@@ -186,8 +192,8 @@ func built(dir, name string, command func(*work, place) ([]string, []string, err
 }
 
 // stage is the command line of our own servers. They find out by themselves that they
-// have one processor.
-func stage(name string) func(*work, place) ([]string, []string, error) {
+// have one processor. more are flags besides.
+func stage(name string, more ...string) func(*work, place) ([]string, []string, error) {
 	return func(w *work, at place) ([]string, []string, error) {
 		workers := 1
 		if name == stage1Name {
@@ -197,6 +203,7 @@ func stage(name string) func(*work, place) ([]string, []string, error) {
 			"-root", at.root, "-workers", strconv.Itoa(workers),
 			"-max-requests", "0", "-idle-timeout", strconv.Itoa(forever), "-log-level", "error",
 		}
+		args = append(args, more...)
 		switch {
 		case w.duty() == relaying:
 			return append(args, "-listen", "127.0.0.1:0", "-relay", at.addr()+"="+at.upstream), nil, nil
