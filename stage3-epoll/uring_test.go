@@ -6,18 +6,32 @@ package main
 // are no sessions. What is the same code in both loops is not tested twice.
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/app"
+	"fourways/stage3-epoll/loop"
 	"fourways/tests/behaviour"
 	"fourways/tests/harness"
 )
 
-func TestConformanceOverUring(t *testing.T) { behaviour.ConformanceOnce(t, "-io", "uring") }
+// needsUring skips a test where the system lets nobody use io_uring.
+func needsUring(t *testing.T) {
+	t.Helper()
+	if _, err := loop.Choose(app.Uring, slog.New(slog.DiscardHandler)); err != nil {
+		t.Skip(err)
+	}
+}
+
+func TestConformanceOverUring(t *testing.T) {
+	needsUring(t)
+	behaviour.ConformanceOnce(t, "-io", "uring")
+}
 
 func TestBehaviourOverUring(t *testing.T) {
+	needsUring(t)
 	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring"},
 		"Slowloris", "RudeClientsLeakNothing", "ConnectionLimit", "KeptConnectionsEndAtOnce", "FilesThatChangeWhileTheyAreSent",
 		"PassedOn", "AClientThatLeavesFreesTheUpstream", "TunnelsArePassedOn", "PausedReader", "AbsentReader", "ColdFiles", "Interruptions",
@@ -29,15 +43,18 @@ func TestBehaviourOverUring(t *testing.T) {
 // An accept goes by the limit that there was when it was asked for, and one for all connections is
 // asked for once. So a limit that is lowered meanwhile is noticed where loops share a listener.
 func TestSharingLoopsOverUring(t *testing.T) {
+	needsUring(t)
 	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring", "FOURWAYS_ACCEPT": "shared"},
 		"OutOfDescriptors", "ALimitThatIsLoweredBelowWhatIsOpen", "StopUnderLoad", "StopAnswersTheBacklog")
 }
 
 func TestMachinesThatAreNoSessionsOverUring(t *testing.T) {
+	needsUring(t)
 	behaviour.Relays(t, 3, func(a *app.App) (app.Driver, error) { return newServer(a, app.SharedSocket, app.Uring) })
 }
 
 func TestLoopsOverUringMayShareOneSocket(t *testing.T) {
+	needsUring(t)
 	s := harness.Start(t, "-io", "uring", "-accept", "shared", "-workers", "3")
 	for range 200 {
 		status, _ := s.Get(t, "/")
