@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/tests/mutants"
+	kept "fourways/tests/progress"
 )
 
 // newHunt is a hunt that has not begun, and what it says.
@@ -150,9 +151,9 @@ func TestProgressIsKept(t *testing.T) {
 	assert.Contains(t, out.String(), ", 8 of ")
 	assert.Contains(t, out.String(), "You are looking for the fault in /tree.")
 
-	require.NoError(t, os.WriteFile(filepath.Join(root, progressFile), []byte("{"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(root, kept.File), []byte("{"), 0o644))
 	_, err = readProgress(root)
-	require.ErrorContains(t, err, progressFile)
+	require.ErrorContains(t, err, kept.File)
 }
 
 func TestWhatIsFoundIsNotGivenAgain(t *testing.T) {

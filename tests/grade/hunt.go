@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"fourways/tests/mutants"
+	kept "fourways/tests/progress"
 )
 
 // Marks of a hunt, in points.
@@ -219,7 +220,7 @@ func copyTree(root, dir string, m mutants.Mutant) error {
 		switch {
 		case slices.Contains(left, name) && d.IsDir():
 			return fs.SkipDir
-		case slices.Contains(left, name) || name == progressFile:
+		case slices.Contains(left, name) || name == kept.File:
 			return nil
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(dir, name), 0o755)

@@ -1,24 +1,19 @@
 package main
 
-// What somebody has done, in .progress.json at the project's root.
+// What somebody has found, in the part "hunts" of the reader's progress.
 //
-// It is read at a command's begin and written at its end. What must not be done: a field must not
-// change its meaning, since the file outlives many versions of this program.
+// It is read at a command's begin and written at its end.
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"fourways/tests/mutants"
+	kept "fourways/tests/progress"
 )
 
-// progressFile is its name; git does not see it.
-const progressFile = ".progress.json"
+// part is where it is kept.
+const part = "hunts"
 
 // progress is what is kept.
 type progress struct {
@@ -26,7 +21,7 @@ type progress struct {
 	Tree    string           `json:"tree,omitempty"`    // the copy that has it
 	Hunts   map[string]*mark `json:"hunts,omitempty"`   // by the mutant's name
 
-	file string
+	root string
 }
 
 // mark is what one hunt has come to.
@@ -39,27 +34,11 @@ type mark struct {
 }
 
 func readProgress(root string) (*progress, error) {
-	p := &progress{file: filepath.Join(root, progressFile), Hunts: map[string]*mark{}}
-	text, err := os.ReadFile(p.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, p)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.file, err)
-	}
-	return p, nil
+	p := &progress{root: root, Hunts: map[string]*mark{}}
+	return p, kept.Read(root, part, p)
 }
 
-func (p *progress) write() error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(p.file, append(text, '\n'), 0o644)
-}
+func (p *progress) write() error { return kept.Write(p.root, part, p) }
 
 // of is the mark of a hunt, new where there was none.
 func (p *progress) of(name string) *mark {

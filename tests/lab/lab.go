@@ -1,0 +1,105 @@
+package main
+
+// What a lab is, and what comes out of it.
+//
+// A lab measures bars, each from one moment or number to another, and judges claims about them.
+// Claims are about counts, order and ratios within one run, never about how fast this machine is:
+// they hold on every machine, and a test says so. A lab that could not measure returns an error;
+// one whose claim is false returns a result that says it.
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// lab is one experiment.
+type lab struct {
+	name    string
+	chapter int
+	seconds int    // about how long it takes
+	asks    string // the question, to be answered by a number
+	unit    string // of that number
+	run     func(*rig) (result, error)
+}
+
+// labs is all of them, in the order of the course.
+var labs = []lab{reads, ten, closing, idle, kill, reload, held}
+
+func find(name string) (lab, bool) {
+	i := slices.IndexFunc(labs, func(l lab) bool { return l.name == name })
+	if i < 0 {
+		return lab{}, false
+	}
+	return labs[i], true
+}
+
+// bar is one row of a drawing.
+type bar struct {
+	Label    string
+	From, To float64 // in the result's unit
+	Open     bool    // it was still going on when it was no longer looked at
+}
+
+// claim is what a lab shows, and whether it was seen this time.
+type claim struct {
+	Text string
+	Seen bool
+}
+
+// result is what has come out of a lab.
+type result struct {
+	Unit   string  // of all bars
+	Bars   []bar   // from the top down
+	Answer float64 // to the lab's question
+	Claims []claim
+	Learnt string
+
+	predicted *float64
+}
+
+// claims adds a claim.
+func (r *result) claims(seen bool, text string, args ...any) {
+	r.Claims = append(r.Claims, claim{Text: fmt.Sprintf(text, args...), Seen: seen})
+}
+
+// add adds a bar that begins at zero.
+func (r *result) add(label string, to float64) {
+	r.Bars = append(r.Bars, bar{Label: label, To: to})
+}
+
+// held reports whether all claims were seen.
+func (r *result) held() bool {
+	return !slices.ContainsFunc(r.Claims, func(c claim) bool { return !c.Seen })
+}
+
+// judged is the prediction beside the answer, the claims, and the lesson.
+func (r *result) judged(l lab) string {
+	var b strings.Builder
+	answer := amount(r.Answer) + " " + l.unit
+	if p := r.predicted; p == nil {
+		fmt.Fprintf(&b, "Measured: %s.\n", answer)
+	} else {
+		fmt.Fprintf(&b, "You said %s, and it was %s.\n", amount(*p), answer)
+	}
+	for _, c := range r.Claims {
+		mark := "seen    "
+		if !c.Seen {
+			mark = "NOT SEEN"
+		}
+		fmt.Fprintf(&b, "  %s  %s\n", mark, c.Text)
+	}
+	fmt.Fprintf(&b, "\n%s\n", r.Learnt)
+	return b.String()
+}
+
+// amount is a number with three digits that count.
+func amount(n float64) string {
+	switch {
+	case n >= 100 || n == float64(int64(n)):
+		return fmt.Sprintf("%.0f", n)
+	case n >= 10:
+		return fmt.Sprintf("%.1f", n)
+	}
+	return fmt.Sprintf("%.2f", n)
+}

@@ -1,0 +1,129 @@
+package main
+
+// Tests of the labs, and of what is drawn and kept of them.
+//
+// Each lab is run as a reader does, with smaller numbers. What must not be done: the reader's own
+// progress must not be touched.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/tests/mutants"
+	"fourways/tests/progress"
+)
+
+// TestEachLabShowsWhatItClaims: the lesson of a chapter is what comes out, here too.
+func TestEachLabShowsWhatItClaims(t *testing.T) {
+	root, err := mutants.Root()
+	require.NoError(t, err)
+	shared := &programs{dir: t.TempDir()}
+	for _, l := range labs {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			r, err := newRig(t.Context(), shared, root, true, &out)
+			require.NoError(t, err)
+			defer r.close()
+			res, err := l.run(r)
+			require.NoError(t, err, "%s", &out)
+			require.True(t, res.held(), "%s\n%s", res.drawn(), res.judged(l))
+			require.NotEmpty(t, res.Claims)
+			require.NotEmpty(t, res.Learnt)
+		})
+	}
+}
+
+// four is a result without a measurement.
+func four() result {
+	return result{Unit: "s", Bars: []bar{{Label: "fast", To: 1}, {Label: "slow <&>", To: 4}, {Label: "never", To: 2, Open: true}}, Answer: 4, Learnt: "Much."}
+}
+
+func TestBarsAreDrawnToScale(t *testing.T) {
+	r := four()
+	you := 2.0
+	r.predicted = &you
+	require.Equal(t, "fast     "+strings.Repeat("█", 13)+" 1 s\n"+
+		"slow <&> "+strings.Repeat("█", 50)+" 4 s\n"+
+		"never    "+strings.Repeat("█", 25)+"▶ more than 2 s\n"+
+		"         "+strings.Repeat(" ", 24)+"▲ you: 2\n", r.drawn())
+}
+
+func TestAPictureNeedsNothingFromOutside(t *testing.T) {
+	r := four()
+	picture := r.svg("a <title>")
+	require.Contains(t, picture, `aria-label="a &lt;title&gt; fast: 1 s; slow &lt;&amp;&gt;: 4 s; never: more than 2 s"`)
+	require.Equal(t, 1, strings.Count(picture, "://"), "its name space alone")
+	require.NotContains(t, picture, "<script")
+}
+
+func TestAClaimThatWasNotSeenIsSaid(t *testing.T) {
+	r := four()
+	r.claims(true, "one")
+	require.True(t, r.held())
+	r.claims(false, "two of %d", 3)
+	require.False(t, r.held())
+	require.Contains(t, r.judged(reads), "NOT SEEN  two of 3")
+}
+
+func TestAResultIsKeptBesideTheOthers(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, progress.Write(root, part, map[string]done{"ten": {Measured: 6}}))
+	require.NoError(t, keep(root, reads, four()))
+	var all map[string]done
+	require.NoError(t, progress.Read(root, part, &all))
+	require.Len(t, all, 2)
+	require.Equal(t, 4.0, all["reads"].Measured)
+	require.Equal(t, 6.0, all["ten"].Measured)
+}
+
+func TestAResultIsRecordedWhole(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, recordInto(folder, reads, four()))
+	text, err := os.ReadFile(filepath.Join(folder, "reads.json"))
+	require.NoError(t, err)
+	var r recorded
+	require.NoError(t, json.Unmarshal(text, &r))
+	require.Equal(t, four().Bars, r.Bars)
+	require.FileExists(t, filepath.Join(folder, "reads.svg"))
+}
+
+func TestAPredictionIsANumber(t *testing.T) {
+	var out bytes.Buffer
+	n, err := ask(reads, strings.NewReader("many\n-1\n1,024\n"), &out)
+	require.NoError(t, err)
+	require.Equal(t, 1024.0, *n)
+	require.Equal(t, 2, strings.Count(out.String(), "is no number"))
+	n, err = ask(reads, strings.NewReader("\n"), &out)
+	require.NoError(t, err)
+	require.Nil(t, n)
+	n, err = ask(reads, strings.NewReader(""), &out)
+	require.NoError(t, err)
+	require.Nil(t, n)
+}
+
+func TestTheCommandLine(t *testing.T) {
+	for _, tt := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{nil, exitOK, "reads    chapter 1"},
+		{[]string{"-h"}, exitOK, "-record folder"},
+		{[]string{"none"}, exitUsage, `there is no lab "none"`},
+		{[]string{"ten", "-yes"}, exitUsage, "flags before it"},
+		{[]string{"-x"}, exitUsage, "not defined"},
+		{[]string{"-record", "/dev/null/x", "ten"}, exitUsage, "-record wants a folder"},
+	} {
+		var out bytes.Buffer
+		require.Equal(t, tt.status, command(context.Background(), tt.args, strings.NewReader(""), &out), "%v", tt.args)
+		require.Contains(t, out.String(), tt.says)
+	}
+}
