@@ -6,8 +6,9 @@ package main
 // ends, the thread waits for all of its sockets with one poll(2), and each call on one of them does
 // not block. It still serves one client at a time.
 //
-// The sockets and their machines belong to the thread. The further ones end with the connection:
-// between two connections the thread waits in the queue, and nothing would watch them. What must
+// The sockets and their machines belong to the thread. The further ones end with the connection,
+// or as soon afterwards as what its client had sent has left: between two connections the thread
+// waits in the queue, and nothing would watch them. What must
 // not be done: a turn may step a machine only if its socket is ready, its deadline has passed, or
 // another machine has nudged it, since poll(2) reports what is ready again and again.
 
@@ -38,7 +39,7 @@ func (w *worker) Adopt(fd int, m machine.Machine) {
 
 // Nudge has the machine of a socket stepped before the thread waits again ([machine.Host]).
 func (w *worker) Nudge(fd int) {
-	if fd == w.client.fd {
+	if fd == w.client.fd && !w.client.over {
 		w.client.nudged = true
 		return
 	}
@@ -63,8 +64,8 @@ func (w *worker) workOff() {
 	}
 }
 
-// attend serves a connection with further sockets until it ends. want is what its machine wants
-// now.
+// attend serves a connection with further sockets until it ends, and these have nothing more to
+// say. want is what its machine wants now.
 func (w *worker) attend(want machine.Want) {
 	c := &w.client
 	if unix.SetNonblock(c.fd, true) != nil {
@@ -72,13 +73,19 @@ func (w *worker) attend(want machine.Want) {
 		want = c.Step()
 	}
 	w.carryOut(c, want)
-	for !c.over {
+	for !c.over || w.finishing() {
 		w.workOff()
 		w.stepNudged()
-		if !c.over && len(w.slow) == 0 {
+		if (!c.over || w.finishing()) && len(w.slow) == 0 {
 			w.await()
 		}
 	}
+}
+
+// finishing reports whether a further socket still has something to say for a client that has left
+// in order. Those that wait for another request do not.
+func (w *worker) finishing() bool {
+	return !w.pool.over.Load() && slices.ContainsFunc(w.further, func(s *socket) bool { return !s.over && (s.nudged || !s.Idle()) })
 }
 
 // stepNudged steps each nudged machine. One that is nudged by a later one is stepped in the next
@@ -95,7 +102,11 @@ func (w *worker) stepNudged() {
 // all is the sockets of the connection that are open.
 func (w *worker) all() []*socket {
 	w.further = slices.DeleteFunc(w.further, func(s *socket) bool { return s.over })
-	w.list = append(append(w.list[:0], &w.client), w.further...)
+	w.list = w.list[:0]
+	if !w.client.over {
+		w.list = append(w.list, &w.client)
+	}
+	w.list = append(w.list, w.further...)
 	return w.list
 }
 

@@ -584,7 +584,7 @@ func (a *App) Thread(slot int, worker string) *session.Thread {
 	l := session.NewThread(a.Server, a.Stats.Slot(slot), worker, a.seed+uint64(slot)<<32)
 	l.Number = slot
 	l.Unsent = func(fd int) int64 { return sysnet.Unsent(fd) }
-	l.Reached = sysnet.LocalAddr
+	l.HungUp, l.Reached = sysnet.OnlyHungUp, sysnet.LocalAddr
 	if a.stage.Ledgers != nil {
 		l.Ledger = a.stage.Ledgers(a.stage.Process)
 	}

@@ -104,7 +104,8 @@ type Machine interface {
 	// the driver was busy with something slow of its own.
 	RestartDeadline()
 	// Fail ends the machine because of its socket. The driver steps once more, and Step returns
-	// WantClose.
+	// WantClose, except where the peer has only hung up and the machine wants to read what it had
+	// sent.
 	Fail()
 	// Break is Fail because of a file in Out that cannot be sent as announced.
 	Break(err error)

@@ -179,6 +179,52 @@ func TestAKeptConnectionThatWasClosedMeanwhile(t *testing.T) {
 	})
 }
 
+// A kept connection on which something comes before the request has left: many servers say 408
+// there before they close, and whoever has brought a target to answer twice would choose the next
+// client's answer.
+func TestWhatNobodyHasAskedForIsNobodysAnswer(t *testing.T) {
+	const unasked = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	for _, tt := range []struct{ name, request, sent string }{
+		{"GET", get, get},
+		{"POST, without the body", post, posted},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := kept(t)
+			old := r.target()
+			r.client.Send(tt.request)
+			r.step()
+			old.Send(unasked)
+			r.Run()
+			require.True(t, old.Closed)
+			require.Empty(t, old.Take())
+			require.Equal(t, 2, r.targets())
+			require.Equal(t, tt.sent, unmarked(r.target().Take()))
+			r.send(r.target(), hello)
+			require.True(t, strings.HasPrefix(plain(r.client.Take()), ok))
+		})
+	}
+	t.Run("what has been taken of a body cannot be sent again", func(t *testing.T) {
+		r := kept(t)
+		r.client.Send(post + "abcdef")
+		r.step()
+		r.target().Send(unasked)
+		r.Run()
+		require.Equal(t, 1, r.targets())
+		require.Equal(t, refused("502 Bad Gateway", "upstream-cut-short"), plain(r.client.Take()))
+	})
+	t.Run("nor is the connection given to a request of the same turn", func(t *testing.T) {
+		r := kept(t)
+		old := r.target()
+		old.Send(unasked)
+		r.Hear(old)
+		r.client.Send(get)
+		r.Run()
+		require.Equal(t, 2, r.targets())
+		r.send(r.target(), hello)
+		require.True(t, strings.HasPrefix(plain(r.client.Take()), ok))
+	})
+}
+
 // step has only the client's socket read: what comes next happens at the same moment.
 func (r *rig) step() { r.Driver.Turn(r.client) }
 

@@ -97,7 +97,7 @@ func newRig(t testing.TB, bytewise bool, change func(*setting)) *rig {
 	}
 	r.thread = session.NewThread(r.srv, r.srv.Stats.Slot(0), "loop-1", 7)
 	r.Driver = &machinetest.Driver{Now: r.thread.Clock.Now}
-	r.thread.Host = r.Driver
+	r.thread.Host, r.thread.HungUp = r.Driver, r.Driver.OnlyHungUp
 	r.thread.Clock.Set(1000*clock.Second, 784111777e9)
 	s := &setting{targets: 1, rules: []string{"/"}}
 	s.opt = Options{Site: r.site}
@@ -186,6 +186,8 @@ func clientEnds(r *rig)            { r.client.End(); r.Run() }
 func clientBreaks(r *rig)          { r.client.Break(); r.Run() }
 func targetEnds(r *rig)            { r.target().End(); r.Run() }
 func targetBreaks(r *rig)          { r.target().Break(); r.Run() }
+func clientHangsUp(r *rig)         { r.client.HangUp(); r.Run() }
+func targetHangsUp(r *rig)         { r.target().HangUp(); r.Run() }
 
 // clientGets is what the client has got since it was asked last.
 func clientGets(text string) step {

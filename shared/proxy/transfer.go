@@ -293,16 +293,22 @@ func (t *transfer) Lost(why upstream.Loss) {
 		t.cut()
 	case t.answered:
 		t.cut()
-	case why.Unsent():
-		t.elsewhere()
-	case why == upstream.Overtaken && t.repeatable() && t.local.up.MayRetry():
+	case t.again(why) && t.local.up.MayRetry():
 		t.x.DropBody() // until the connection is there
 		if t.attempts = 0; !t.reach(upstream.NoneKept) {
 			t.elsewhere()
 		}
+	case why.Unsent() && why != upstream.Unasked:
+		t.elsewhere()
 	default:
 		t.fail()
 	}
+}
+
+// again reports whether a request that was lost with a kept connection may be sent to the same
+// target once more.
+func (t *transfer) again(why upstream.Loss) bool {
+	return why == upstream.Overtaken && t.repeatable() || why == upstream.Unasked && !t.taken
 }
 
 // elsewhere sends a request of which nothing was sent to another address of the target, or to

@@ -31,8 +31,12 @@ func (t *transfer) switchProtocols() {
 	}
 }
 
-// Closed is the end of a tunnel, both ways.
-func (t *transfer) Closed() { t.link = nil }
+// Closed is the end of a tunnel, both ways. Nobody is there any more to take what the client may
+// still send.
+func (t *transfer) Closed() {
+	t.link = nil
+	t.x.CloseTunnel()
+}
 
 // tunnel is a transfer as the other end of its client's connection.
 type tunnel struct{ t *transfer }
@@ -57,17 +61,12 @@ func (u tunnel) Takes() bool {
 	return u.t.link != nil && !u.t.link.Full()
 }
 
-// Room goes on with what the target has sent. A client that takes it, however slowly, is not
-// silent.
+// Room goes on with what the target has sent.
 func (u tunnel) Room() {
 	t := u.t
-	before := t.queue.Len()
 	if err := t.queue.Feed(t.x); err != nil {
 		t.lostOnDisk()
 		return
-	}
-	if t.link != nil && t.queue.Len() < before {
-		t.link.Stir()
 	}
 	t.passEnd()
 	t.readOn()
@@ -80,11 +79,19 @@ func (t *transfer) passEnd() {
 	}
 }
 
-// Gone is the end of the client's connection. Where both ends had said all, the target still gets
-// what is left for it.
+// Moved notes that the client has taken some of what was written: a tunnel with a slow reader is
+// not silent.
+func (u tunnel) Moved() {
+	if u.t.link != nil {
+		u.t.link.Stir()
+	}
+}
+
+// Gone is the end of the client's connection. A client that had said all has left in order, and the
+// target still gets what is left for it.
 func (u tunnel) Gone() {
 	t := u.t
-	if t.link != nil && t.clientEnded && t.targetEnded {
+	if t.link != nil && t.clientEnded {
 		t.link.Detach()
 		t.link = nil
 	}

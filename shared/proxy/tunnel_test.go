@@ -14,6 +14,7 @@ import (
 
 	"fourways/shared/clock"
 	"fourways/shared/machine"
+	"fourways/shared/machine/machinetest"
 )
 
 const (
@@ -110,4 +111,101 @@ func TestEachSideOfATunnelHoldsTheOtherUp(t *testing.T) {
 	r.send(r.target(), "d")
 	require.Equal(t, "d", r.client.Take())
 	require.Equal(t, "u", r.target().Take())
+}
+
+// A side that has said all and closed, of a Unix socket or after the other's direction had ended,
+// has hung up. What it has sent before is passed on all the same.
+func TestWhatWasSentBeforeAHangUpIsPassedOn(t *testing.T) {
+	const piece, pieces = 8 << 10, 40
+	begin := func(t *testing.T, ask, answer string) *rig {
+		r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 3600 * clock.Second })
+		r.send(r.client, ask)
+		r.send(r.target(), answer)
+		r.client.Take()
+		r.target().Take()
+		return r
+	}
+	fill := func(s *machinetest.Socket) {
+		for range pieces {
+			s.Send(strings.Repeat("x", piece))
+		}
+	}
+	t.Run("by a target, into a tunnel", func(t *testing.T) {
+		r := begin(t, upgrade, switched)
+		r.client.Room = 0
+		fill(r.target())
+		targetHangsUp(r)
+		require.Equal(t, "open", stateOf(r.client))
+		r.client.Room = -1
+		r.Run()
+		require.Len(t, r.client.Take(), pieces*piece)
+		require.Equal(t, "closed", stateOf(r.target()))
+		require.Equal(t, "ended", stateOf(r.client))
+		clientEnds(r)
+		require.Equal(t, "closed", stateOf(r.client))
+	})
+	t.Run("by a target whose client says more", func(t *testing.T) {
+		r := begin(t, upgrade, switched)
+		r.target().Send("bye")
+		targetHangsUp(r)
+		require.Equal(t, "bye", r.client.Take())
+		r.send(r.client, "more")
+		r.pass(2 * clock.Second)
+		require.Equal(t, "closed", stateOf(r.client))
+	})
+	t.Run("by a target, as an answer that ends with its connection", func(t *testing.T) {
+		r := begin(t, get, "HTTP/1.1 200 OK\r\n\r\n")
+		r.client.Room = 0
+		fill(r.target())
+		targetHangsUp(r)
+		r.client.Room = -1
+		r.Run()
+		require.Equal(t, "{"+strings.Repeat("x", pieces*piece)+"}{}", joined("HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + r.client.Take())[len("HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"):])
+		require.Equal(t, "open", stateOf(r.client))
+	})
+	t.Run("by a client, into a tunnel", func(t *testing.T) {
+		r := begin(t, upgrade, switched)
+		r.target().Room = 0
+		fill(r.client)
+		clientHangsUp(r)
+		r.target().Room = -1
+		r.Run()
+		require.Len(t, r.target().Take(), pieces*piece)
+		require.Equal(t, "closed", stateOf(r.target()))
+		require.True(t, r.client.Closed)
+	})
+	t.Run("but not by one that was reset", func(t *testing.T) {
+		r := begin(t, upgrade, switched)
+		r.client.Room = 0
+		fill(r.target())
+		targetBreaks(r)
+		require.Equal(t, "reset", stateOf(r.client))
+	})
+	t.Run("and a target that takes nothing is not waited for long", func(t *testing.T) {
+		r := begin(t, upgrade, switched)
+		r.target().Room = 0
+		r.client.Send("last words")
+		clientHangsUp(r)
+		require.False(t, r.target().Closed)
+		r.pass(30 * clock.Second)
+		require.Equal(t, "reset", stateOf(r.target()))
+	})
+}
+
+func TestATunnelIsNotSilentWhileItsClientReads(t *testing.T) {
+	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout, s.opt.Buffer = 60*clock.Second, 1<<20 })
+	r.send(r.client, upgrade)
+	r.send(r.target(), switched)
+	r.client.Room = 0
+	for r.target().Want&machine.WantRead != 0 {
+		r.send(r.target(), strings.Repeat("d", 8<<10))
+	}
+	for range 10 {
+		r.pass(40 * clock.Second)
+		r.client.Room = 1000
+		r.Run()
+	}
+	require.Equal(t, "open", stateOf(r.client))
+	r.pass(60 * clock.Second)
+	require.Equal(t, "reset", stateOf(r.client), "now it is")
 }

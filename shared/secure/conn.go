@@ -615,6 +615,9 @@ func (c *Conn) RestartDeadline() {
 // Fail ends the connection because of its socket.
 func (c *Conn) Fail() {
 	c.order.Called(machine.CallStep)
+	if c.phase == phaseOpen && c.session.HangUp() {
+		return
+	}
 	over := c.phase >= phaseParting // then the session has been told, or has ended by itself
 	c.lost()
 	if !over {

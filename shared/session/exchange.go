@@ -48,6 +48,7 @@ type Tunnel interface {
 	ClientEnds()         // the client sends nothing more
 	Takes() bool         // whether more of the client is to be read
 	Room()               // little waits for the client: it may have more
+	Moved()              // the client has taken some of what was written
 	Gone()               // the connection is over
 }
 
@@ -84,6 +85,8 @@ type Exchange struct {
 	tunnel   Tunnel   // nil where the connection is HTTP
 	ends     bool     // nothing more will be written into the tunnel
 	shut     bool     // and its client has been told so
+	deaf     bool     // nothing is taken out of the tunnel any more
+	moved    int64    // what had been sent when Moved was called last
 
 	unknown  bool  // a proxy did not say who the client is
 	panicked bool  // work has panicked
@@ -289,6 +292,14 @@ func (x *Exchange) Tunnel(lines []byte, t Tunnel) {
 // EndTunnel ends our direction of a tunnel, after what was written.
 func (x *Exchange) EndTunnel() {
 	x.ends = true
+	x.Nudge()
+}
+
+// CloseTunnel says that the other end of a tunnel is gone. What its client still sends is dropped,
+// and how long it may take for the rest is a matter of its reading alone. EndTunnel comes after the
+// last of that.
+func (x *Exchange) CloseTunnel() {
+	x.deaf = true
 	x.Nudge()
 }
 

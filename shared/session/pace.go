@@ -52,6 +52,9 @@ func (s *Session) beginWriting() {
 // what the client acknowledges.
 func (s *Session) Stalled() {
 	s.order.Called(machine.CallWrite)
+	if s.phase == phaseTunnel {
+		s.taken()
+	}
 	if s.wait == waitWrite && !s.measured {
 		s.reads()
 	}

@@ -140,13 +140,14 @@ func TestAnAnswerOfAnotherServer(t *testing.T) {
 type pipe struct {
 	got               string
 	full, ended, gone bool
-	rooms             int
+	rooms, moves      int
 }
 
 func (p *pipe) FromClient(b []byte) { p.got += string(b) }
 func (p *pipe) ClientEnds()         { p.ended = true }
 func (p *pipe) Takes() bool         { return !p.full }
 func (p *pipe) Room()               { p.rooms++ }
+func (p *pipe) Moved()              { p.moves++ }
 func (p *pipe) Gone()               { p.gone = true }
 
 func TestATunnel(t *testing.T) {
@@ -196,6 +197,46 @@ func TestATunnel(t *testing.T) {
 		r.unsent = 4
 		r.pass(1000 * clock.Second)
 		require.False(t, r.over)
+	})
+	t.Run("but it is told that it reads", func(t *testing.T) {
+		r, p := begin(t, "")
+		p.moves = 0
+		r.held = true
+		x.Write([]byte("back"))
+		r.step()
+		require.Zero(t, p.moves)
+		r.held = false
+		r.step()
+		r.step()
+		require.Equal(t, 1, p.moves)
+	})
+	t.Run("once the other end has ended, a client that reads nothing is too slow", func(t *testing.T) {
+		r, _ := begin(t, "")
+		r.held = true
+		x.Write([]byte("back"))
+		x.EndTunnel()
+		r.step()
+		r.unsent = 4
+		for range 30 {
+			r.pass(5 * clock.Second)
+		}
+		require.True(t, r.over)
+		require.True(t, r.s.Abortive())
+		require.Equal(t, []string{"reader-too-slow"}, r.ev.refused)
+	})
+	t.Run("an end both ways leaves the client a moment to read it", func(t *testing.T) {
+		r, p := begin(t, "")
+		x.Write([]byte("back"))
+		x.CloseTunnel()
+		x.EndTunnel()
+		r.step()
+		require.Equal(t, "back", string(r.got))
+		require.False(t, r.over)
+		r.send("more")
+		require.Empty(t, p.got)
+		r.pass(LingerTime)
+		require.True(t, r.over)
+		require.False(t, r.s.Abortive())
 	})
 	t.Run("the client ends, then the other end", func(t *testing.T) {
 		r, p := begin(t, "")

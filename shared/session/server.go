@@ -153,6 +153,10 @@ type Thread struct {
 	// way even where the socket's buffer is large. May be nil.
 	Unsent func(handle int) int64
 
+	// HungUp asks the kernel whether the peer has hung up in order, after which some of what it has
+	// sent may still be there (poll(2), POLLHUP and no POLLERR). May be nil.
+	HungUp func(handle int) bool
+
 	// Reached asks the kernel at which address of ours the peer has reached us (getsockname(2)); it
 	// is called only for a Host that is not a configured name, or where none is named. May be nil.
 	Reached func(handle int) netip.AddrPort

@@ -72,6 +72,8 @@ type Session struct {
 	order    machine.Order
 	measured bool // out counts what the client has acknowledged
 	silent   bool // the peer has announced that it sends nothing more
+	rests    bool // nothing was wanted of the socket at the last step
+	hungUp   bool // of a tunnel: the peer sends nothing more than what is here already, and takes nothing
 }
 
 var _ machine.Machine = (*Session)(nil)
@@ -181,7 +183,17 @@ func (s *Session) Last() bool { return s.act != nil && s.act.last }
 // Fail ends the session because of its socket: it was reset, or its client has gone.
 func (s *Session) Fail() {
 	s.order.Called(machine.CallStep)
-	s.phase, s.abortive = phaseOver, true
+	if !s.HangUp() {
+		s.phase, s.abortive = phaseOver, true
+	}
+}
+
+// HangUp reports whether the socket that is said to have failed is that of a client which has said
+// all in a tunnel and closed, while nothing was wanted of it: then what it has sent is read first.
+func (s *Session) HangUp() bool {
+	hang := s.phase == phaseTunnel && s.rests && !s.hungUp && s.thread.HungUp != nil && s.thread.HungUp(int(s.handle))
+	s.hungUp = s.hungUp || hang
+	return hang
 }
 
 // Fetch says that what comes next in Out has to be read from a disk before it can be sent. Step
@@ -382,6 +394,7 @@ func (s *Session) run() machine.Want {
 func (s *Session) tunnel() machine.Want {
 	a := s.act
 	x, out := &a.x, a.conn.Out()
+	s.taken()
 	switch {
 	case a.fetch != nil:
 		s.await(waitWork)
@@ -391,31 +404,49 @@ func (s *Session) tunnel() machine.Want {
 		return machine.WantClose
 	case x.ends && out.Empty() && s.eof:
 		return s.cut()
+	case x.ends && out.Empty() && x.deaf:
+		return s.part()
 	case x.ends && out.Empty() && !x.shut:
 		x.shut = true
 		return machine.WantShut
+	case (x.ends || x.deaf) && !out.Empty(): // the other end may be gone: now the client's reading alone counts
+		s.await(waitWrite)
+		if s.thread.Clock.Now() >= s.deadline && !s.expire() {
+			return s.cut()
+		}
+	default:
+		s.await(waitPeer)
 	}
 	if !x.ends && out.Len() < lowWater {
 		if x.tunnel.Room(); s.phase == phaseOver {
 			return s.cut()
 		}
 	}
-	s.await(waitPeer)
 	want := machine.Want(0)
-	if !out.Empty() {
+	if !out.Empty() && !s.hungUp {
 		want |= machine.WantWrite
 	}
 	if s.takes() {
 		want |= machine.WantRead
 	}
-	if want == 0 {
+	if s.rests = want == 0; s.rests {
 		want = machine.WantPeer
 	}
 	return want
 }
 
-// takes reports whether a tunnel takes more of what the client sends.
-func (s *Session) takes() bool { return !s.eof && s.act.x.tunnel.Takes() }
+// taken tells a tunnel that its client has taken some of what was written, if it has.
+func (s *Session) taken() {
+	x := &s.act.x
+	if sent := s.sent(); sent != x.moved {
+		x.moved = sent
+		x.tunnel.Moved()
+	}
+}
+
+// takes reports whether a tunnel takes more of what the client sends. What is left of one that has
+// hung up is no more than the kernel has of it.
+func (s *Session) takes() bool { return !s.eof && (s.hungUp || s.act.x.tunnel.Takes()) }
 
 // event handles what http1 finds next. It reports true when the driver must act.
 func (s *Session) event(a *requestState) (machine.Want, bool) {

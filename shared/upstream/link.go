@@ -47,6 +47,7 @@ const (
 	Malformed                // what came is no HTTP, or more than is allowed
 	TooLate                  // nothing came in time
 	SlowConnect              // no connection was made in time: nothing of the request has been sent
+	Unasked                  // a kept connection had news before the request was sent: nothing of it has been
 )
 
 // Fault is what the client of a lost answer is told.
@@ -63,7 +64,7 @@ func (w Loss) Fault() fault.Fault {
 }
 
 // Unsent reports whether nothing of the request can have reached the target.
-func (w Loss) Unsent() bool { return w == NotConnected || w == SlowConnect }
+func (w Loss) Unsent() bool { return w == NotConnected || w == SlowConnect || w == Unasked }
 
 // state is how far a Link has come.
 type state uint8
@@ -92,25 +93,30 @@ type Link struct {
 	client    *http1.Client // nil where no request is under way
 	fd        int
 	deadline  clock.Time
-	active    clock.Time // when something has moved last
+	active    clock.Time // when something has moved last, either way
 	times     Times
 	sent      int64 // bytes of the request by then
+	from      int64 // the same when the request began
 	order     machine.Order
 	state     state
-	last      clock.Time // until when an idle one is kept
-	reused    bool       // the connection has had a request before this one
-	heard     bool       // some of the answer has come
-	paused    bool       // the user takes no more of the answer for now
-	expects   bool       // the target is to say whether it wants the body
-	wants     bool       // the user waits for room
-	eof       bool       // the target has ended its sending direction
-	broken    bool       // the socket has failed
-	salvaging bool       // what came before that is being read
-	dropped   bool       // the user does not want it any more
-	ends      bool       // of a tunnel: the user sends nothing more
-	shut      bool       // and the target has been told so
-	shunned   bool       // it is to be closed, and has not been used
-	timed     bool       // it is the target's turn
+	last      clock.Time   // until when an idle one is kept
+	reused    bool         // the connection has had a request before this one
+	heard     bool         // some of the answer has come
+	paused    bool         // the user takes no more of the answer for now
+	expects   bool         // the target is to say whether it wants the body
+	wants     bool         // the user waits for room
+	eof       bool         // the target has ended its sending direction
+	broken    bool         // the socket has failed
+	salvaging bool         // what came before that is being read
+	dropped   bool         // the user does not want it any more
+	ends      bool         // of a tunnel: the user sends nothing more
+	shut      bool         // and the target has been told so
+	shunned   bool         // it is to be closed, and has not been used
+	unasked   bool         // something came before the request had left
+	hungUp    bool         // the target sends nothing more than what is here already, and takes nothing
+	detached  bool         // no user cares any more what the target says
+	wanted    machine.Want // last
+	timed     bool         // it is the target's turn
 	abortive  bool
 }
 
@@ -121,7 +127,8 @@ func (l *Link) begin(user User, reused bool) {
 	now := l.local.now()
 	l.user, l.client, l.reused = user, l.local.borrow(), reused
 	l.times, l.active, l.sent = Times{Began: now}, now, l.client.Out().Sent()
-	l.heard, l.paused, l.expects, l.wants = false, false, false, false
+	l.from = l.sent
+	l.heard, l.paused, l.expects, l.wants, l.unasked = false, false, false, false, false
 	if reused {
 		l.state, l.times.Connected = stateBusy, now
 	}
@@ -200,9 +207,12 @@ func (l *Link) EndSending() {
 	l.Push()
 }
 
-// Detach leaves a tunnel to itself whose two ends have said all: what is left still goes to the
-// target.
-func (l *Link) Detach() { l.user = nobody{} }
+// Detach leaves a tunnel to itself whose user has said all and wants to hear nothing more: what is
+// left still goes to the target, which has as long for it as for an answer.
+func (l *Link) Detach() {
+	l.user, l.detached, l.paused = nobody{}, true, false
+	l.Push()
+}
 
 // nobody is the user of a link that is left to itself.
 type nobody struct{}
@@ -222,6 +232,10 @@ func (l *Link) Drop() {
 	l.Push()
 }
 
+// spent reports whether an idle link has had news since it was last stepped: its end, or bytes that
+// nobody asked for.
+func (l *Link) spent() bool { return l.shunned || l.eof || l.broken }
+
 // shun closes an idle link that is not to be used.
 func (l *Link) shun() {
 	l.shunned = true
@@ -231,14 +245,15 @@ func (l *Link) shun() {
 // Step goes on as far as it can without more bytes, and says what it needs.
 func (l *Link) Step() machine.Want {
 	l.order.Called(machine.CallStep)
-	return l.order.Wanted(l.step())
+	l.wanted = l.step()
+	return l.order.Wanted(l.wanted)
 }
 
 func (l *Link) step() machine.Want {
 	now := l.local.now()
 	switch {
 	case l.state == stateIdle:
-		if l.broken || l.eof || l.shunned || now >= l.last || l.local.thread.Server.Draining() {
+		if l.spent() || now >= l.last || l.local.thread.Server.Draining() {
 			return l.close()
 		}
 		l.deadline = l.last
@@ -255,6 +270,11 @@ func (l *Link) step() machine.Want {
 	}
 	if l.state == stateTunnel {
 		return l.tunnel(now)
+	}
+	if l.unasked {
+		l.distrust()
+		l.lose(Unasked)
+		return machine.WantClose
 	}
 	if l.broken {
 		l.salvage()
@@ -294,7 +314,7 @@ func (l *Link) connecting(now clock.Time) bool {
 
 // converse tells the user what has come, and when there is room for more of the request.
 func (l *Link) converse() {
-	for l.state == stateBusy && !l.dropped && (!l.paused || l.broken) {
+	for l.state == stateBusy && !l.dropped && (!l.paused || l.broken || l.hungUp) {
 		switch l.client.Next() {
 		case http1.NeedData:
 			if l.broken && !l.salvaging {
@@ -356,8 +376,14 @@ func (l *Link) Stalled() {
 func (l *Link) tunnel(now clock.Time) machine.Want {
 	l.moved()
 	l.deadline = l.active + l.local.set.opt.TunnelTimeout
+	if l.detached {
+		l.deadline = l.active + l.local.set.opt.Timeout
+	}
 	out := l.client.Out()
 	switch {
+	case l.eof && l.hungUp:
+		l.part()
+		return machine.WantClose
 	case l.broken:
 		l.lose(Broken)
 		return machine.WantClose
@@ -367,11 +393,8 @@ func (l *Link) tunnel(now clock.Time) machine.Want {
 	case l.ends && out.Empty() && !l.shut:
 		l.shut = true
 		return machine.WantShut
-	case l.shut && l.eof:
-		user := l.user
-		l.settle()
-		l.state = stateOver
-		user.Closed()
+	case l.shut && (l.eof || l.detached):
+		l.part()
 		return machine.WantClose
 	}
 	if l.wants && out.Len() < roomAt {
@@ -379,6 +402,14 @@ func (l *Link) tunnel(now clock.Time) machine.Want {
 		l.user.Room()
 	}
 	return l.wanting()
+}
+
+// part is the end of a tunnel, both ways.
+func (l *Link) part() {
+	user := l.user
+	l.settle()
+	l.state = stateOver
+	user.Closed()
 }
 
 // answered notes that the target has answered, whatever it says.
@@ -394,7 +425,7 @@ func (l *Link) answered() {
 func (l *Link) ended() {
 	user := l.user
 	seconds, named := l.client.KeepAlive()
-	reusable := l.client.Reusable() && !l.broken && !l.eof
+	reusable := l.client.Reusable() && !l.broken && !l.eof && !l.hungUp
 	l.settle()
 	l.state = stateOver
 	if reusable && (!named || seconds > 0) && l.local.keep(l) {
@@ -441,12 +472,21 @@ func (l *Link) salvage() {
 
 // gone is the end of a connection that came too early.
 func (l *Link) gone() {
-	if l.reused && !l.heard {
-		l.local.at[l.target.number].distrusted = l.local.now() + distrust
-		l.lose(Overtaken)
-	} else {
+	switch {
+	case !l.reused || l.heard:
 		l.lose(Broken)
+	case l.client.Out().Sent() == l.from:
+		l.distrust()
+		l.lose(Unasked)
+	default:
+		l.distrust()
+		l.lose(Overtaken)
 	}
+}
+
+// distrust has requests that cannot be repeated get new connections for a while.
+func (l *Link) distrust() {
+	l.local.at[l.target.number].distrusted = l.local.now() + distrust
 }
 
 // lose ends the link, and tells its user why.
@@ -502,7 +542,7 @@ func (l *Link) wanting() (want machine.Want) {
 	case stateOver:
 		return machine.WantClose
 	}
-	if !l.client.Out().Empty() {
+	if !l.client.Out().Empty() && !l.hungUp {
 		want |= machine.WantWrite
 	}
 	if l.reading() {
@@ -516,7 +556,7 @@ func (l *Link) wanting() (want machine.Want) {
 
 // reading reports whether the link would read if it might.
 func (l *Link) reading() bool {
-	return !l.eof && (l.state == stateIdle || (l.state == stateBusy || l.state == stateTunnel) && !l.paused)
+	return !l.eof && (l.state == stateIdle || (l.state == stateBusy || l.state == stateTunnel) && (!l.paused || l.hungUp))
 }
 
 // close ends an idle link, or one whose request is settled.
@@ -553,6 +593,9 @@ func (l *Link) Received(n int) {
 		l.shunned = true
 		return
 	}
+	if l.early() {
+		return
+	}
 	l.heard = true
 	l.active = l.local.now()
 	if l.state == stateTunnel {
@@ -566,6 +609,9 @@ func (l *Link) Received(n int) {
 func (l *Link) EOF() {
 	l.order.Called(machine.CallRead)
 	l.eof = true
+	if l.early() {
+		return
+	}
 	switch {
 	case l.state == stateTunnel:
 		l.user.End()
@@ -574,14 +620,30 @@ func (l *Link) EOF() {
 	}
 }
 
+// early notes, and reports, that something has come on a kept connection before the first byte of
+// its request has left. It can be no answer to that: many servers announce with a 408 that they
+// close (RFC 9110 15.5.9), and whoever has brought a target to answer twice wants the second answer
+// to be another client's.
+func (l *Link) early() bool {
+	l.unasked = l.unasked || l.reused && l.state == stateBusy && !l.heard && l.client.Out().Sent() == l.from
+	return l.unasked
+}
+
 // Out is what is to be sent of the request.
 func (l *Link) Out() *chain.Chain {
 	l.order.Called(machine.CallWrite)
 	return l.client.Out()
 }
 
-// Fail notes that the socket has failed.
-func (l *Link) Fail() { l.broken = true }
+// Fail notes that the socket has failed. A target that has sent all and closed has only hung up,
+// which is reported while nothing is wanted of its socket. What it has sent is read first.
+func (l *Link) Fail() {
+	if l.wanted == machine.WantPeer && !l.hungUp && l.local.set.opt.Sockets.OnlyHungUp(l.fd) {
+		l.hungUp = true
+		return
+	}
+	l.broken = true
+}
 
 // RestartDeadline starts the deadline again: the driver was busy with something slow of its own.
 func (l *Link) RestartDeadline() {

@@ -171,15 +171,31 @@ func TestAKeptConnectionThatItsTargetHasClosed(t *testing.T) {
 		for _, how := range []func(*rig){func(r *rig) { r.last().End() }, func(r *rig) { r.last().Break() }} {
 			r := kept(t)
 			a := r.ask(0)
-			how(r) // at the same moment
+			r.Run()
+			how(r)
 			r.Run()
 			require.Equal(t, fmt.Sprintf("lost %d", Overtaken), a.all())
 			require.Zero(t, r.set.states[0].row.failed.Load(), "that is its right")
 		}
 	})
+	t.Run("or was faster than it", func(t *testing.T) {
+		says := func(r *rig) { r.last().Send("HTTP/1.1 408 Request Timeout\r\n\r\n") }
+		for _, how := range []func(*rig){func(r *rig) { r.last().End() }, func(r *rig) { r.last().Break() }, says} {
+			r := kept(t)
+			a := r.ask(0)
+			r.last().Take()
+			how(r) // at the same moment
+			r.Run()
+			require.Equal(t, fmt.Sprintf("lost %d", Unasked), a.all())
+			require.Empty(t, r.last().Take())
+			require.True(t, r.last().Closed)
+			require.Zero(t, r.set.states[0].row.failed.Load())
+		}
+	})
 	t.Run("but not once it has answered", func(t *testing.T) {
 		r := kept(t)
 		a := r.ask(0)
+		r.Run()
 		r.last().Send("H")
 		r.last().End()
 		r.Run()

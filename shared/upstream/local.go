@@ -24,7 +24,8 @@ type Sockets interface {
 	Connect(sysnet.Addr) (fd int, err error)
 	Connected(fd int) error
 	Read(fd int, p []byte) (int, error)
-	Silent(fd int) bool // the peer has neither sent anything nor closed
+	Silent(fd int) bool     // the peer has neither sent anything nor closed
+	OnlyHungUp(fd int) bool // both directions have ended in order; some of it may still be read
 }
 
 // system is the sockets of the system.
@@ -34,6 +35,7 @@ func (system) Connect(a sysnet.Addr) (int, error) { return sysnet.Connect(a) }
 func (system) Connected(fd int) error             { return sysnet.Connected(fd) }
 func (system) Read(fd int, p []byte) (int, error) { return sysnet.ReadNow(fd, p) }
 func (system) Silent(fd int) bool                 { return sysnet.Silent(fd) }
+func (system) OnlyHungUp(fd int) bool             { return sysnet.OnlyHungUp(fd) }
 
 // errUnknown: it is not known where the target's name leads.
 var errUnknown = errors.New("its name is not resolved")
@@ -106,7 +108,7 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		link := at.idle[n-1]
 		at.idle[n-1] = nil
 		at.idle = at.idle[:n-1]
-		if which == SilentKept && !l.set.opt.Sockets.Silent(link.fd) {
+		if link.spent() || which == SilentKept && !l.set.opt.Sockets.Silent(link.fd) {
 			link.shun()
 			continue
 		}

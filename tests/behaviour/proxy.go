@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -609,4 +610,78 @@ func aSlowClientDoesNotHoldTheUpstream(t *testing.T) {
 			require.Equal(t, want.Sum(nil), got.Sum(nil))
 		})
 	}
+}
+
+var _ = test("WhatWasSentBeforeAHangUpIsPassedOn", whatWasSentBeforeAHangUpIsPassedOn)
+
+// whatWasSentBeforeAHangUpIsPassedOn: an end of a tunnel that says all and closes may go on before
+// the slower end has taken any of it.
+func whatWasSentBeforeAHangUpIsPassedOn(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere a peer that has only ended its direction looks the same")
+	}
+	const size = 4 << 20 // more than fits into the sockets' buffers
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			said := make(chan struct{})
+			begin := func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter) {
+				c, in, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					return nil, nil
+				}
+				c.SetDeadline(time.Now().Add(harness.Patience))
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: bytes\r\n\r\n")
+				return c, in
+			}
+			got := make(chan int64, 1)
+			b := startBackend(t, network, func(w http.ResponseWriter, r *http.Request) {
+				c, in := begin(w)
+				defer c.Close()
+				if r.URL.Path == "/says" {
+					io.CopyN(c, zeros{}, size)
+					return
+				}
+				c.(interface{ CloseWrite() error }).CloseWrite()
+				<-said
+				n, _ := io.Copy(io.Discard, in)
+				got <- n
+			})
+			s := harness.Start(t, "-root", rootWith(t, "index.html", 1), "-proxy", "/="+b.addr, "-proxy-spill", "0")
+			dial := func(path string) (net.Conn, *bufio.Reader) {
+				c := s.Dial(t)
+				fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: bytes\r\n\r\n", path)
+				in := bufio.NewReader(c)
+				resp, err := http.ReadResponse(in, nil)
+				require.NoError(t, err)
+				require.Equal(t, 101, resp.StatusCode)
+				return c, in
+			}
+			c, in := dial("/says")
+			n, err := io.Copy(io.Discard, &slowly{in})
+			require.NoError(t, err)
+			require.EqualValues(t, size, n)
+			c.Close()
+
+			c, in = dial("/hears")
+			_, err = in.ReadByte()
+			require.Equal(t, io.EOF, err)
+			sent := make(chan error, 1)
+			go func() {
+				_, err := io.CopyN(c, zeros{}, size)
+				c.Close()
+				sent <- err
+			}()
+			close(said)
+			require.NoError(t, <-sent)
+			require.EqualValues(t, size, <-got)
+		})
+	}
+}
+
+// slowly reads little at a time, and lets others go first.
+type slowly struct{ io.Reader }
+
+func (s *slowly) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return s.Reader.Read(p[:min(len(p), 16<<10)])
 }

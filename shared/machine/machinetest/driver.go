@@ -58,6 +58,7 @@ type Socket struct {
 	only   [1][]byte
 	eof    bool
 	broken bool
+	hungUp bool
 	nudged bool
 }
 
@@ -140,6 +141,9 @@ func (d *Driver) Silent(fd int) bool {
 	return len(s.in) == 0 && !s.eof && !s.broken
 }
 
+// OnlyHungUp reports whether the peer has hung up.
+func (d *Driver) OnlyHungUp(fd int) bool { return d.at(fd).hungUp && !d.at(fd).broken }
+
 // Send is what the peer sends: each piece is one read.
 func (s *Socket) Send(pieces ...string) {
 	for _, p := range pieces {
@@ -159,6 +163,10 @@ func (s *Socket) Unread() (n int) {
 
 // End has the peer end its sending direction.
 func (s *Socket) End() { s.eof = true }
+
+// HangUp has the peer close its socket, in order: what it has sent can still be read, and it takes
+// nothing any more. So it is with a Unix socket, and with TCP once our direction has ended too.
+func (s *Socket) HangUp() { s.eof, s.hungUp = true, true }
 
 // Break has the peer reset the connection.
 func (s *Socket) Break() { s.broken = true }
@@ -206,13 +214,13 @@ func (d *Driver) turn() (moved bool) {
 // ready reports whether poll(2) would report the socket.
 func (s *Socket) ready() bool {
 	readable := len(s.in) > 0 || s.eof
-	return s.broken || s.Want&machine.WantRead != 0 && readable ||
+	return s.broken || s.hungUp || s.Want&machine.WantRead != 0 && readable ||
 		s.Want&machine.WantWrite != 0 && !s.Pending && s.Room != 0 || s.Err != nil || s.m.Deadline() <= s.d.Now()
 }
 
 func (d *Driver) event(s *Socket) {
 	switch {
-	case s.Want == machine.WantPeer && s.broken:
+	case s.Want == machine.WantPeer && (s.broken || s.hungUp):
 		s.m.Fail()
 	case s.m.Reads():
 		d.read(s)
@@ -262,7 +270,7 @@ func (d *Driver) serve(s *Socket, want machine.Want) {
 func (d *Driver) write(s *Socket) bool {
 	out := s.m.Out()
 	switch {
-	case s.Err != nil || s.broken:
+	case s.Err != nil || s.broken || s.hungUp:
 		s.m.Fail()
 		return true
 	case s.Pending:
@@ -310,6 +318,13 @@ func (d *Driver) SendBytes(s *Socket, p []byte) {
 
 // Turn gives one socket a turn: what has come is read, and what was nudged is not stepped.
 func (d *Driver) Turn(s *Socket) { d.event(s) }
+
+// Hear has what has come at a socket read, and nothing follow from it yet.
+func (d *Driver) Hear(s *Socket) {
+	if s.m.Reads() {
+		d.read(s)
+	}
+}
 
 // Offload does slow work in the next turn ([machine.Host]).
 func (d *Driver) Offload(_ offload.Kind, work, then func()) { d.slow = append(d.slow, work, then) }
