@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -29,6 +30,9 @@ import (
 // Protocol is the only one that is offered (RFC 7301 6). A client that offers others alone gets the
 // alert no_application_protocol; one that offers none is served.
 const Protocol = "http/1.1"
+
+// nameInTicket marks the name among what others may add to a ticket.
+const nameInTicket = "fourways name "
 
 // warnBefore is how long before its end a certificate is warned of.
 const warnBefore = 14 * 24 * time.Hour
@@ -92,8 +96,34 @@ func Load(opt Options) (*Store, error) {
 		CurvePreferences: slices.Clone(opt.Groups),
 		// An answer is sealed and sent at once: small records at its start reach nobody earlier.
 		DynamicRecordSizingDisabled: true,
+
+		WrapSession:   s.wrap,
+		UnwrapSession: s.unwrap,
 	}
 	return s, nil
+}
+
+// A session is resumed under the name that it was begun for, and no other (RFC 6066 3): the
+// certificate that its client has seen was chosen for that one.
+
+// wrap makes a ticket that has the name in it.
+func (s *Store) wrap(c tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+	session.Extra = append(session.Extra, []byte(nameInTicket+strings.ToLower(c.ServerName)))
+	return s.config.EncryptTicket(c, session)
+}
+
+// unwrap opens a ticket; one of another name is as none.
+func (s *Store) unwrap(ticket []byte, c tls.ConnectionState) (*tls.SessionState, error) {
+	session, err := s.config.DecryptTicket(ticket, c)
+	if err != nil || session == nil {
+		return nil, err
+	}
+	name := nameInTicket + strings.ToLower(c.ServerName)
+	mine := func(extra []byte) bool { return string(extra) == name }
+	if !slices.ContainsFunc(session.Extra, mine) {
+		return nil, nil
+	}
+	return session, nil
 }
 
 // TLSConfig is how TLS is spoken, with the certificates that are in use at each handshake. It is

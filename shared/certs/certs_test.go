@@ -353,6 +353,35 @@ func TestASessionIsResumedOverAReload(t *testing.T) {
 	}
 }
 
+func TestASessionIsResumedUnderItsOwnNameOnly(t *testing.T) {
+	s := load(t, certstest.Root(t).Leaf("a.test", "b.test"))
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		last := &oneSession{}
+		for _, tt := range []struct {
+			name    string
+			resumed bool
+		}{{"a.test", false}, {"a.test", true}, {"A.test", true}, {"b.test", false}, {"a.test", false}, {"", false}, {"", true}, {"a.test", false}} {
+			near, far := connected(t)
+			go func() {
+				server := tls.Server(far, s.TLSConfig())
+				server.Write([]byte("x")) // after the tickets
+				server.Close()
+			}()
+			conn := tls.Client(near, &tls.Config{ServerName: tt.name, InsecureSkipVerify: true, ClientSessionCache: last, MinVersion: version, MaxVersion: version})
+			_, err := io.ReadFull(conn, make([]byte, 1))
+			require.NoError(t, err)
+			assert.Equal(t, tt.resumed, conn.ConnectionState().DidResume, "%x %s", version, tt.name)
+			near.Close()
+		}
+	}
+}
+
+// oneSession is the last session, whatever it was for.
+type oneSession struct{ session *tls.ClientSessionState }
+
+func (o *oneSession) Get(string) (*tls.ClientSessionState, bool)    { return o.session, o.session != nil }
+func (o *oneSession) Put(_ string, session *tls.ClientSessionState) { o.session = session }
+
 func TestTheBannerSaysWhoAndUntilWhen(t *testing.T) {
 	until := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 	s := load(t, certstest.Root(t).LeafOf(certstest.P256(t), certstest.Names("a.test", "*.a.test", "192.0.2.1"), certstest.Dates(time.Now(), until)))

@@ -117,8 +117,9 @@ func harmlessText(path []byte) bool {
 	return true
 }
 
-// harmlessSegments reports whether no segment is empty or dots only. The path
-// begins with a slash and may end with one.
+// harmlessSegments reports whether no segment is empty or dots only. The path begins with a slash
+// and may end with one. To some servers that we pass requests on to, what follows a semicolon in a
+// segment are its parameters (RFC 3986 3.3), and "..;" is a parent.
 func harmlessSegments(path []byte) bool {
 	dots, others := 0, 0
 	for _, c := range path[1:] {
@@ -130,6 +131,8 @@ func harmlessSegments(path []byte) bool {
 			dots, others = 0, 0
 		case c == '.':
 			dots++
+		case c == ';' && dots > 0 && others == 0:
+			return false
 		default:
 			others++
 		}

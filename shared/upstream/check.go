@@ -51,20 +51,28 @@ func (s *State) checker() *http.Client {
 		Timeout: time.Duration(checkTimeout),
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				var d net.Dialer
-				addrs := s.where.Addrs()
-				switch {
-				case len(addrs) == 0:
-					return nil, errUnknown
-				case addrs[0].Path != "":
-					return d.DialContext(ctx, "unix", addrs[0].Path)
-				}
-				return d.DialContext(ctx, "tcp", addrs[0].IP.String())
-			},
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// dial connects to the first of the target's addresses that can be reached, as requests do. Each
+// gets its part of the time.
+func (s *State) dial(ctx context.Context) (c net.Conn, err error) {
+	addrs := s.where.Addrs()
+	err = errUnknown
+	for _, a := range addrs {
+		network, at := "tcp", a.IP.String()
+		if a.Path != "" {
+			network, at = "unix", a.Path
+		}
+		d := net.Dialer{Timeout: time.Duration(checkTimeout) / time.Duration(len(addrs)+1)}
+		if c, err = d.DialContext(ctx, network, at); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
 }
 
 // check asks once. An answer of 2xx or 3xx says that the target is well.

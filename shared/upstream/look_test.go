@@ -123,3 +123,21 @@ func TestATargetOnAUnixSocketIsCheckedToo(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualError(t, set.states[0].check(t.Context(), set.states[0].checker()), "it answers 404")
 }
+
+// A name may lead to an address at which nobody listens, as localhost to ::1: requests go to the
+// other one then.
+func TestATargetIsCheckedAtAnyOfItsAddresses(t *testing.T) {
+	ok := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer ok.Close()
+	port := netip.MustParseAddrPort(ok.Listener.Addr().String()).Port()
+	set, err := New(Options{Region: NewRegion(1), Check: "/", lookup: func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.77"), netip.MustParseAddr("127.0.0.1")}, nil
+	}}, [][]Target{{{Name: "http://x", Host: "x", Port: port}}})
+	require.NoError(t, err)
+	s := set.states[0]
+	require.Error(t, s.check(t.Context(), s.checker()), "its name is not known yet")
+	require.NoError(t, s.where.Look(t.Context()))
+	require.NoError(t, s.check(t.Context(), s.checker()))
+	ok.Close()
+	require.Error(t, s.check(t.Context(), s.checker()))
+}
