@@ -193,7 +193,7 @@ func TestWhatWasSentBeforeAHangUpIsPassedOn(t *testing.T) {
 }
 
 func TestATunnelIsNotSilentWhileItsClientReads(t *testing.T) {
-	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout, s.opt.Buffer = 60*clock.Second, 1<<20 })
+	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 60 * clock.Second })
 	r.send(r.client, upgrade)
 	r.send(r.target(), switched)
 	r.client.Room = 0

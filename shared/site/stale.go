@@ -48,7 +48,11 @@ func (s *Site) RemoveStale(now time.Time) (removed int, err error) {
 // survey looks at the folder: it removes what is stale, and counts the rest. kept is the last
 // error of removing: what could not be removed is counted too, so the count is good all the same.
 func (st *store) survey(now time.Time) (removed int, bytes, files int64, kept, err error) {
-	p := st.place.Load()
+	p := st.use()
+	if p == nil {
+		return 0, 0, 0, nil, nil
+	}
+	defer p.leave()
 	if p.folder == nil {
 		return 0, 0, 0, nil, nil
 	}

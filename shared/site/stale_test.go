@@ -83,7 +83,7 @@ func tempName(i int) string { return fmt.Sprintf(".upload-f%015x", i) }
 func TestAnUploadUnderWayStaysUntilItIsOld(t *testing.T) {
 	r := newRig(t, nil)
 	r.site.store.place.Load().folder.UseNames()
-	u := &upload{site: r.site, place: r.site.store.place.Load(), held: []byte("[")}
+	u := &upload{site: r.site, place: r.site.store.use(), held: []byte("[")}
 	require.NoError(t, u.spill())
 	require.Len(t, r.uploads(), 1)
 	removed, err := r.site.RemoveStale(time.Now())
@@ -93,4 +93,5 @@ func TestAnUploadUnderWayStaysUntilItIsOld(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, removed)
 	u.discard()
+	u.place.leave()
 }

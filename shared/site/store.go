@@ -44,11 +44,28 @@ type store struct {
 	create func(in *sysnet.Folder, temp string) (newFile, error) // for tests to change
 }
 
-// place is the folder that uploads go to. An upload stays in the place in which it has begun. An
-// old place is closed once nothing refers to it.
+// place is the folder that uploads go to. An upload stays in the place in which it has begun, and
+// the last user of an old place closes it.
 type place struct {
 	folder *sysnet.Folder // nil for none
 	why    error          // why uploads are not taken although there is a place for them
+	users  sysnet.Users
+}
+
+// use is the place of now, nil where no uploads are taken at all. Its user leaves it at last.
+func (st *store) use() *place {
+	for {
+		if p := st.place.Load(); p == nil || p.users.Enter() {
+			return p
+		}
+	}
+}
+
+// leave ends a use of the place.
+func (p *place) leave() {
+	if p.users.Leave() && p.folder != nil {
+		p.folder.Close()
+	}
 }
 
 // taken reports whether uploads are taken, or would be if the folder could be used.
@@ -90,7 +107,10 @@ func (st *store) open(root *sysnet.Root) error {
 	} else if p.folder, err = root.OpenFolder(uploadFolder); err != nil && !errors.Is(err, sysnet.ErrNotFound) {
 		p.why = err
 	}
-	st.place.Store(p)
+	p.users.Begin()
+	if old := st.place.Swap(p); old != nil {
+		old.leave()
+	}
 	return nil
 }
 
@@ -119,10 +139,10 @@ func (s *Site) TakesUploads() (bool, error) {
 // hasUploads reports whether there is a route for uploads.
 func (st *store) hasUploads() bool { return st.place.Load().taken() }
 
-// takesUpload is the place that an upload goes to. If none can be taken, it answers and returns
-// nil.
+// takesUpload is the place that an upload goes to, which leaves it at last. If none can be taken, it
+// answers and returns nil.
 func (s *Site) takesUpload(x *session.Exchange) *place {
-	p := s.store.place.Load()
+	p := s.store.use()
 	switch {
 	case !p.taken():
 		x.Fail(fault.Of(fault.NotFound))
@@ -131,13 +151,16 @@ func (s *Site) takesUpload(x *session.Exchange) *place {
 	default:
 		return p
 	}
+	if p != nil {
+		p.leave()
+	}
 	return nil
 }
 
 func (st *store) close() {
 	st.later.wait()
-	if p := st.place.Load(); p != nil && p.folder != nil {
-		p.folder.Close()
+	if p := st.place.Swap(nil); p != nil {
+		p.leave()
 	}
 }
 

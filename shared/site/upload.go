@@ -62,19 +62,25 @@ func (s *Site) upload(x *session.Exchange) {
 	if into == nil {
 		return
 	}
-	if isEncoded(x.Request()) {
-		x.Fail(fault.Of(fault.EncodedBody))
-		return
-	}
-	if x.Request().Repeats(http1.ContentType) {
-		x.Fail(fault.Of(fault.BadField))
-		return
-	}
-	if !guard.JSONType(x.Request().Get(http1.ContentType)) {
-		x.Fail(fault.Of(fault.BadBodyType))
+	if f := bodyFault(x.Request()); !f.OK() {
+		into.leave()
+		x.Fail(f)
 		return
 	}
 	x.TakeBody(&upload{site: s, place: into})
+}
+
+// bodyFault is why a request's body cannot be an upload, as far as its head says.
+func bodyFault(r *http1.Request) (f fault.Fault) {
+	switch {
+	case isEncoded(r):
+		return fault.Of(fault.EncodedBody)
+	case r.Repeats(http1.ContentType):
+		return fault.Of(fault.BadField)
+	case !guard.JSONType(r.Get(http1.ContentType)):
+		return fault.Of(fault.BadBodyType)
+	}
+	return f
 }
 
 // isEncoded reports whether a request's body is in a content coding (RFC 9110 8.4). None is decoded
@@ -107,6 +113,7 @@ func (u *upload) Body(x *session.Exchange, p []byte) {
 // End stores the upload and answers.
 func (u *upload) End(x *session.Exchange) {
 	if len(u.held) == 0 && u.file == nil {
+		u.place.leave()
 		x.Fail(fault.Of(fault.EmptyBody))
 		return
 	}
@@ -123,9 +130,14 @@ func (u *upload) End(x *session.Exchange) {
 // Abort removes what there is. It is called on the session's thread, which must not
 // wait for the disk.
 func (u *upload) Abort() {
-	if u.file != nil {
-		u.site.store.later.do(u.discard)
+	if u.file == nil {
+		u.place.leave()
+		return
 	}
+	u.site.store.later.do(func() {
+		u.discard()
+		u.place.leave()
+	})
 }
 
 // discard removes the file, unless it has its name already.
@@ -179,6 +191,7 @@ func (u *upload) open() error {
 // store makes a file of the upload once it is whole. If anything fails, no file is left. now is in
 // seconds since 1970.
 func (u *upload) store(now int64) error {
+	defer u.place.leave()
 	defer u.discard() // if all went well, the file has its other name by then
 	if err := u.spill(); err != nil {
 		return err

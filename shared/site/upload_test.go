@@ -4,6 +4,7 @@ package site
 // driver_test.go; a file that fails is played by one of the test's own.
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -226,4 +227,48 @@ func TestUploadsDoNotLeaveTheRoot(t *testing.T) {
 	left, err := os.ReadDir(outside)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// The folder that a root had before is closed by the last upload that goes there, however that
+// ends, and not when a collector finds it.
+func TestAnOldFolderIsClosedByTheLastUpload(t *testing.T) {
+	const head = "POST /upload HTTP/1.1\nContent-Type: application/json\nContent-Length: "
+	long := "[" + strings.Repeat("1,", spillAt) + "1]"
+	for _, tt := range []struct {
+		name, first, then string
+		over              bool
+	}{
+		{"stored", head + "2\n\n[", "]", false},
+		{"stored after some of it was written", post(long)[:len(post(long))-1], "]", false},
+		{"not JSON", head + "2\n\n[", "[", false},
+		{"not JSON, as its beginning shows", post("x" + long), "", true},
+		{"cut short", head + "2\n\n[", "", false},
+		{"cut short after some of it was written", post(long)[:len(post(long))-1], "", false},
+		{"empty", "POST /upload HTTP/1.1\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n", "0\r\n\r\n", false},
+		{"of another type", "", strings.Replace(post("[]"), "json", "xml", 1), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, nil)
+			old := r.site.store.place.Load()
+			head, body, _ := strings.Cut(cmp.Or(tt.first, tt.then), "\n\n")
+			r.send(strings.ReplaceAll(head, "\n", "\r\n") + "\r\nHost: localhost\r\n\r\n" + body)
+			require.NoError(t, r.site.store.reopen(r.site.cfg.Root))
+			if tt.first != "" && !tt.over {
+				require.True(t, old.users.Enter(), "it is in use")
+				old.leave()
+			}
+			switch {
+			case tt.first == "":
+			case tt.then != "":
+				r.send(tt.then)
+			default:
+				r.s.Fail()
+				r.s.Step()
+				r.s.Close()
+				r.over = true
+			}
+			r.site.store.later.wait()
+			require.False(t, old.users.Enter())
+		})
+	}
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -61,17 +60,42 @@ func (st Stat) SameAs(now Stat) error {
 
 // Root is a served folder. It is safe for concurrent use.
 type Root struct {
-	dir string // its name
-	now atomic.Pointer[folder]
+	dir    string // its name
+	now    atomic.Pointer[folder]
+	closed atomic.Bool
 }
 
 // folder is what the root's name led to when it was opened. Calls under way may still use a folder
-// that has been replaced. So the garbage collector closes it, once nothing refers to it.
+// that has been replaced: the last of them closes it.
 type folder struct {
 	*os.Root
 	fd      int  // the same folder
 	beneath bool // openat2(2) is available
+	users   Users
 }
+
+// Users counts who uses something that its owner may give up meanwhile. It is safe for concurrent
+// use. The owner is the first.
+type Users struct{ n atomic.Int32 }
+
+// Begin makes the owner a user.
+func (u *Users) Begin() { u.n.Store(1) }
+
+// Enter makes the caller a user, and reports false where there is none any more.
+func (u *Users) Enter() bool {
+	for {
+		n := u.n.Load()
+		if n <= 0 {
+			return false
+		}
+		if u.n.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Leave ends one use, and reports whether it was the last.
+func (u *Users) Leave() bool { return u.n.Add(-1) == 0 }
 
 // OpenRoot opens a folder to serve. If its name later leads to another folder, this one is still
 // served until Reopen.
@@ -96,14 +120,27 @@ func openFolder(dir string) (*folder, error) {
 		return nil, err
 	}
 	f.beneath = beneath(f.fd)
-	runtime.SetFinalizer(f, (*folder).close)
+	f.users.Begin()
 	return f, nil
 }
 
-func (f *folder) close() error {
-	runtime.SetFinalizer(f, nil)
-	CloseFile(f.fd)
-	return f.Root.Close()
+// use is the folder that is served now, nil once the root is closed. Its user leaves it at last.
+func (r *Root) use() *folder {
+	for !r.closed.Load() {
+		if f := r.now.Load(); f.users.Enter() {
+			return f
+		}
+	}
+	return nil
+}
+
+// leave ends a use of the folder.
+func (f *folder) leave() (err error) {
+	if f.users.Leave() {
+		err = f.Root.Close()
+		CloseFile(f.fd)
+	}
+	return err
 }
 
 // What Check finds of a root.
@@ -117,8 +154,11 @@ var (
 // Check says whether the folder that is served is the one that its name leads to. It may block as
 // long as the disk takes.
 func (r *Root) Check() error {
-	f := r.now.Load()
-	defer runtime.KeepAlive(f)
+	f := r.use()
+	if f == nil {
+		return fs.ErrClosed
+	}
+	defer f.leave()
 	var served unix.Stat_t
 	var named unix.Stat_t
 	if err := unix.Fstat(f.fd, &served); err != nil {
@@ -139,19 +179,24 @@ func (r *Root) Check() error {
 // Reopen opens the folder that the root's name leads to now, and serves that from now on. It
 // reports whether it is another one. Where it fails, the old one is still served.
 func (r *Root) Reopen() (other bool, err error) {
-	if r.Check() == nil {
-		return false, nil
+	if err := r.Check(); err == nil || err == fs.ErrClosed {
+		return false, err
 	}
 	f, err := openFolder(r.dir)
 	if err != nil {
 		return false, err
 	}
-	r.now.Store(f)
+	r.now.Swap(f).leave()
 	return true, nil
 }
 
-// Close closes the folder. Files opened in it stay open.
-func (r *Root) Close() error { return r.now.Load().close() }
+// Close closes the folder, once the calls under way are done. Files opened in it stay open.
+func (r *Root) Close() error {
+	if r.closed.Swap(true) {
+		return fs.ErrClosed
+	}
+	return r.now.Load().leave()
+}
 
 // Open opens a file or folder for reading and says in st which. path is relative to
 // the root and has no slash in front; empty, it is the root itself. It may block as

@@ -3,12 +3,12 @@ package sysnet
 // Opening and looking at files below a folder, by openat2(2) and statx(2) without an allocation.
 //
 // The caller owns the descriptor that it gets. The root's own descriptor may be replaced meanwhile:
-// each call loads it once and keeps it alive until it is done. What must not be done: nothing may
+// each call is its user until it is done. What must not be done: nothing may
 // be opened except with RESOLVE_BENEATH, or by os.Root where openat2(2) is missing. look does not
 // protect: it follows a link that leads out. All calls but Glance may wait for a disk or a network.
 
 import (
-	"runtime"
+	"io/fs"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -44,11 +44,14 @@ func beneath(fd int) bool {
 
 // open is openat2(2) without an allocation.
 func (r *Root) open(path []byte) (int, error) {
-	f := r.now.Load()
+	f := r.use()
+	if f == nil {
+		return -1, fs.ErrClosed
+	}
+	defer f.leave()
 	if !f.beneath {
 		return f.openPortably(path)
 	}
-	defer runtime.KeepAlive(f)
 	var scratch [shortPath]byte
 	cpath := terminated(scratch[:0], path)
 	for try := 1; ; try++ {
@@ -67,11 +70,14 @@ func (r *Root) open(path []byte) (int, error) {
 // look is statx(2) without an allocation. It has one form on every architecture,
 // which stat(2) has not.
 func (r *Root) look(path []byte, st *Stat) error {
-	f := r.now.Load()
+	f := r.use()
+	if f == nil {
+		return fs.ErrClosed
+	}
+	defer f.leave()
 	if !f.beneath {
 		return r.lookPortably(path, st)
 	}
-	defer runtime.KeepAlive(f)
 	var scratch [shortPath]byte
 	var sys unix.Statx_t
 	cpath := terminated(scratch[:0], path)

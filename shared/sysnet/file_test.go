@@ -5,6 +5,7 @@ package sysnet
 
 import (
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -307,6 +308,42 @@ func TestARootWhoseNameChanges(t *testing.T) {
 			serves(tt.after)
 		})
 	}
+}
+
+// What was served before is closed by its last user, and not when a collector finds it.
+func TestAReplacedRootIsClosedByItsLastUser(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "root")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	r, err := OpenRoot(dir)
+	require.NoError(t, err)
+	move := func() {
+		require.NoError(t, os.Rename(dir, dir+".old"))
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		other, err := r.Reopen()
+		require.NoError(t, err)
+		require.True(t, other)
+		require.NoError(t, os.Remove(dir+".old"))
+	}
+	open := func(f *folder) bool {
+		var st unix.Stat_t
+		return unix.Fstat(f.fd, &st) == nil && st.Nlink == 0
+	}
+	first := r.use()
+	move()
+	require.True(t, open(first), "it is in use")
+	second := r.now.Load()
+	first.leave()
+	require.False(t, open(first))
+	move()
+	require.False(t, open(second), "it was not")
+	require.NoError(t, r.Close())
+	var st Stat
+	_, err = r.Open([]byte("a"), &st)
+	require.ErrorIs(t, err, fs.ErrClosed)
+	require.ErrorIs(t, r.Look([]byte("a"), &st), fs.ErrClosed)
+	require.ErrorIs(t, r.Check(), fs.ErrClosed)
+	require.ErrorIs(t, r.Close(), fs.ErrClosed)
 }
 
 func TestWhatIsOfThisMachine(t *testing.T) {
