@@ -439,11 +439,8 @@ func (a *App) listenOn(l *Listener) (err error) {
 		return fmt.Errorf("cannot listen on %v: %w", l.Addr, err)
 	}
 	fd, actual, err := sysnet.Listen(l.Addr, opt)
-	if errors.Is(err, sysnet.ErrInUse) {
-		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", l.Addr)
-	}
 	if err != nil {
-		return fmt.Errorf("cannot listen on %v: %w; give another -listen", l.Addr, err)
+		return cannotListen(l.Addr, err)
 	}
 	l.FD, l.Addr = fd, actual
 	if actual.Path != "" {
@@ -451,6 +448,19 @@ func (a *App) listenOn(l *Listener) (err error) {
 	}
 	a.Listeners = append(a.Listeners, *l)
 	return shareFirst(l)
+}
+
+// cannotListen says why, and what to do.
+func cannotListen(at sysnet.Addr, err error) error {
+	switch {
+	case errors.Is(err, sysnet.ErrInUse):
+		return fmt.Errorf("cannot listen on %v: the address is in use; stop what uses it or give another -listen", at)
+	case errors.Is(err, unix.EAFNOSUPPORT) && at.IP.Addr().Is6():
+		return fmt.Errorf("cannot listen on %v: this system has no IPv6; give an address of IPv4, as -listen 0.0.0.0:%d", at, at.IP.Port())
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("cannot listen on %v: no interface of this machine has the address; give another -listen", at)
+	}
+	return fmt.Errorf("cannot listen on %v: %w; give another -listen", at, err)
 }
 
 // shareFirst lets others join the first of several sockets of an address. Only now: had it

@@ -39,17 +39,29 @@ type File struct {
 	path string // empty for standard error
 
 	mu   sync.Mutex // for a word, never over a system call
-	file *os.File   // under mu
+	file *opened    // under mu
 
 	opening sync.Mutex // held while a Reopen is under way, however long its folder takes
 	writing sync.Mutex // held over each Write
-	torn    *os.File   // under writing: the file that ends in half a line
+	torn    *opened    // under writing: the file that ends in half a line; nil for none
+}
+
+// opened is a file, and what it was when it was opened: later it may be closed at any time.
+type opened struct {
+	*os.File
+	info os.FileInfo // nil where that is not known
+}
+
+// same reports whether two are one file, opened again perhaps. Where that is not known they may be:
+// an empty line does no harm.
+func (o *opened) same(as *opened) bool {
+	return o == as || o.info == nil || as.info == nil || os.SameFile(o.info, as.info)
 }
 
 // Open opens path for appending and makes it where it is missing. An empty path is standard error.
 // It fails where a FIFO has no reader, and with timeout.ErrSlow where the folder does not answer.
 func Open(path string) (*File, error) {
-	f := &File{path: path, file: os.Stderr}
+	f := &File{path: path, file: &opened{File: os.Stderr}}
 	if path == "" {
 		return f, nil
 	}
@@ -71,8 +83,9 @@ func (f *File) open() error {
 	if err != nil {
 		return err
 	}
+	info, _ := next.Stat()
 	f.mu.Lock()
-	f.file = next
+	f.file = &opened{next, info}
 	f.mu.Unlock()
 	return nil
 }
@@ -85,7 +98,7 @@ func named(path string, err error) error {
 	return err
 }
 
-func (f *File) current() *os.File {
+func (f *File) current() *opened {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.file
@@ -107,8 +120,8 @@ func (f *File) Write(p []byte) (n int, err error) {
 	}
 }
 
-func (f *File) writeTo(file *os.File, p []byte) (int, error) {
-	if f.torn == file {
+func (f *File) writeTo(file *opened, p []byte) (int, error) {
+	if f.torn != nil && f.torn.same(file) {
 		if _, err := file.Write([]byte{'\n'}); err != nil {
 			return 0, err
 		}
@@ -147,7 +160,7 @@ func (f *File) CatchStacks() error {
 	if f.path == "" {
 		return nil
 	}
-	return debug.SetCrashOutput(f.current(), debug.CrashOptions{})
+	return debug.SetCrashOutput(f.current().File, debug.CrashOptions{})
 }
 
 // Close closes the file; standard error stays open. A write that waits for a pipe's reader ends.

@@ -286,7 +286,7 @@ func TestStandardErrorIsNeitherReopenedNorClosed(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Reopen())
 	require.NoError(t, f.Close())
-	assert.Same(t, os.Stderr, f.file)
+	assert.Same(t, os.Stderr, f.file.File)
 }
 
 // pipeChild makes this test binary play the process whose reader goes away.
@@ -375,4 +375,33 @@ func TestReopenAndCloseBreakOffAWriteThatStandsStill(t *testing.T) {
 	done = write()
 	require.NoError(t, f.Close())
 	require.ErrorIs(t, (<-done).err, os.ErrClosed)
+}
+
+// Half a line stays one line of its own although the same file was opened again meanwhile.
+func TestHalfALineIsNotGluedToTheNextWhenTheSameFileIsReopened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	reader, err := os.OpenFile(path, os.O_RDWR, 0) // a FIFO that has a writer has no end
+	require.NoError(t, err)
+	defer reader.Close()
+	f, err := Open(path)
+	require.NoError(t, err)
+	line := strings.Repeat("x", 1<<20) + "\n" // more than a pipe takes
+	done := make(chan error)
+	go func() {
+		_, err := f.Write([]byte(line))
+		done <- err
+	}()
+	in := bufio.NewReader(reader)
+	_, err = in.Peek(1) // it has begun
+	require.NoError(t, err)
+	require.NoError(t, f.Reopen())
+	half, err := in.ReadString('\n')
+	require.NoError(t, err)
+	require.Less(t, len(half), len(line))
+	whole, err := in.ReadString('\n')
+	require.NoError(t, err)
+	require.Len(t, whole, len(line))
+	require.NoError(t, <-done)
+	require.NoError(t, f.Close())
 }

@@ -410,6 +410,18 @@ func TestAHandshakeCountsForTheRate(t *testing.T) {
 		require.Equal(t, []string{"rate-limited"}, w.ev.reasons()[len(w.ev.reasons())-1:])
 		require.NotContains(t, d.wants, machine.WantWake)
 	})
+	t.Run("who goes on is banned, which is reported once at a level that is seen", func(t *testing.T) {
+		w := newWorld(t, &script{})
+		w.limited(100)
+		requests(w)
+		for range 4 { // with the one before BanAfter
+			d := w.connect()
+			require.Error(t, d.client().Handshake())
+			d.over(t)
+		}
+		require.Equal(t, []string{"too many handshakes"}, w.ev.details)
+		require.Contains(t, w.ev.reasons(), "banned")
+	})
 	t.Run("a burst of less than five lets a client in all the same", func(t *testing.T) {
 		w := newWorld(t, &script{})
 		w.limited(2)

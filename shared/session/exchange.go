@@ -87,6 +87,8 @@ type Exchange struct {
 	shut     bool     // and its client has been told so
 	deaf     bool     // nothing is taken out of the tunnel any more
 	moved    int64    // what had been sent when Moved was called last
+	rests    bool     // nothing was wanted of the client's socket at the last step
+	hungUp   bool     // the client sends nothing more than what is here already, and takes nothing
 
 	unknown  bool  // a proxy did not say who the client is
 	panicked bool  // work has panicked

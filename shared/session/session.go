@@ -72,8 +72,6 @@ type Session struct {
 	order    machine.Order
 	measured bool // out counts what the client has acknowledged
 	silent   bool // the peer has announced that it sends nothing more
-	rests    bool // nothing was wanted of the socket at the last step
-	hungUp   bool // of a tunnel: the peer sends nothing more than what is here already, and takes nothing
 }
 
 var _ machine.Machine = (*Session)(nil)
@@ -191,8 +189,12 @@ func (s *Session) Fail() {
 // HangUp reports whether the socket that is said to have failed is that of a client which has said
 // all in a tunnel and closed, while nothing was wanted of it: then what it has sent is read first.
 func (s *Session) HangUp() bool {
-	hang := s.phase == phaseTunnel && s.rests && !s.hungUp && s.thread.HungUp != nil && s.thread.HungUp(int(s.handle))
-	s.hungUp = s.hungUp || hang
+	if s.phase != phaseTunnel || s.thread.HungUp == nil {
+		return false
+	}
+	x := &s.act.x
+	hang := x.rests && !x.hungUp && s.thread.HungUp(int(s.handle))
+	x.hungUp = x.hungUp || hang
 	return hang
 }
 
@@ -423,13 +425,13 @@ func (s *Session) tunnel() machine.Want {
 		}
 	}
 	want := machine.Want(0)
-	if !out.Empty() && !s.hungUp {
+	if !out.Empty() && !x.hungUp {
 		want |= machine.WantWrite
 	}
 	if s.takes() {
 		want |= machine.WantRead
 	}
-	if s.rests = want == 0; s.rests {
+	if x.rests = want == 0; x.rests {
 		want = machine.WantPeer
 	}
 	return want
@@ -446,7 +448,7 @@ func (s *Session) taken() {
 
 // takes reports whether a tunnel takes more of what the client sends. What is left of one that has
 // hung up is no more than the kernel has of it.
-func (s *Session) takes() bool { return !s.eof && (s.hungUp || s.act.x.tunnel.Takes()) }
+func (s *Session) takes() bool { return !s.eof && (s.act.x.hungUp || s.act.x.tunnel.Takes()) }
 
 // event handles what http1 finds next. It reports true when the driver must act.
 func (s *Session) event(a *requestState) (machine.Want, bool) {
@@ -622,7 +624,11 @@ func (s *Session) Charge(requests int) fault.Reason {
 	if !s.answerable() {
 		return fault.NoReason
 	}
-	return s.verdict(s.thread.Server.Limiter.Charge(s.addr, int64(s.thread.Clock.Now()), requests))
+	v := s.thread.Server.Limiter.Charge(s.addr, int64(s.thread.Clock.Now()), requests)
+	if v.NewBan { // that it comes again is told to those only who look closely
+		s.thread.Server.Observer.Unsecured(s.addr, fault.Banned, "too many handshakes")
+	}
+	return s.verdict(v)
 }
 
 // Blame counts something below HTTP that cannot be read, as if it were a request that cannot be

@@ -29,7 +29,8 @@ const (
 	maxAskedHeaders = 1 << 10 // bytes of a list of names that is repeated
 )
 
-// cors is what answers say of other origins.
+// cors is what answers say of other origins: those of the site, and not reports and probes. A page
+// from elsewhere could read these in the browser of whoever may see them.
 type cors struct {
 	always  []byte            // field lines on every answer
 	origins map[string][]byte // the further one for each of several origins

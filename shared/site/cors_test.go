@@ -12,7 +12,7 @@ import (
 
 func TestCORS(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.CORS = []string{"https://example.org"} })
-	for _, request := range []string{"GET /small.txt HTTP/1.1", "GET /nothing.txt HTTP/1.1", "OPTIONS /upload HTTP/1.1", "GET /health HTTP/1.1", "GET /sub HTTP/1.1"} {
+	for _, request := range []string{"GET /small.txt HTTP/1.1", "GET /nothing.txt HTTP/1.1", "OPTIONS /upload HTTP/1.1", "GET /sub HTTP/1.1"} {
 		got := r.ask(request)
 		require.Equal(t, "https://example.org", got.Header.Get("Access-Control-Allow-Origin"), request)
 		for _, name := range []string{"Content-Range", "ETag", "Location", "X-Request-Id", "Retry-After"} {
@@ -27,7 +27,7 @@ func TestCORS(t *testing.T) {
 func TestSeveralOrigins(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.CORS = []string{"https://a.example", "https://b.example"} })
 	for _, request := range []string{"GET /small.txt HTTP/1.1", "GET /large.txt HTTP/1.1", "HEAD /small.txt HTTP/1.1", "GET /small.txt HTTP/1.1\nRange: bytes=0-1",
-		"GET /small.txt HTTP/1.1\nIf-None-Match: *", "GET /nothing.txt HTTP/1.1", "OPTIONS /upload HTTP/1.1", "GET /health HTTP/1.1", "GET /sub HTTP/1.1"} {
+		"GET /small.txt HTTP/1.1\nIf-None-Match: *", "GET /nothing.txt HTTP/1.1", "OPTIONS /upload HTTP/1.1", "GET /sub HTTP/1.1"} {
 		for origin, want := range map[string]string{"https://b.example": "https://b.example", "https://evil.example": "", "https://b.example.evil": "", "": ""} {
 			ask := request
 			if origin != "" {
@@ -41,6 +41,20 @@ func TestSeveralOrigins(t *testing.T) {
 		}
 	}
 	require.Equal(t, small, r.ask("GET /small.txt HTTP/1.1\nOrigin: https://a.example").body)
+}
+
+func TestReportsAreForNoOtherOrigin(t *testing.T) {
+	for _, origins := range [][]string{{"*"}, {"https://example.org", "https://example.com"}} {
+		r := newRig(t, func(c *Config) { c.CORS = origins })
+		for _, path := range []string{"/health", "/stats", "/stats.html", "/metrics", "/livez", "/readyz"} {
+			got := r.ask("GET " + path + " HTTP/1.1\nOrigin: https://example.org")
+			require.Equal(t, 200, got.StatusCode, path)
+			require.NotContains(t, got.raw, "Access-Control", path)
+		}
+		got := r.ask("OPTIONS /health HTTP/1.1\nOrigin: https://example.org\nAccess-Control-Request-Method: GET")
+		require.Equal(t, 204, got.StatusCode)
+		require.NotContains(t, got.raw, "Access-Control")
+	}
 }
 
 func TestPreflight(t *testing.T) {

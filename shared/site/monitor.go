@@ -4,7 +4,8 @@ package site
 //
 // They run on the thread that serves, so a Report must not wait. What must not be done: no route
 // here may answer before monitors has agreed. For all other clients the routes must seem not to
-// exist, so the refusal is the same 404 as for any other name.
+// exist, so the refusal is the same 404 as for any other name. Nor may a page from elsewhere read a
+// report in the browser of somebody who may: what -cors allows is for the site.
 
 import (
 	"bytes"
@@ -86,7 +87,7 @@ func (s *Site) report(x *session.Exchange, make Report, kind string) {
 		return
 	}
 	status, body := make(nil)
-	h := s.begin(x, status, int64(len(body)))
+	h := x.Begin(status, int64(len(body)))
 	h.Field("Content-Type", kind)
 	h.Field("Cache-Control", "no-store")
 	if status == 503 {
@@ -103,7 +104,7 @@ func (s *Site) page(x *session.Exchange) {
 		x.Fail(fault.Of(fault.NotFound))
 		return
 	}
-	h := s.begin(x, 200, int64(len(statsPage)))
+	h := x.Begin(200, int64(len(statsPage)))
 	h.Field("Content-Type", htmlType)
 	h.Field("Cache-Control", "no-cache")
 	h.Field("Content-Security-Policy", pagePolicy)

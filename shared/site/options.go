@@ -28,8 +28,15 @@ func (s *Site) allowed(path []byte) string {
 
 // options answers which methods a path allows, or, for "*", the server (RFC 9110 9.3.7).
 func (s *Site) options(x *session.Exchange) {
-	h := s.begin(x, 204, 0)
 	methods := s.allowed(x.Path())
+	if s.reports(string(x.Path())) && s.monitors(x) { // which no other origin may read
+		h := x.Begin(204, 0)
+		h.Field("Allow", methods)
+		h.End()
+		x.Finish()
+		return
+	}
+	h := s.begin(x, 204, 0)
 	h.Field("Allow", methods)
 	s.cors.preflight(h, x.Request(), methods)
 	h.End()

@@ -48,7 +48,7 @@ func (s *Site) Probe(x *session.Exchange) {
 			status, word = 503, drainingWord
 		}
 	}
-	h := s.begin(x, status, int64(len(word)))
+	h := x.Begin(status, int64(len(word)))
 	h.Raw([]byte(wordFields))
 	h.End()
 	x.Write(word)

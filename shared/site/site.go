@@ -227,7 +227,7 @@ func (s *Site) post(x *session.Exchange) {
 	s.upload(x)
 }
 
-// begin begins an answer with what every answer of the site has.
+// begin begins an answer with what every answer of the site has, except for reports and probes.
 func (s *Site) begin(x *session.Exchange, status int, length int64) *http1.Head {
 	h := x.Begin(status, length)
 	h.Raw(s.cors.always)
