@@ -140,6 +140,16 @@ func (c *Acceptor) accept(l *sysnet.Acceptor, listener int, all bool) {
 	}
 }
 
+// Scarce is the error of a poller that cannot watch a listener now, for want of memory (ENOMEM) or
+// of room in its user's share (ENOSPC, epoll(7), max_user_watches): what is open is served all the
+// same. Any other is a fault of ours that would not go away, and panics.
+func Scarce(err error) error {
+	if err != unix.ENOMEM && err != unix.ENOSPC {
+		panic(err)
+	}
+	return err
+}
+
 // Failing reports accepts that fail: it counts each, and logs the first since one succeeded. It
 // belongs to the thread that accepts.
 type Failing struct {

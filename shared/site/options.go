@@ -1,5 +1,10 @@
 package site
 
+// OPTIONS: which methods a path allows (RFC 9110 9.3.7), and what is open to everybody.
+//
+// Nothing here is kept, and nothing waits. What must not be done: an answer about a report must not
+// be marked for other origins, for those who may see it.
+
 import (
 	"bytes"
 

@@ -139,8 +139,8 @@ func (s *Site) TakesUploads() (bool, error) {
 // hasUploads reports whether there is a route for uploads.
 func (st *store) hasUploads() bool { return st.place.Load().taken() }
 
-// takesUpload is the place that an upload goes to, which leaves it at last. If none can be taken, it
-// answers and returns nil.
+// takesUpload is the place that an upload goes to, which leaves it at last. If none can be taken,
+// it answers and returns nil.
 func (s *Site) takesUpload(x *session.Exchange) *place {
 	p := s.store.use()
 	switch {

@@ -149,8 +149,9 @@ func (l *Loop) listen(a *listener) {
 		l.uring.listen(a)
 		return
 	}
-	if err := l.poll.AddListener(a.Listener, listenGen); err != nil {
-		panic(err) // EBADF, ENOMEM: the loop cannot serve at all
+	if err := l.addListener(a.Listener, listenGen); err != nil {
+		l.pause(app.Scarce(err)) // and then try again
+		return
 	}
 	a.watched = true
 }

@@ -92,8 +92,9 @@ type Loop struct {
 	wheel         timerwheel.Wheel[socket]
 	out           *sysnet.Sender
 	draining      bool
-	offloaded     bool // the pool has got work since the thread last gave its processor up
-	toCut         bool // the drain timeout has passed: what is left is cut
+	offloaded     bool                           // the pool has got work since the thread last gave its processor up
+	toCut         bool                           // the drain timeout has passed: what is left is cut
+	addListener   func(fd int, gen uint32) error // the poller's; for tests to change
 
 	mu     sync.Mutex // guards posted
 	posted []func()   // what other threads have asked the loop to do
@@ -112,6 +113,7 @@ func New(opt Options) (*Loop, error) {
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
+	l.addListener = l.poll.AddListener
 	for i, a := range opt.Listeners {
 		l.accepts = append(l.accepts, &listener{Acceptor: sysnet.NewAcceptor(a.FD, false), open: a.Open, full: a.Waits, number: int32(i)})
 	}

@@ -106,13 +106,16 @@ func newRig(t *testing.T, limit int64) *rig {
 // byHand readies a rig whose loop the test turns itself.
 func byHand(t *testing.T, limit int64) *rig {
 	t.Helper()
-	r := newRig(t, limit)
+	return readied(t, newRig(t, limit))
+}
+
+// readied readies a rig for turns by hand.
+func readied(t *testing.T, r *rig) *rig {
+	t.Helper()
 	l := r.loop
-	r.now = sysnet.Now()
 	if overUring != nil {
 		r.ring = overUring(r)
 	}
-	r.pass(0)
 	t.Cleanup(func() {
 		l.each(func(c *socket) { l.close(c) })
 		if r.ring != nil {
@@ -125,6 +128,8 @@ func byHand(t *testing.T, limit int64) *rig {
 			}
 		}
 	})
+	r.now = sysnet.Now()
+	r.pass(0)
 	return r
 }
 
@@ -1048,4 +1053,45 @@ func TestAListenerThatIsToWaitIsLeftAlone(t *testing.T) {
 	full = true
 	l.drain()
 	require.False(t, l.accepts[0].watched)
+}
+
+// A user of the system may watch so many sockets and no more, and memory may be short: that ends no
+// server.
+func TestAListenerThatCannotBeWatchedIsTriedAgain(t *testing.T) {
+	if overUring != nil {
+		t.Skip("a ring watches nothing")
+	}
+	for _, lack := range []error{unix.ENOSPC, unix.ENOMEM} {
+		t.Run(lack.Error(), func(t *testing.T) {
+			r := newRig(t, 10)
+			tries := 0
+			r.loop.addListener = func(fd int, gen uint32) error {
+				if tries++; tries <= 2 {
+					return lack
+				}
+				return r.loop.poll.AddListener(fd, gen)
+			}
+			r = readied(t, r)
+			require.Equal(t, 1, tries)
+			r.pass(0)
+			require.Equal(t, 1, tries, "not in each turn")
+			r.pass(2 * exhaustedPause)
+			require.Equal(t, 2, tries)
+			require.Equal(t, 1, strings.Count(r.logged.String(), lack.Error()), "it is said once")
+			r.pass(2 * exhaustedPause)
+			require.Equal(t, 3, tries)
+			require.True(t, r.loop.listening)
+			c, err := net.Dial("tcp", r.addr)
+			require.NoError(t, err)
+			defer c.Close()
+			r.turn()
+			require.Equal(t, 1, r.loop.open)
+		})
+	}
+	t.Run("any other error is a fault of ours", func(t *testing.T) {
+		r := newRig(t, 10)
+		r.loop.addListener = func(int, uint32) error { return unix.EBADF }
+		require.Panics(t, func() { readied(t, r) })
+		r.loop.addListener = r.loop.poll.AddListener
+	})
 }

@@ -100,10 +100,10 @@ var stage1 = []Mutant{
 	},
 	{
 		Name: "body-is-called-for-in-vain", Stage: threadPool, File: "shared/site/upload.go",
-		Old: "\tif !guard.JSONType(x.Request().Get(http1.ContentType)) {\n\t\tx.Fail(fault.Of(fault.BadBodyType))\n" +
+		Old: "\tif f := bodyFault(x.Request()); !f.OK() {\n\t\tinto.leave()\n\t\tx.Fail(f)\n" +
 			"\t\treturn\n\t}\n\tx.TakeBody(&upload{site: s, place: into})\n",
-		New: "\tx.TakeBody(&upload{site: s, place: into})\n\tif !guard.JSONType(x.Request().Get(http1.ContentType)) {\n" +
-			"\t\tx.Fail(fault.Of(fault.BadBodyType))\n\t}\n",
+		New: "\tx.TakeBody(&upload{site: s, place: into})\n\tif f := bodyFault(x.Request()); !f.OK() {\n" +
+			"\t\tx.Fail(f)\n\t}\n",
 		Check: "expect/refused-type",
 		Why: "100 Continue is sent before the head has been judged (RFC 9110 10.1.1). The client sends a gigabyte at our " +
 			"request, and learns then what its first hundred bytes told: that we do not want it.",
