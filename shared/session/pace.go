@@ -174,6 +174,24 @@ func (s *Session) firstLook() clock.Time {
 	return firstLook
 }
 
+// holds reports whether the kernel holds so much for the client of a tunnel whose other end has
+// ended that our direction is not to be ended yet.
+func (s *Session) holds() bool {
+	return !s.thread.Server.Draining() && s.thread.Server.Timing.MinRate > 0 && s.unsent() > smallAnswer
+}
+
+// delivers sets the time of the next look at what the kernel holds, and reports false where the
+// client is too slow in taking it.
+func (s *Session) delivers() bool {
+	now := s.thread.Clock.Now()
+	if now-s.out.since >= rateGrace && !s.reads() {
+		return s.tooSlow()
+	}
+	// Most clients are done in a moment, some in an hour.
+	s.deadline = now + min(max(now-s.since, s.firstLook()), rateGrace)
+	return true
+}
+
 // deliver waits until the client has acknowledged nearly all, and only then ends our direction:
 // poll and epoll report a socket whose two directions have both ended all the time.
 func (s *Session) deliver() machine.Want {
@@ -186,12 +204,9 @@ func (s *Session) deliver() machine.Want {
 		if s.thread.Server.Draining() || s.unsent() <= smallAnswer {
 			return s.part()
 		}
-		if now-s.out.since >= rateGrace && !s.reads() {
-			s.tooSlow()
+		if !s.delivers() {
 			return s.cut()
 		}
-		// Most clients are done in a moment, some in an hour.
-		s.deadline = now + min(max(now-s.since, s.firstLook()), rateGrace)
 	}
 	if s.eof {
 		return machine.WantPeer

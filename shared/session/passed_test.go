@@ -224,6 +224,33 @@ func TestATunnel(t *testing.T) {
 		require.True(t, r.s.Abortive())
 		require.Equal(t, []string{"reader-too-slow"}, r.ev.refused)
 	})
+	t.Run("also if it reads nothing of what the kernel holds, and has ended itself", func(t *testing.T) {
+		r, _ := begin(t, "")
+		x.Write(make([]byte, 64<<10))
+		x.EndTunnel()
+		r.unsent = 64 << 10
+		r.step()
+		r.eof()
+		require.False(t, r.over, "else the kernel would hold it for nobody's account")
+		for range 30 {
+			r.pass(5 * clock.Second)
+		}
+		require.True(t, r.over)
+		require.True(t, r.s.Abortive())
+		require.Equal(t, []string{"reader-too-slow"}, r.ev.refused)
+	})
+	t.Run("and one that has read it is let go at once", func(t *testing.T) {
+		r, _ := begin(t, "")
+		x.Write(make([]byte, 64<<10))
+		x.EndTunnel()
+		r.unsent = 64 << 10
+		r.step()
+		r.eof()
+		r.unsent = 0
+		r.pass(firstLook)
+		require.True(t, r.over)
+		require.False(t, r.s.Abortive())
+	})
 	t.Run("an end both ways leaves the client a moment to read it", func(t *testing.T) {
 		r, p := begin(t, "")
 		x.Write([]byte("back"))

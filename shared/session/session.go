@@ -404,6 +404,11 @@ func (s *Session) tunnel() machine.Want {
 	case a.broken != nil:
 		s.Break(a.broken)
 		return machine.WantClose
+	case x.ends && out.Empty() && !x.shut && s.holds():
+		s.await(waitWrite)
+		if !s.delivers() {
+			return s.cut()
+		}
 	case x.ends && out.Empty() && s.eof:
 		return s.cut()
 	case x.ends && out.Empty() && x.deaf:
