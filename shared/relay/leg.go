@@ -25,6 +25,9 @@ type leg struct {
 	out        *queue     // for its socket; nil for nothing
 	sent       int64      // of out, when it was looked at last
 	free       clock.Time // when it may be read again; of one that connects, its own deadline
+	look       clock.Time // when to look again what the kernel holds for its peer; 0 for not
+	pause      clock.Time // before that
+	left       int64      // bytes that it held at the last look
 	fd         int32
 	order      machine.Order
 	last       machine.Want
@@ -66,7 +69,7 @@ func (l *leg) step() machine.Want {
 		return machine.WantClose
 	}
 	other := r.other(l)
-	if other.eof && l.out == nil && !l.shut {
+	if other.eof && l.out == nil && !l.shut && !l.holds() {
 		l.shut = true
 		return machine.WantShut
 	}
@@ -74,6 +77,23 @@ func (l *leg) step() machine.Want {
 		return machine.WantClose
 	}
 	return l.pass(other)
+}
+
+// holds reports whether the kernel holds so much for the peer that our direction is not to be ended
+// yet, and looks again in a moment. Were both directions ended, the socket would be closed, and the
+// kernel would keep for minutes what the peer does not read, for nobody's account.
+func (l *leg) holds() bool {
+	left, now := sysnet.Unsent(int(l.fd)), l.relay.thread.Clock.Now()
+	if left <= smallRest {
+		l.look = 0
+		return false
+	}
+	if left != l.left {
+		l.left, l.relay.moved = left, now
+	}
+	l.pause = min(max(2*l.pause, firstLook), longestLook)
+	l.look = now + l.pause
+	return true
 }
 
 // pass is what a leg wants whose relay goes on.
@@ -265,6 +285,9 @@ func (l *leg) Deadline() clock.Time {
 	d := r.moved + r.srv.Timeout
 	if r.srv.Rate > 0 && !l.eof && !l.waits && l.free > r.thread.Clock.Now() {
 		d = min(d, l.free)
+	}
+	if l.look > 0 && !l.shut {
+		d = min(d, l.look)
 	}
 	return d
 }

@@ -40,6 +40,10 @@ const (
 	slices     = 8                      // reads that a second's worth of bytes is cut into, where there is a rate
 	tryAgain   = 20 * clock.Millisecond // until a Unix socket whose queue was full is tried again
 	keptQueues = 64                     // queues that a thread keeps for reuse
+
+	smallRest   = 4 << 10                // bytes that the kernel may keep for the peer of a closed socket
+	firstLook   = 10 * clock.Millisecond // until it is looked again how much that is; twice the time after each look
+	longestLook = 5 * clock.Second
 )
 
 // Server is what the connections of one relay share. Its fields are set before the first of them.

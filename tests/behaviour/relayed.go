@@ -416,6 +416,24 @@ func relayIsSilentForTooLong(t *testing.T) {
 	r.ended(t)
 }
 
+var _ = test("RelayLeavesNobodysBytesToTheSystem", relayLeavesNobodysBytesToTheSystem)
+
+// relayLeavesNobodysBytesToTheSystem: a client that has ended its direction and reads nothing counts
+// until the time for silence is over. It was let go, and the system kept what it had not read.
+func relayLeavesNobodysBytesToTheSystem(t *testing.T) {
+	r := relayFrom(t, "-tunnel-timeout", "1")
+	client, target := r.pair(t)
+	require.NoError(t, client.CloseWrite())
+	_, err := io.ReadAll(target)
+	require.NoError(t, err)
+	_, err = io.CopyN(target, zeros{}, 1<<20)
+	require.NoError(t, err)
+	require.NoError(t, target.Close())
+	r.ended(t)
+	_, err = io.Copy(io.Discard, client)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
 var _ = test("RelayRate", relayRate)
 
 // relayRate: what is passed on in a time is no more than the rate allows, each way and for each
