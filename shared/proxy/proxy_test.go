@@ -125,8 +125,7 @@ func TestAKeptConnectionThatWasClosedMeanwhile(t *testing.T) {
 			t.Run(how+", and the request is repeated: "+request[:4], func(t *testing.T) {
 				r := kept(t)
 				old := r.target()
-				r.client.Send(request)
-				r.step()
+				r.send(r.client, request)
 				close(old)
 				r.Run()
 				require.Equal(t, 2, r.targets())
@@ -141,8 +140,7 @@ func TestAKeptConnectionThatWasClosedMeanwhile(t *testing.T) {
 			t.Run(how+", and the request cannot be repeated"+body, func(t *testing.T) {
 				r := kept(t)
 				old := r.target()
-				r.client.Send(request)
-				r.step()
+				r.send(r.client, request)
 				close(old)
 				r.Run()
 				require.Equal(t, 1, r.targets())

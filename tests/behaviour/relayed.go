@@ -418,8 +418,8 @@ func relayIsSilentForTooLong(t *testing.T) {
 
 var _ = test("RelayLeavesNobodysBytesToTheSystem", relayLeavesNobodysBytesToTheSystem)
 
-// relayLeavesNobodysBytesToTheSystem: a client that has ended its direction and reads nothing counts
-// until the time for silence is over. It was let go, and the system kept what it had not read.
+// relayLeavesNobodysBytesToTheSystem: a client that has ended its direction and reads nothing
+// counts until the time for silence is over, and the system does not keep what it has not read.
 func relayLeavesNobodysBytesToTheSystem(t *testing.T) {
 	r := relayFrom(t, "-tunnel-timeout", "1")
 	client, target := r.pair(t)

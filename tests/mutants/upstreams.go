@@ -7,8 +7,8 @@ var ofUpstreams = []Mutant{
 	// What is sent again.
 	{
 		Name: "paid-twice", Stage: eventLoop, File: "shared/proxy/transfer.go",
-		Old:   "case why == upstream.Overtaken && t.repeatable() && t.local.up.MayRetry():",
-		New:   "case why == upstream.Overtaken && !t.taken && t.local.up.MayRetry():",
+		Old:   "return why == upstream.Overtaken && t.repeatable() || why == upstream.Unasked && !t.taken",
+		New:   "return (why == upstream.Overtaken || why == upstream.Unasked) && !t.taken",
 		Check: "shared/proxy TestAKeptConnectionThatWasClosedMeanwhile/ended,_and_the_request_cannot_be_repeated,_though_it_has_none",
 		Why: "A request is sent again whatever its method is, as long as no body has left. The upstream may have done it before it " +
 			"closed. A POST without a body, such as a button that pays, is done twice, on days on which the upstream is restarted.",
