@@ -113,6 +113,7 @@ func byHand(t *testing.T, limit int64) *rig {
 func readied(t *testing.T, r *rig) *rig {
 	t.Helper()
 	l := r.loop
+	r.now = sysnet.Now()
 	if overUring != nil {
 		r.ring = overUring(r)
 	}
@@ -128,7 +129,6 @@ func readied(t *testing.T, r *rig) *rig {
 			}
 		}
 	})
-	r.now = sysnet.Now()
 	r.pass(0)
 	return r
 }
