@@ -47,6 +47,9 @@ type Chain struct {
 	spare *Spare // where the memory of segments goes to while the chain is empty; nil to keep it
 
 	fresh bool // there was no NoteWait since NoteRead
+
+	corked bool // the socket is, for the first file range
+	passed bool // that range is sent or dropped, and the socket still is
 }
 
 // segment is one piece: bytes when file is nil, else a range of the file.
@@ -271,6 +274,16 @@ func (q *Chain) FileRead() (n int64, fresh bool) {
 	return 0, false
 }
 
+// NoteCork notes that the socket is corked for the first file range, or is no longer (tcp(7)).
+func (q *Chain) NoteCork(on bool) { q.corked, q.passed = on, false }
+
+// Corked reports whether the socket is corked.
+func (q *Chain) Corked() bool { return q.corked }
+
+// CorkPassed reports whether the socket is corked for a range that is sent or dropped already, so
+// that the cork must be pulled before anything else is sent.
+func (q *Chain) CorkPassed() bool { return q.passed }
+
 // Ack notes that the first n bytes are sent, and releases the segments passed.
 func (q *Chain) Ack(n int64) {
 	if n < 0 || n > q.left {
@@ -316,6 +329,9 @@ func (q *Chain) drop(i int) {
 	s := &q.segs[i]
 	if s.chunk != nil && i != q.tailSeg {
 		q.pool.Put(s.chunk)
+	}
+	if s.file != nil && q.corked {
+		q.passed = true
 	}
 	release(s.ref)
 	*s = segment{}

@@ -68,14 +68,18 @@ func (c *Copier) Send(fd int, q *chain.Chain, budget int64) error {
 	if q.Empty() {
 		return unix.EAGAIN
 	}
+	if q.CorkPassed() { // the range was dropped
+		uncork(fd, q)
+	}
 	for budget > 0 && !q.Empty() {
 		iov, fileNext := q.Bytes(c.iov[:0:maxSegs])
 		if fileNext {
 			p, err := c.load(q, budget)
 			if err != nil {
-				return err
+				return stopped(fd, q, err)
 			}
 			iov = append(c.iov[:len(iov)], p)
+			cork(fd, q)
 		}
 		n, err := c.vec.write(fd, iov)
 		clear(iov) // do not keep a body alive that has left the cache
@@ -84,10 +88,13 @@ func (c *Copier) Send(fd int, q *chain.Chain, budget int64) error {
 		}
 		if err != nil {
 			q.NoteWait()
-			return err
+			return stopped(fd, q, err)
 		}
 		q.Ack(int64(n))
 		budget -= int64(n)
+		if q.CorkPassed() {
+			uncork(fd, q)
+		}
 	}
 	return nil
 }

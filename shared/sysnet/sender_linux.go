@@ -38,8 +38,14 @@ func (s *Sender) Send(fd int, q *chain.Chain, budget int64) error {
 	if q.Empty() {
 		return unix.EAGAIN
 	}
+	if q.CorkPassed() { // the range was dropped
+		uncork(fd, q)
+	}
 	for budget > 0 && !q.Empty() {
 		segs, fileNext := q.Bytes(s.segs[:0])
+		if fileNext {
+			cork(fd, q)
+		}
 		var n int64
 		var err error
 		if len(segs) > 0 {
@@ -52,17 +58,20 @@ func (s *Sender) Send(fd int, q *chain.Chain, budget int64) error {
 		}
 		if err != nil {
 			q.NoteWait()
-			return err
+			return stopped(fd, q, err)
 		}
 		q.Ack(n)
 		budget -= n
+		if q.CorkPassed() {
+			uncork(fd, q)
+		}
 	}
 	return nil
 }
 
 // bytes sends segments. MSG_MORE tells the kernel that a file follows: the head is then sent in one
-// packet with its beginning. write(2) has no such flag, so it is sendto(2) for one segment and
-// sendmsg(2) for several.
+// packet with its beginning, without a call more; a large file has a cork besides (cork.go).
+// write(2) has no such flag, so it is sendto(2) for one segment and sendmsg(2) for several.
 func (s *Sender) bytes(fd int, segs [][]byte, fileNext bool) (int64, error) {
 	flags := uintptr(unix.MSG_NOSIGNAL)
 	if fileNext {

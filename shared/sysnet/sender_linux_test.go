@@ -61,7 +61,7 @@ func pattern(n int) []byte {
 
 // sendAll sends a chain as a loop does: at most so much a turn, and waiting where the
 // socket is full. It says how often that was.
-func sendAll(t *testing.T, s *Sender, fd int, q *chain.Chain, budget int64) (waits int) {
+func sendAll(t *testing.T, s sending, fd int, q *chain.Chain, budget int64) (waits int) {
 	t.Helper()
 	for !q.Empty() {
 		err := s.Send(fd, q, budget)

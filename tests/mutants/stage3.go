@@ -156,6 +156,14 @@ var stage3 = []Mutant{
 		Why: "MSG_MORE promises more, and the kernel waits for it: 200 milliseconds with each answer on a connection that is kept " +
 			"(send(2)). One that is closed shows nothing, for closing sends what is left.",
 	},
+	{
+		Name: "what-follows-a-download-is-late", Stage: eventLoop, File: "shared/sysnet/sender_linux.go",
+		Old:   "\t\tif q.CorkPassed() {\n\t\t\tuncork(fd, q)\n\t\t}\n",
+		New:   "",
+		Check: "shared/sysnet TestAnAnswerBehindALargeOneDoesNotWait/by_sendfile",
+		Why: "A cork is put in for a large file and never pulled. The file's last bytes wait for a packet to become full, and so " +
+			"does each small answer behind it: 200 milliseconds, on that connection, from that download on.",
+	},
 
 	// The files that are kept.
 	{

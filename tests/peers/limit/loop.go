@@ -35,6 +35,7 @@ type conn struct {
 	owed    int64 // bytes of answers not yet sent; the place in the answer follows from it
 	matched uint8 // bytes of the empty line seen at the end of the last read
 	writing bool  // waits for room in the socket rather than for requests
+	corked  bool  // an answer whose body is in a file is under way
 }
 
 // can prepares the answer that is the content of a file.
@@ -137,6 +138,9 @@ func (l *loop) read(fd int) (open bool) {
 func (l *loop) flush(fd int) (open bool) {
 	c := &l.conns[fd]
 	for c.owed > 0 {
+		if l.body >= 0 && !c.corked {
+			c.corked = l.cork(fd, 1)
+		}
 		n, errno := l.send(fd, c.owed)
 		switch {
 		case errno == unix.EINTR:
@@ -146,11 +150,20 @@ func (l *loop) flush(fd int) (open bool) {
 			return l.drop(fd)
 		}
 		c.owed -= n
+		if c.corked && c.owed%l.unit == 0 {
+			c.corked = l.cork(fd, 0)
+		}
 	}
 	if l.closes {
 		return l.drop(fd)
 	}
 	return l.await(fd, false)
+}
+
+// cork has only full packets leave until it is pulled after the answer's last byte (TCP_CORK,
+// tcp(7)). It returns whether the socket is corked.
+func (l *loop) cork(fd, on int) bool {
+	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_CORK, on) == nil && on == 1
 }
 
 // send makes one system call towards what is owed.
