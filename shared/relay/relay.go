@@ -43,7 +43,7 @@ const (
 
 	smallRest   = 4 << 10                // bytes that the kernel may keep for the peer of a closed socket
 	firstLook   = 10 * clock.Millisecond // until it is looked again how much that is; twice the time after each look
-	longestLook = 5 * clock.Second
+	longestLook = clock.Second / 4       // a peer may wait for the end of what it has read
 )
 
 // Server is what the connections of one relay share. Its fields are set before the first of them.
