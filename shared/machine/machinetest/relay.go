@@ -9,6 +9,7 @@ import (
 	"fourways/shared/clock"
 	"fourways/shared/machine"
 	"fourways/shared/offload"
+	"fourways/shared/sysnet"
 )
 
 // most is how many bytes a leg holds for its socket before the other one stops reading.
@@ -26,7 +27,8 @@ type leg struct {
 	shut  bool // ours has ended
 	waits bool // for room in the other one's out
 	over  bool
-	gone  bool // the socket has hung up, at its end
+	hung  bool // the peer has hung up: what it has sent can still be read
+	gone  bool // and was
 	ended func()
 
 	closed bool // and its number may be another's
@@ -82,8 +84,9 @@ func (l *leg) step() (want machine.Want) {
 
 func (l *leg) Reads() bool { return l.May(machine.CallRead) && l.hungry() }
 
-// hungry reports whether the leg would read if it might.
-func (l *leg) hungry() bool { return !l.eof && !l.over && l.other.out.Len() < most }
+// hungry reports whether the leg would read if it might. What a peer has left in the kernel is
+// taken whole, since that hang-up is reported as long as nothing else is wanted.
+func (l *leg) hungry() bool { return !l.eof && !l.over && (l.hung || l.other.out.Len() < most) }
 
 func (l *leg) Recv() []byte {
 	l.Called(machine.CallRead)
@@ -105,17 +108,22 @@ func (l *leg) Out() *chain.Chain {
 	return &l.out
 }
 
-// Fail ends the relay. Where both directions of the socket have ended, that is no failure: a driver
-// hears of the hang-up, and what came before it may still be on its way to the other leg's peer.
+// Fail ends the relay. That a peer has only hung up is no failure: what it has sent before is read
+// first, and may still be on its way to the other leg's peer.
 func (l *leg) Fail() {
-	if l.gone = l.done(); !l.gone {
+	switch {
+	case l.done():
+		l.gone = true
+	case !l.hung && sysnet.OnlyHungUp(l.fd):
+		l.hung = true
+	default:
 		l.over = true
 	}
 	l.host.Nudge(l.other.fd)
 }
 
 // done reports whether both directions of the socket have ended.
-func (l *leg) done() bool { return l.eof && l.shut }
+func (l *leg) done() bool { return l.eof && (l.shut || l.hung) }
 
 func (l *leg) Close() {
 	l.Called(machine.CallClose)
@@ -138,4 +146,4 @@ func (l *leg) RestartDeadline()       {}
 func (l *leg) Break(error)            { l.Fail() }
 func (l *leg) Leave()                 { l.Fail() }
 func (l *leg) Idle() bool             { return false }
-func (l *leg) Abortive() bool         { return !l.shut }
+func (l *leg) Abortive() bool         { return !l.done() && !l.shut }
