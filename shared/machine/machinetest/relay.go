@@ -27,8 +27,9 @@ type leg struct {
 	shut  bool // ours has ended
 	waits bool // for room in the other one's out
 	over  bool
-	hung  bool // the peer has hung up: what it has sent can still be read
-	gone  bool // and was
+	hung  bool         // the peer has hung up: what it has sent can still be read
+	gone  bool         // and was
+	last  machine.Want // what it has said that it waits for
 	ended func()
 
 	closed bool // and its number may be another's
@@ -49,7 +50,8 @@ func Relay(host machine.Host, a, b int, ended func()) (atA, atB machine.Machine)
 // Step lets the other leg know when there is room again, and wants whatever makes sense.
 func (l *leg) Step() machine.Want {
 	l.Called(machine.CallStep)
-	return l.Wanted(l.step())
+	l.last = l.step()
+	return l.Wanted(l.last)
 }
 
 func (l *leg) step() (want machine.Want) {
@@ -109,12 +111,13 @@ func (l *leg) Out() *chain.Chain {
 }
 
 // Fail ends the relay. That a peer has only hung up is no failure: what it has sent before is read
-// first, and may still be on its way to the other leg's peer.
+// first, and may still be on its way to the other leg's peer. That is heard of where nothing else
+// was waited for; elsewhere a call on the socket has failed, which may have taken the error away.
 func (l *leg) Fail() {
 	switch {
 	case l.done():
 		l.gone = true
-	case !l.hung && sysnet.OnlyHungUp(l.fd):
+	case !l.hung && l.last == machine.WantPeer && sysnet.OnlyHungUp(l.fd):
 		l.hung = true
 	default:
 		l.over = true
