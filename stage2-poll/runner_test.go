@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/machine"
 	"fourways/shared/machine/machinetest"
 	"fourways/shared/session"
 	"fourways/shared/sysnet"
@@ -63,6 +64,25 @@ func TestNewsForAClosedSocketAreNobodys(t *testing.T) {
 	r.Nudge(1 << 20)
 	r.stepNudged()
 	require.Len(t, r.fds, 3)
+}
+
+// poll(2) reports a hang-up although nobody has asked for it. A machine whose work is under way
+// elsewhere must not be stepped for that.
+func TestNothingIsReportedOfASocketThatIsNotWatched(t *testing.T) {
+	r := testRunner(t)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	defer unix.Close(pair[0])
+	s := &socket{}
+	r.add(s, pair[0])
+	r.watch(s, machine.WantRead)
+	require.NoError(t, unix.Close(pair[1]))
+	for _, want := range []int{1, 0} {
+		n, err := unix.Poll(r.fds, 0)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+		r.unwatch(s)
+	}
 }
 
 // Go allocates small things in classes of sizes: 192 bytes, 208, 224. What an idle connection

@@ -340,7 +340,7 @@ func TestOutOfDescriptorsOverCompletions(t *testing.T) {
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
 	u.cancel(askConnection, 0)
 	u.ring.look()
-	for u.ring.waiting() > 0 {
+	for turns := 0; u.ring.waiting() > 0 && turns < 100; turns++ { // a loop that does not rest goes on for ever
 		u.turn(u.done[:u.ring.take(u.done[:])])
 		r.loop.adjustListening()
 		u.ring.look()
