@@ -7,6 +7,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,15 +38,15 @@ const askers = 8
 
 // pressed is a server that clients keep asking, and what became of their requests.
 type pressed struct {
-	addr    string
 	ends    [lost + 1]atomic.Int64 // by ending
 	stop    chan struct{}
+	once    sync.Once // closes stop
 	clients sync.WaitGroup
 }
 
 // press has the clients begin.
 func press(addr string) *pressed {
-	p := &pressed{addr: addr, stop: make(chan struct{})}
+	p := &pressed{stop: make(chan struct{})}
 	for range askers {
 		p.clients.Go(func() {
 			for {
@@ -62,9 +63,9 @@ func press(addr string) *pressed {
 	return p
 }
 
-// end has them stop.
+// end has them stop. It may be called again.
 func (p *pressed) end() {
-	close(p.stop)
+	p.once.Do(func() { close(p.stop) })
 	p.clients.Wait()
 }
 
@@ -89,42 +90,35 @@ func runKill(r *rig) (res result, err error) {
 	if err != nil {
 		return res, err
 	}
-	p := press(s.addr)
-	defer func() {
-		if p != nil {
-			p.end()
-		}
-	}()
+	four := press(s.addr)
+	defer four.end()
 	for i := range kills {
 		r.say("stage 4: worker killed, %d of %d", i+1, kills)
 		if err := r.killWorker(s); err != nil {
 			return res, err
 		}
-		if err := p.more(r, 200); err != nil {
+		if err := four.more(r, 200); err != nil {
 			return res, err
 		}
 	}
-	p.end()
-	four := p
-	p = nil
+	four.end()
 
 	one, err := r.start("stage3-epoll", "-root", root)
 	if err != nil {
 		return res, err
 	}
 	r.say("stage 3: killed, once")
-	p = press(one.addr)
-	if err := p.more(r, 200); err != nil {
+	three := press(one.addr)
+	defer three.end()
+	if err := three.more(r, 200); err != nil {
 		return res, err
 	}
 	one.cmd.Process.Kill()
 	<-one.done
-	if err := r.until("clients are refused", func() bool { return p.went(refused) >= 100 }); err != nil {
+	if err := r.until("clients are refused", func() bool { return three.went(refused) >= 100 }); err != nil {
 		return res, err
 	}
-	p.end()
-	three := p
-	p = nil
+	three.end()
 
 	res.add(fmt.Sprintf("stage 4: lost in %d kills", kills), float64(four.went(lost)))
 	res.add("stage 4: refused", float64(four.went(refused)))
@@ -140,29 +134,18 @@ func runKill(r *rig) (res result, err error) {
 // killWorker kills one of the workers, and waits until another one is there in its place.
 func (r *rig) killWorker(s *server) error {
 	master := s.cmd.Process.Pid
-	before, err := proc.Tree(master)
+	all, err := proc.Tree(master)
 	if err != nil {
 		return err
 	}
-	last := before[len(before)-1]
+	last := all[len(all)-1]
 	if last == master {
 		return fmt.Errorf("process %d has no workers", master)
 	}
 	if err := syscall.Kill(last, syscall.SIGKILL); err != nil {
 		return err
 	}
-	return r.until("there is another worker", func() bool {
-		now, err := proc.Tree(master)
-		if err != nil || len(now) < len(before) {
-			return false
-		}
-		for _, pid := range now {
-			if pid == last {
-				return false
-			}
-		}
-		return true
-	})
+	return r.replaced(master, len(all), []int{last})
 }
 
 func runReload(r *rig) (res result, err error) {
@@ -178,15 +161,10 @@ func runReload(r *rig) (res result, err error) {
 		return res, err
 	}
 	p := press(s.addr)
-	ended := false
-	defer func() {
-		if !ended {
-			p.end()
-		}
-	}()
+	defer p.end()
 	for i := range times {
 		r.say("reload %d of %d", i+1, times)
-		if err := r.replaceAll(s, syscall.SIGHUP); err != nil {
+		if err := r.reloaded(s); err != nil {
 			return res, err
 		}
 	}
@@ -206,7 +184,6 @@ func runReload(r *rig) (res result, err error) {
 		return res, err
 	}
 	p.end()
-	ended = true
 	res.add("answered", float64(p.went(answered)))
 	res.add("lost", float64(p.went(lost)))
 	res.add("refused", float64(p.went(refused)))
@@ -215,29 +192,24 @@ func runReload(r *rig) (res result, err error) {
 	return res, nil
 }
 
-// replaceAll sends a signal to the master, and waits until none of its workers is one of those from
-// before.
-func (r *rig) replaceAll(s *server, sig syscall.Signal) error {
+// reloaded has the master reload, and waits until none of its workers is one of those from before.
+func (r *rig) reloaded(s *server) error {
 	master := s.cmd.Process.Pid
-	before, err := proc.Tree(master)
+	all, err := proc.Tree(master)
 	if err != nil {
 		return err
 	}
-	old := map[int]bool{}
-	for _, pid := range before {
-		old[pid] = pid != master
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return err
 	}
-	s.cmd.Process.Signal(sig)
-	return r.until("all workers are new", func() bool {
+	old := slices.DeleteFunc(slices.Clone(all), func(pid int) bool { return pid == master })
+	return r.replaced(master, len(all), old)
+}
+
+// replaced waits until a master and its workers are as many as before, and none of them is old.
+func (r *rig) replaced(master, many int, old []int) error {
+	return r.until("the workers are replaced", func() bool {
 		now, err := proc.Tree(master)
-		if err != nil || len(now) < len(before) {
-			return false
-		}
-		for _, pid := range now {
-			if old[pid] {
-				return false
-			}
-		}
-		return true
+		return err == nil && len(now) >= many && !slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(old, pid) })
 	})
 }

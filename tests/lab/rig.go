@@ -97,11 +97,11 @@ func (r *rig) close() {
 func (r *rig) say(format string, args ...any) { fmt.Fprintf(r.out, "· "+format+"\n", args...) }
 
 // either is the first where the lab is to be quick, and otherwise the second.
-func either[T any](r *rig, quick, else_ T) T {
+func either[T any](r *rig, quick, whole T) T {
 	if r.quick {
 		return quick
 	}
-	return else_
+	return whole
 }
 
 // folder makes a folder with one file of so many bytes.
