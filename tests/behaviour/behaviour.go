@@ -129,9 +129,20 @@ var slowOverTLS = map[string]string{
 
 // Exchange asks for a path on a connection that stays open, and reads the whole answer.
 func Exchange(c net.Conn, path string) (status int, err error) {
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path); err != nil {
+	if err := sendGet(c, path); err != nil {
 		return 0, err
 	}
+	return readAll(c)
+}
+
+// sendGet sends the request of an Exchange.
+func sendGet(c net.Conn, path string) error {
+	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+	return err
+}
+
+// readAll reads the whole answer of an Exchange.
+func readAll(c net.Conn) (status int, err error) {
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return 0, err
