@@ -216,6 +216,8 @@ func execute(ctx context.Context, dir, command string, env []string) ([]string, 
 		err = fmt.Errorf("it failed (%w); to show a failure, end the command with: ; echo $?\n%s", err, out.kept.String())
 	}
 	now, _ := trimEmpty(lines(out.kept.String()))
+	// On a machine that builds for the first time the go command says what it fetches.
+	now = slices.DeleteFunc(now, func(line string) bool { return strings.HasPrefix(line, "go: downloading ") })
 	for i := range now {
 		now[i] = strings.TrimRight(now[i], " \t\r")
 	}

@@ -22,6 +22,7 @@ func TestRuns(t *testing.T) {
 		{"commands run in the project's root", "<!-- run: ls stage -->\n```text\nrunner.go\nrunner_test.go\n```\n", nil},
 		{"an elision leaves out lines", "<!-- run -->\n```console\n$ seq 9\n1\n…\n9\n```\n", nil},
 		{"what varies is compared by its kind", "<!-- run -->\n```console\n$ echo 'pid 7 at 127.0.0.1:999 took 1.5ms'\npid 8 at 127.0.0.1:8080 took 20µs\n```\n", nil},
+		{"what go fetches first is no output", "<!-- run -->\n```console\n$ echo go: downloading example.org/m v1.2.3 >&2; echo ok\nok\n```\n", nil},
 		{"another output shows as a diff", "<!-- run -->\n```console\n$ echo a\nb\n```\n", []string{"echo a\n--- the page\n+++ what is so\n- b\n+ a"}},
 		{"an output that has lost an anchor is shown", "<!-- run -->\n```console\n$ seq 3\n0\n…\n3\n```\n", []string{"no longer match:\n\t0\nthe output is now\n1"}},
 		{"a failure is not passed over", "<!-- run -->\n```console\n$ echo why; exit 3\n…\n```\n", []string{"it failed (exit status 3)"}},
