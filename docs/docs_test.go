@@ -26,10 +26,10 @@ import (
 // stages lists those whose functions must all be shown, each from the moment that the chapter which
 // tells it is there.
 var stages = []struct{ folder, chapter string }{
-	{"stage1-threadpool", "05"},
-	{"stage2-poll", "07"},
-	{"stage3-epoll", "08"},
-	{"stage4-prefork", "11"},
+	{"stage1-threadpool", "02"},
+	{"stage2-poll", "04"},
+	{"stage3-epoll", "06"},
+	{"stage4-prefork", "15"},
 }
 
 // served is the stage that answers the commands of the chapters.

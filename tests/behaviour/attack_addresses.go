@@ -252,7 +252,7 @@ func floodFromManyAddresses(t testing.TB) {
 		}
 		return true
 	})
-	a.tell() // what many connections cost is another matter, and chapter 7's
+	a.tell() // what many connections cost is another matter, and chapter 4's
 	conns := make([]net.Conn, open)
 	spread(hands, func(i int) bool {
 		if i >= open {
