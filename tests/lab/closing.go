@@ -15,7 +15,6 @@ import (
 
 var closing = lab{
 	name:    "close",
-	chapter: 3,
 	seconds: 5,
 	asks:    "20 clients are uploading. A server that is full writes each of them a perfect 503, and closes. How many learn why?",
 	unit:    "clients",

@@ -16,7 +16,6 @@ import (
 
 var held = lab{
 	name:    "held",
-	chapter: 18,
 	seconds: 10,
 	asks: "An application makes an answer of 16 MiB. Its client, behind a proxy, reads 10 KB a second: 27 minutes. " +
 		"For how long is the application's connection taken?",

@@ -18,7 +18,6 @@ import (
 
 var idle = lab{
 	name:    "idle",
-	chapter: 6,
 	seconds: 20,
 	asks:    "One client asks as fast as it can, beside 10,000 connections that do nothing. Which part of the requests that a second of the server's processor makes is left with poll(2)?",
 	unit:    "%",

@@ -15,8 +15,7 @@ import (
 
 // lab is one experiment.
 type lab struct {
-	name    string
-	chapter int
+	name    string // its chapter is the one that sends readers to the lab of that name
 	seconds int    // about how long it takes
 	asks    string // the question, to be answered by a number
 	unit    string // of that number

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/tests/course"
 	"fourways/tests/mutants"
 	"fourways/tests/progress"
 )
@@ -38,6 +39,17 @@ func TestEachLabShowsWhatItClaims(t *testing.T) {
 			require.NotEmpty(t, res.Claims)
 			require.NotEmpty(t, res.Learnt)
 		})
+	}
+}
+
+// Whoever does not find a lab in a chapter does not find it at all.
+func TestEachLabIsInAChapter(t *testing.T) {
+	root, err := mutants.Root()
+	require.NoError(t, err)
+	chapters, err := course.Read(root)
+	require.NoError(t, err)
+	for _, l := range labs {
+		require.NotEmpty(t, course.Lab(chapters, l.name).Path, "no chapter says `go run ./tests/lab %s`", l.name)
 	}
 }
 
@@ -115,7 +127,7 @@ func TestTheCommandLine(t *testing.T) {
 		status int
 		says   string
 	}{
-		{nil, exitOK, "reads    chapter 1"},
+		{nil, exitOK, "reads: chapter 1, "},
 		{[]string{"-h"}, exitOK, "-record folder"},
 		{[]string{"none"}, exitUsage, `there is no lab "none"`},
 		{[]string{"ten", "-yes"}, exitUsage, "flags before it"},

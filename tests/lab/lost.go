@@ -17,7 +17,6 @@ import (
 
 var kill = lab{
 	name:    "kill9",
-	chapter: 15,
 	seconds: 10,
 	asks:    "Eight clients ask without a pause, each on a new connection. A worker is killed with -9, ten times. How many requests are lost?",
 	unit:    "requests",
@@ -26,7 +25,6 @@ var kill = lab{
 
 var reload = lab{
 	name:    "reload",
-	chapter: 15,
 	seconds: 15,
 	asks:    "The same clients. The server is reloaded ten times, and then replaced by a new program. How many requests are lost?",
 	unit:    "requests",

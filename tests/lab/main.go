@@ -26,6 +26,7 @@ import (
 	"strings"
 	"syscall"
 
+	"fourways/tests/course"
 	"fourways/tests/mutants"
 )
 
@@ -61,8 +62,7 @@ func command(ctx context.Context, args []string, in io.Reader, out io.Writer) in
 	case err != nil:
 		return exitUsage
 	case flags.NArg() == 0:
-		list(out)
-		return exitOK
+		return list(out)
 	case flags.NArg() > 1:
 		fmt.Fprintln(out, "lab: one name, and flags before it")
 		return exitUsage
@@ -86,26 +86,34 @@ func command(ctx context.Context, args []string, in io.Reader, out io.Writer) in
 	return exitOK
 }
 
-func list(out io.Writer) {
-	fmt.Fprintln(out, "go run ./tests/lab NAME, where NAME is one of these:")
-	for _, l := range labs {
-		fmt.Fprintf(out, "\n%-8s chapter %d, about %d s\n         %s\n", l.name, l.chapter, l.seconds, l.asks)
+func list(out io.Writer) int {
+	root, err := mutants.Root()
+	if err != nil {
+		fmt.Fprintf(out, "lab: %v\n", err)
+		return exitFails
 	}
+	fmt.Fprintln(out, "go run ./tests/lab NAME, where NAME is one of these:")
+	chapters, _ := course.Read(root) // without them there are still labs
+	for _, l := range labs {
+		fmt.Fprintf(out, "\n%s: %v, about %d s\n  %s\n", l.name, course.Lab(chapters, l.name), l.seconds, l.asks)
+	}
+	return exitOK
 }
 
 // perform is a lab from the question to what it has shown. It reports whether all that the lab
 // claims was seen.
 func perform(ctx context.Context, l lab, o options, in io.Reader, out io.Writer) (held bool, err error) {
-	fmt.Fprintf(out, "%s (chapter %d)\n\n", l.asks, l.chapter)
+	root, err := mutants.Root()
+	if err != nil {
+		return false, err
+	}
+	chapters, _ := course.Read(root)
+	fmt.Fprintf(out, "%s (%v)\n\n", l.asks, course.Lab(chapters, l.name))
 	var predicted *float64
 	if !o.yes {
 		if predicted, err = ask(l, in, out); err != nil {
 			return false, err
 		}
-	}
-	root, err := mutants.Root()
-	if err != nil {
-		return false, err
 	}
 	r, err := newRig(ctx, nil, root, o.quick, out)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 
 var reads = lab{
 	name:    "reads",
-	chapter: 1,
 	seconds: 1,
 	asks:    "A client writes one byte, 65 times. The server looks only after the last one. How many calls of read does it take to get them?",
 	unit:    "calls",

@@ -14,7 +14,6 @@ import (
 
 var ten = lab{
 	name:    "ten",
-	chapter: 2,
 	seconds: 15,
 	asks:    "Ten threads, and ten clients that have connected and say nothing; -idle-timeout is 6 seconds. How long does the eleventh wait?",
 	unit:    "s",
