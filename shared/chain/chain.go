@@ -116,15 +116,21 @@ func (q *Chain) Sent() int64 { return q.sent }
 // Empty reports whether everything has been acknowledged.
 func (q *Chain) Empty() bool { return q.left == 0 }
 
-// HasFile reports whether a file range or a large body is among what is left, so that sending it
+// Large reports whether a file range or a large body is among what is left, so that sending it
 // may take more than one write.
-func (q *Chain) HasFile() bool {
+func (q *Chain) Large() bool {
 	for i := q.head; i < len(q.segs); i++ {
-		if q.segs[i].file != nil || q.segs[i].ref != nil {
+		if q.segs[i].ref != nil {
 			return true
 		}
 	}
 	return false
+}
+
+// HasFile reports whether a file range is among what is left.
+func (q *Chain) HasFile() bool {
+	_, _, _, ok := q.FileRange()
+	return ok
 }
 
 // Reserve returns an empty slice with room for n bytes after what is there. What is appended to it

@@ -36,6 +36,11 @@ func request(c *Client, method string) {
 // listen feeds the answers to one request and writes down what was found: one line for each, with
 // its body, and how it ended.
 func listen(c *Client, in []byte, cut func(int) int, eof bool) string {
+	return listenBy(c, in, cut, eof, false)
+}
+
+// listenBy is listen. Where past is true, what is nothing but body goes past the client's memory.
+func listenBy(c *Client, in []byte, cut func(int) int, eof, past bool) string {
 	var log strings.Builder
 	var body []byte
 	for {
@@ -61,7 +66,12 @@ func listen(c *Client, in []byte, cut func(int) int, eof bool) string {
 			}
 			return log.String()
 		case NeedData:
-			switch {
+			switch due := c.Due(); {
+			case len(in) > 0 && past && due > 0:
+				n := min(int64(cut(len(in))), due)
+				body = append(body, in[:n]...)
+				c.Passed(n)
+				in = in[n:]
 			case len(in) > 0:
 				free := c.Recv()
 				if len(free) == 0 {
@@ -233,6 +243,11 @@ func TestAnswersAreUnderstoodOrRefused(t *testing.T) {
 				c := newTestClient(&testLimits)
 				request(c, tt.method)
 				require.Equal(t, tt.want, listen(c, []byte(tt.in), cut.next, tt.eof))
+			})
+			t.Run(tt.name+"/"+cut.name+"/its body past us", func(t *testing.T) {
+				c := newTestClient(&testLimits)
+				request(c, tt.method)
+				require.Equal(t, tt.want, listenBy(c, []byte(tt.in), cut.next, tt.eof, true))
 			})
 		}
 	}

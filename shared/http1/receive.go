@@ -110,6 +110,21 @@ func (r *receiver) Body() []byte { return r.body }
 // BodyBytes is the number of bytes of the body that have come so far.
 func (r *receiver) BodyBytes() int64 { return r.bodyBytes }
 
+// Due is how many bytes come next that are nothing but body: no framing is among them, and all that
+// came before has been parsed. They may be read to wherever they go, which Passed then tells.
+func (r *receiver) Due() int64 {
+	if r.at < r.have || r.rx != rxLength && r.rx != rxData && r.rx != rxUntilClose {
+		return 0
+	}
+	return r.left
+}
+
+// Passed notes that n bytes of those that were Due have come, and went past Recv.
+func (r *receiver) Passed(n int64) {
+	r.left -= n
+	r.bodyBytes += n
+}
+
 // Fault says what Error found.
 func (r *receiver) Fault() fault.Fault { return r.fault }
 

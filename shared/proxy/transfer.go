@@ -16,6 +16,7 @@ package proxy
 // has taken it out of the exchange, and has no link any more.
 
 import (
+	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/fault"
 	"fourways/shared/http1"
@@ -238,11 +239,11 @@ func (t *transfer) Response() {
 // this turn. What the client does not take waits in the queue, and only when that is full the
 // target is held up. While the session has some of the queue's file, it may be at work on another
 // thread: then its next turn takes what is in the queue.
-func (t *transfer) Body(p []byte) {
+func (t *transfer) Body(p []byte, ref chain.Ref) {
 	x := t.x
 	if t.queue.Len() == 0 && x.Pending() < leastBuffer && !x.HasFile() {
-		x.Write(p)
-	} else if t.queue.Put(p); t.queue.Full() {
+		x.WriteRef(p, ref)
+	} else if t.queue.Take(p, ref); t.queue.Full() {
 		t.link.Pause()
 	}
 	x.Resume()

@@ -10,6 +10,7 @@ package proxy
 // the client.
 
 import (
+	"fourways/shared/chain"
 	"fourways/shared/session"
 )
 
@@ -42,9 +43,11 @@ func (t *transfer) Closed() {
 type tunnel struct{ t *transfer }
 
 // FromClient passes on what the client sends.
-func (u tunnel) FromClient(p []byte) {
+func (u tunnel) FromClient(p []byte, ref chain.Ref) {
 	if u.t.link != nil {
-		u.t.link.Send(p)
+		u.t.link.Send(p, ref)
+	} else if ref != nil {
+		ref.Release()
 	}
 }
 

@@ -165,13 +165,13 @@ func (l *leg) settle() {
 	}
 }
 
-// take takes what the leg is to send.
-func (l *leg) take(p []byte) {
+// take takes what the leg is to send, with the reference that it may have.
+func (l *leg) take(p []byte, ref chain.Ref) {
 	q := l.queue()
 	if q.waiting.Len() == 0 && q.chain.Len() < chainLow && !l.fetching {
-		q.chain.Copy(p)
+		q.chain.Append(p, ref)
 	} else {
-		q.waiting.Put(p)
+		q.waiting.Take(p, ref)
 	}
 }
 
@@ -209,9 +209,9 @@ func (l *leg) Reads() bool { return l.order.May(machine.CallRead) && l.hungry() 
 // Recv is memory of the thread's: what is read into it is passed on at once.
 func (l *leg) Recv() []byte {
 	l.order.Called(machine.CallRead)
-	in := l.relay.local.in[:]
+	in := l.relay.local.intake.Room()
 	if rate := l.relay.srv.Rate; rate > 0 {
-		in = in[:min(max(rate/slices, 1), readSize)]
+		in = in[:min(max(rate/slices, 1), chain.IntakeSize)]
 	}
 	return in
 }
@@ -231,13 +231,17 @@ func (l *leg) Received(n int) {
 		r.thread.Stats.Add(stats.RelayedDown, uint64(n))
 	}
 	other := r.other(l)
+	p, ref := r.local.intake.Took(n)
 	if other.closed { // nobody is there any more to take it
+		if ref != nil {
+			ref.Release()
+		}
 		if l.shut {
 			r.end()
 		}
 		return
 	}
-	other.take(r.local.in[:n])
+	other.take(p, ref)
 	r.nudge(other)
 }
 

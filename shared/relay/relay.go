@@ -35,7 +35,6 @@ import (
 
 // Bounds that nobody needs to change.
 const (
-	readSize   = 64 << 10               // bytes that are read at once
 	chainLow   = 32 << 10               // bytes to send, below which more is taken out of the queue
 	slices     = 8                      // reads that a second's worth of bytes is cut into, where there is a rate
 	tryAgain   = 20 * clock.Millisecond // until a Unix socket whose queue was full is tried again
@@ -62,16 +61,16 @@ type Server struct {
 type local struct {
 	pool   *bufpool.Pool
 	spill  *spill.Thread
-	queues []*queue       // empty
-	none   chain.Chain    // of whoever has nothing to send
-	in     [readSize]byte // what was read last
+	queues []*queue    // empty
+	none   chain.Chain // of whoever has nothing to send
+	intake *chain.Intake
 }
 
 func (s *Server) localOf(l *session.Thread) *local {
 	if t, ok := s.local.Load(l); ok {
 		return t.(*local)
 	}
-	t := &local{pool: l.Pool(chain.ChunkSize)}
+	t := &local{pool: l.Pool(chain.ChunkSize), intake: l.Intake()}
 	t.spill = s.Queues.Thread(l.Host, &l.Clock, t.pool)
 	s.local.Store(l, t)
 	return t

@@ -44,12 +44,14 @@ type Source interface {
 // Tunnel is the other end of a connection that is no HTTP any more ([Exchange.Tunnel]). Its methods
 // are called on the session's thread.
 type Tunnel interface {
-	FromClient(p []byte) // what the client has sent; valid during the call
-	ClientEnds()         // the client sends nothing more
-	Takes() bool         // whether more of the client is to be read
-	Room()               // little waits for the client: it may have more
-	Moved()              // the client has taken some of what was written
-	Gone()               // the connection is over
+	// FromClient is given what the client has sent. With it passes one reference of ref; where that
+	// is nil, p is valid during the call.
+	FromClient(p []byte, ref chain.Ref)
+	ClientEnds() // the client sends nothing more
+	Takes() bool // whether more of the client is to be read
+	Room()       // little waits for the client: it may have more
+	Moved()      // the client has taken some of what was written
+	Gone()       // the connection is over
 }
 
 // Exchange is one request with its answer, as a Handler sees it. It is reused: it
@@ -178,8 +180,8 @@ func (x *Exchange) Interim(status int, lines []byte) { x.conn.Interim(status, li
 // Pending is how many bytes of answers wait to be sent.
 func (x *Exchange) Pending() int64 { return x.conn.Out().Len() }
 
-// HasFile reports whether a range of a file, or a large piece of memory, is among what waits to be
-// sent. It may be being read on another thread: then nothing may be written.
+// HasFile reports whether a range of a file is among what waits to be sent. It may be being read on
+// another thread: then nothing may be written.
 func (x *Exchange) HasFile() bool { return x.conn.Out().HasFile() }
 
 // NoBody reports whether the answer has no body, whatever is written to it.
@@ -188,8 +190,15 @@ func (x *Exchange) NoBody() bool { return x.conn.NoBody() }
 // Write appends a copy of p to the answer's body.
 func (x *Exchange) Write(p []byte) { x.conn.Write(p) }
 
-// WriteRef appends p itself to the answer's body; one reference of ref passes on.
-func (x *Exchange) WriteRef(p []byte, ref chain.Ref) { x.conn.WriteRef(p, ref) }
+// WriteRef appends p itself to the answer's body; one reference of ref passes on. Where that is nil
+// it is Write.
+func (x *Exchange) WriteRef(p []byte, ref chain.Ref) {
+	if ref == nil {
+		x.conn.Write(p)
+	} else {
+		x.conn.WriteRef(p, ref)
+	}
+}
 
 // WriteFile appends a range of a file to the answer's body; one reference of the
 // file passes on.
@@ -283,7 +292,7 @@ func (x *Exchange) Tunnel(lines []byte, t Tunnel) {
 	x.tunnel, x.sink, x.source, x.waits, x.gone = t, nil, nil, false, nil
 	x.s.phase = phaseTunnel
 	if rest := x.conn.Rest(); len(rest) > 0 {
-		t.FromClient(rest)
+		t.FromClient(rest, nil)
 	}
 	if x.s.eof {
 		t.ClientEnds()

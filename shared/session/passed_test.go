@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/fault"
 	"fourways/shared/machine"
@@ -143,12 +144,17 @@ type pipe struct {
 	rooms, moves      int
 }
 
-func (p *pipe) FromClient(b []byte) { p.got += string(b) }
-func (p *pipe) ClientEnds()         { p.ended = true }
-func (p *pipe) Takes() bool         { return !p.full }
-func (p *pipe) Room()               { p.rooms++ }
-func (p *pipe) Moved()              { p.moves++ }
-func (p *pipe) Gone()               { p.gone = true }
+func (p *pipe) FromClient(b []byte, ref chain.Ref) {
+	p.got += string(b)
+	if ref != nil {
+		ref.Release()
+	}
+}
+func (p *pipe) ClientEnds() { p.ended = true }
+func (p *pipe) Takes() bool { return !p.full }
+func (p *pipe) Room()       { p.rooms++ }
+func (p *pipe) Moved()      { p.moves++ }
+func (p *pipe) Gone()       { p.gone = true }
 
 func TestATunnel(t *testing.T) {
 	var x *Exchange

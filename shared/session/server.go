@@ -80,7 +80,6 @@ const (
 	firstLook   = 10 * clock.Millisecond // until the first look whether the client has read all of its last answer
 	soonLook    = clock.Millisecond / 10 // the same where a whole thread waits with the client
 	lowWater    = 32 << 10               // bytes waiting to be sent, below which a Source is asked for more
-	tunnelRead  = 16 << 10               // bytes that a tunnel reads at once
 	keepStates  = 64                     // sets of buffers a thread keeps for reuse
 )
 
@@ -175,7 +174,7 @@ type Thread struct {
 	ids     idMaker
 	away    []byte        // the last Turnaway
 	dropped [4 << 10]byte // lingering sessions read into this, and drop it
-	tunnels []byte        // tunnels read into this; nil before the first
+	intake  *chain.Intake // what passes through is read into this; nil before the first
 }
 
 // NewThread makes a Thread. Its request ids are derived from seed, which differs between threads
@@ -202,12 +201,12 @@ func (l *Thread) Pool(size int) *bufpool.Pool {
 	return l.pools[len(l.pools)-1]
 }
 
-// tunnelled is the memory that tunnels read into.
-func (l *Thread) tunnelled() []byte {
-	if l.tunnels == nil {
-		l.tunnels = make([]byte, tunnelRead)
+// Intake is the memory into which machines of this thread read what they pass on as it is.
+func (l *Thread) Intake() *chain.Intake {
+	if l.intake == nil {
+		l.intake = chain.NewIntake()
 	}
-	return l.tunnels
+	return l.intake
 }
 
 // answers counts answers handed to the kernel whose requests' heads were complete at the same

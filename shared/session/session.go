@@ -125,7 +125,7 @@ func (s *Session) Recv() []byte {
 	switch s.phase {
 	case phaseOpen:
 	case phaseTunnel:
-		return s.thread.tunnelled()
+		return s.thread.Intake().Room()
 	default:
 		return s.thread.dropped[:]
 	}
@@ -150,7 +150,7 @@ func (s *Session) Received(n int) {
 		s.act.conn.Received(n)
 	case phaseTunnel:
 		s.thread.Stats.Add(stats.BytesIn, uint64(n))
-		s.act.x.tunnel.FromClient(s.thread.tunnelled()[:n])
+		s.act.x.tunnel.FromClient(s.thread.Intake().Took(n))
 	default:
 		s.dropped += int32(n)
 	}
@@ -375,7 +375,7 @@ func (s *Session) run() machine.Want {
 		if s.phase == phaseOver {
 			return s.cut()
 		}
-		if x.source != nil || out.Len() >= highWater || out.HasFile() {
+		if x.source != nil || out.Len() >= highWater || out.Large() {
 			s.await(waitWrite)
 			return machine.WantWrite | s.draining()
 		}

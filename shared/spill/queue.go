@@ -69,6 +69,14 @@ func (q *Queue) Put(p []byte) {
 	q.full = q.full || q.isFull()
 }
 
+// Take appends a copy of p like Put, and releases what it is of.
+func (q *Queue) Take(p []byte, ref chain.Ref) {
+	q.Put(p)
+	if ref != nil {
+		ref.Release()
+	}
+}
+
 // toFront reports whether what comes next has its place in the front: there is room in memory, and
 // nothing stands between.
 func (q *Queue) toFront() bool {

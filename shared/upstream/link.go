@@ -12,6 +12,7 @@ package upstream
 // the driver may be about to send what is in Out.
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"fourways/shared/chain"
@@ -31,10 +32,13 @@ type User interface {
 	Room()         // less than a little of what was written is left: more may be written
 	Interim()      // the answer so far is an interim one
 	Response()     // the head of the answer is complete
-	Body(p []byte) // some of the answer's body; valid during the call
 	End()          // the answer is complete; of a tunnel, that the target sends nothing more
 	Closed()       // the tunnel has ended, both ways
 	Lost(why Loss) // the answer will not come, or not whole
+
+	// Body is given some of the answer's body. With it passes one reference of ref; where that is
+	// nil, p is valid during the call.
+	Body(p []byte, ref chain.Ref)
 }
 
 // Loss is why a Link was lost.
@@ -190,9 +194,9 @@ func (l *Link) Tunnel() (rest []byte) {
 	return l.client.Rest()
 }
 
-// Send sends bytes through a tunnel.
-func (l *Link) Send(p []byte) {
-	l.client.Out().Copy(p)
+// Send sends bytes through a tunnel. One reference of ref passes on; without one p is copied.
+func (l *Link) Send(p []byte, ref chain.Ref) {
+	l.client.Out().Append(p, ref)
 	l.active = l.local.now()
 	l.Push()
 }
@@ -217,14 +221,19 @@ func (l *Link) Detach() {
 // nobody is the user of a link that is left to itself.
 type nobody struct{}
 
-func (nobody) Connected()  {}
-func (nobody) Room()       {}
-func (nobody) Interim()    {}
-func (nobody) Response()   {}
-func (nobody) Body([]byte) {}
-func (nobody) End()        {}
-func (nobody) Closed()     {}
-func (nobody) Lost(Loss)   {}
+func (nobody) Connected() {}
+func (nobody) Room()      {}
+func (nobody) Interim()   {}
+func (nobody) Response()  {}
+func (nobody) End()       {}
+func (nobody) Closed()    {}
+func (nobody) Lost(Loss)  {}
+
+func (nobody) Body(_ []byte, ref chain.Ref) {
+	if ref != nil {
+		ref.Release()
+	}
+}
 
 // Drop gives the link up: its request is not wanted any more.
 func (l *Link) Drop() {
@@ -328,7 +337,7 @@ func (l *Link) converse() {
 		case http1.HasResponse:
 			l.answered()
 		case http1.HasBody:
-			l.user.Body(l.client.Body())
+			l.user.Body(l.client.Body(), nil)
 		case http1.End:
 			l.ended()
 		case http1.Closed:
@@ -556,7 +565,7 @@ func (l *Link) wanting() (want machine.Want) {
 
 // reading reports whether the link would read if it might.
 func (l *Link) reading() bool {
-	return !l.eof && (l.state == stateIdle || (l.state == stateBusy || l.state == stateTunnel) && (!l.paused || l.hungUp))
+	return !l.eof && !l.dropped && (l.state == stateIdle || (l.state == stateBusy || l.state == stateTunnel) && (!l.paused || l.hungUp))
 }
 
 // close ends an idle link, or one whose request is settled.
@@ -577,13 +586,26 @@ func (l *Link) Reads() bool { return l.order.May(machine.CallRead) && l.reading(
 // Recv is the memory to read the socket into.
 func (l *Link) Recv() []byte {
 	l.order.Called(machine.CallRead)
-	switch {
-	case l.client == nil:
+	if l.client == nil {
 		return l.local.dropped[:]
-	case l.state == stateTunnel:
-		return l.local.tunnelled()
+	}
+	if n := l.due(); n >= largeRead {
+		p := l.local.thread.Intake().Room()
+		return p[:min(int64(len(p)), n)]
 	}
 	return l.client.Recv()
+}
+
+// due is how many bytes come next that are nothing but the answer's body, or go through a tunnel.
+// Where they are many, they are read into memory that goes to the user as it is.
+func (l *Link) due() int64 {
+	switch l.state {
+	case stateTunnel:
+		return math.MaxInt64
+	case stateBusy:
+		return l.client.Due()
+	}
+	return 0
 }
 
 // Received notes that n bytes were read. Nobody has asked an idle target for any.
@@ -598,11 +620,14 @@ func (l *Link) Received(n int) {
 	}
 	l.heard = true
 	l.active = l.local.now()
-	if l.state == stateTunnel {
-		l.user.Body(l.local.tunnelled()[:n])
+	if l.due() < largeRead {
+		l.client.Received(n)
 		return
 	}
-	l.client.Received(n)
+	if l.state == stateBusy {
+		l.client.Passed(int64(n))
+	}
+	l.user.Body(l.local.thread.Intake().Took(n))
 }
 
 // EOF notes that the target has ended its sending direction.

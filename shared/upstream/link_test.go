@@ -438,6 +438,33 @@ func TestAnAnswerThatCameBeforeTheConnectionBrokeCounts(t *testing.T) {
 	}
 }
 
+// Much of a body is read at once, up to its end and no further, and its user gets the very memory.
+func TestALargeBodyIsReadInLargePieces(t *testing.T) {
+	const size = 310_000
+	body := strings.Repeat("0123456789", size/10)
+	for _, tt := range []struct {
+		name, head, tail, told string
+		kept                   bool
+	}{
+		{"of known length", fmt.Sprintf("Content-Length: %d\r\n\r\n", size), "", "connected, 200, end", true},
+		{"of known length, with bytes behind it", fmt.Sprintf("Content-Length: %d\r\n\r\n", size), "HTTP/1.1 200 OK\r\n", "connected, 200, end", false},
+		{"in one chunk", fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", size), "\r\n0\r\n\r\n", "connected, 200, end", true},
+		{"until the close", "\r\n", "", "connected, 200", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			a := r.ask(0)
+			r.Run()
+			r.last().Send("HTTP/1.1 200 OK\r\n" + tt.head + body + tt.tail)
+			r.Run()
+			require.Equal(t, tt.told, a.all())
+			require.True(t, body == a.body)
+			require.Equal(t, tt.kept, !r.last().Closed)
+			require.Equal(t, 5, a.large, "pieces")
+		})
+	}
+}
+
 func TestADroppedLinkIsClosedAtOnceAndTellsNobody(t *testing.T) {
 	r := newRig(t, 1, nil)
 	a := r.ask(0)

@@ -53,7 +53,6 @@ type Local struct {
 	chunks  *bufpool.Pool
 	clients []*http1.Client // that nobody uses
 	dropped [512]byte       // where idle connections read what nobody asked for
-	tunnels []byte          // where tunnels read; nil before the first
 }
 
 // atTarget is a thread's part of one target.
@@ -163,14 +162,6 @@ func (l *Local) forget(link *Link) {
 			return
 		}
 	}
-}
-
-// tunnelled is the memory that tunnels read into.
-func (l *Local) tunnelled() []byte {
-	if l.tunnels == nil {
-		l.tunnels = make([]byte, tunnelRead)
-	}
-	return l.tunnels
 }
 
 // borrow lends buffers for one request.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/http1"
 	"fourways/shared/machine/machinetest"
@@ -62,6 +63,8 @@ type asker struct {
 	told []string
 	body string
 	full int // bytes of body after which it takes no more
+
+	large int // pieces of the body that came with a reference
 }
 
 func (a *asker) tell(format string, args ...any) {
@@ -74,8 +77,12 @@ func (a *asker) Response()     { a.tell("%d", a.link.Client().Response().Status)
 func (a *asker) Closed()       { a.tell("closed"); a.link = nil }
 func (a *asker) End()          { a.tell("end"); a.link = nil }
 func (a *asker) Lost(why Loss) { a.tell("lost %d", why); a.link = nil }
-func (a *asker) Body(p []byte) {
+func (a *asker) Body(p []byte, ref chain.Ref) {
 	a.body += string(p)
+	if ref != nil {
+		a.large++
+		ref.Release()
+	}
 	if a.full > 0 && len(a.body) >= a.full {
 		a.link.Pause()
 	}

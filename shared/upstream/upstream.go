@@ -42,7 +42,7 @@ const (
 	budgetShare    = 10                // one retry for so many requests
 	budgetLeast    = 10                // retries that are always allowed in that time: there may be few requests
 	roomAt         = 32 << 10          // bytes waiting to be sent to a target, below which it may have more
-	tunnelRead     = 16 << 10          // bytes that a tunnel reads at once
+	largeRead      = 16 << 10          // bytes of a body still to come, from which on more is read at once
 	checkEvery     = 5 * clock.Second  // between two checks of a target
 	checkTimeout   = 5 * clock.Second  // of a check
 )

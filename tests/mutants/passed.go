@@ -66,8 +66,8 @@ var passedOn = []Mutant{
 	},
 	{
 		Name: "slow-browser-holds-the-chat-server", Stage: eventLoop, File: "shared/proxy/transfer.go",
-		Old:   "t.queue.Put(p); t.queue.Full() {",
-		New:   "t.queue.Put(p); t.queue.Full() || t.tunnels {",
+		Old:   "t.queue.Take(p, ref); t.queue.Full() {",
+		New:   "t.queue.Take(p, ref); t.queue.Full() || t.tunnels {",
 		Check: "shared/proxy TestASlowClientOfATunnelDoesNotHoldTheTarget",
 		Why: "What comes through a WebSocket waits with its sender. Answers free the server behind from slow clients, and " +
 			"tunnels, which last longer, do not.",

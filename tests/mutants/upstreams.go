@@ -66,11 +66,20 @@ var ofUpstreams = []Mutant{
 			"upstream's, and three slow clients have an upstream rest that is well.",
 	},
 
+	{
+		Name: "next-answer-is-swallowed", Stage: eventLoop, File: "shared/upstream/link.go",
+		Old:   "return p[:min(int64(len(p)), n)]",
+		New:   "return p",
+		Check: "shared/upstream TestALargeBodyIsReadInLargePieces/of_known_length,_with_bytes_behind_it",
+		Why: "A large body is read in pieces that do not end where it does. What comes behind it becomes a part of it, and a client gets more " +
+			"than was announced.",
+	},
+
 	// Back-pressure.
 	{
 		Name: "memory-follows-the-slowest", Stage: eventLoop, File: "shared/proxy/transfer.go",
-		Old:   "} else if t.queue.Put(p); t.queue.Full() {\n\t\tt.link.Pause()\n\t}",
-		New:   "} else {\n\t\tt.queue.Put(p)\n\t}",
+		Old:   "} else if t.queue.Take(p, ref); t.queue.Full() {\n\t\tt.link.Pause()\n\t}",
+		New:   "} else {\n\t\tt.queue.Take(p, ref)\n\t}",
 		Check: "shared/proxy TestASlowClientHoldsTheTargetUpAndALongAnswerIsNeverKeptWhole",
 		Why: "A queue that is full stops nobody. Whoever asks for something large and does not read it has it all put into the server's " +
 			"memory, and the second of them ends the server.",
