@@ -2,8 +2,9 @@ package main
 
 // Drawing a result: bars in the terminal, and the same as SVG.
 //
-// Both have one row for each bar and a mark where the reader's prediction lies. The SVG has no
-// script and no outside address, and its colours follow the reader's choice of dark or light.
+// Both have one row for each bar and a mark where the reader's prediction lies. What is no amount
+// is drawn as strips of cells: bytes, reads, gates. The SVG has no script and no outside address,
+// and its colours follow the reader's choice of dark or light.
 
 import (
 	"cmp"
@@ -24,6 +25,8 @@ const (
 	svgValues = 90  // room for the figure after the longest one
 	svgRow    = 30
 	svgTop    = 12
+	svgLetter = 10.0 // the most that a character of a cell takes
+	cellEdge  = 2    // characters' room at a cell's edges
 )
 
 // longest is the largest number that has to be drawn.
@@ -51,10 +54,15 @@ func (b bar) says(unit string) string {
 func (r *result) drawn() string {
 	var out strings.Builder
 	scale := width / r.longest()
-	label := 0
-	for _, b := range r.Bars {
-		label = max(label, utf8.RuneCountInString(b.Label))
+	label := r.labels()
+	for _, s := range r.Strips {
+		fmt.Fprintf(&out, "%-*s", label, s.Label)
+		for _, c := range s.Cells {
+			fmt.Fprintf(&out, " %c %s", marks[c.Kind], c.Text)
+		}
+		out.WriteByte('\n')
 	}
+	out.WriteString(r.legend())
 	for _, b := range r.Bars {
 		from := int(b.From*scale + 0.5)
 		long := max(int(b.To*scale+0.5)-from, 0)
@@ -67,20 +75,52 @@ func (r *result) drawn() string {
 		}
 		fmt.Fprintf(&out, "%-*s %s %s\n", label, b.Label, string(cells), b.says(r.Unit))
 	}
-	if p := r.predicted; p != nil && *p <= r.longest() {
+	if p := r.predicted; p != nil && *p <= r.longest() && len(r.Bars) > 0 {
 		fmt.Fprintf(&out, "%-*s %s▲ you: %s\n", label, "", strings.Repeat(" ", max(int(*p*scale+0.5)-1, 0)), amount(*p))
 	}
 	return out.String()
 }
 
+// marks are the four kinds of cells in the terminal.
+var marks = [kinds]rune{'□', '■', '▲', '◆'}
+
+// legend says what the kinds of cells are, where there are any.
+func (r *result) legend() string {
+	var named []string
+	for k, name := range r.Kinds {
+		if name != "" {
+			named = append(named, fmt.Sprintf("%c %s", marks[k], name))
+		}
+	}
+	if named == nil {
+		return ""
+	}
+	return "(" + strings.Join(named, ", ") + ")\n"
+}
+
+// labels is how many characters the longest label has.
+func (r *result) labels() (n int) {
+	for _, s := range r.Strips {
+		n = max(n, utf8.RuneCountInString(s.Label))
+	}
+	for _, b := range r.Bars {
+		n = max(n, utf8.RuneCountInString(b.Label))
+	}
+	return n
+}
+
 const svgStyle = `<style>
-text{font:14px system-ui,sans-serif;fill:#1b2130}.dim{fill:#5c6473}.bar{fill:#2563eb}.open{fill:#cf3a33}.you{stroke:#b86a00;stroke-width:2;stroke-dasharray:4 3}
-@media(prefers-color-scheme:dark){text{fill:#e8ebf1}.dim{fill:#9aa4b4}.bar{fill:#6ea8ff}.open{fill:#ff7a70}.you{stroke:#ffb74d}}
+text{font:14px system-ui,sans-serif;fill:#1b2130}.dim{fill:#5c6473}.bar{fill:#2563eb}.open{fill:#cf3a33}.k0{fill:#e3e7ee}.k1{fill:#cfe0fd}.k2{fill:#f8d3d0}.k3{fill:#fbe3c0}.m0{fill:#9aa4b4}.m1{fill:#2563eb}.m2{fill:#cf3a33}.m3{fill:#b86a00}.you{stroke:#b86a00;stroke-width:2;stroke-dasharray:4 3}
+@media(prefers-color-scheme:dark){text{fill:#e8ebf1}.dim{fill:#9aa4b4}.bar{fill:#6ea8ff}.open{fill:#ff7a70}.k0{fill:#2b3242}.k1{fill:#1f3a6e}.k2{fill:#6a2a27}.k3{fill:#5c4312}.m1{fill:#6ea8ff}.m2{fill:#ff7a70}.m3{fill:#ffb74d}.you{stroke:#ffb74d}}
 </style>`
 
 // svg is the result as a picture.
 func (r *result) svg(title string) string {
-	rows := len(r.Bars)
+	strips := len(r.Strips)
+	if r.legend() != "" {
+		strips++
+	}
+	rows := strips + len(r.Bars)
 	if r.predicted != nil {
 		rows++
 	}
@@ -89,8 +129,9 @@ func (r *result) svg(title string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">%s`+"\n",
 		svgWidth, height, html.EscapeString(title+" "+r.inWords()), svgStyle)
+	r.svgStrips(&out)
 	for i, b := range r.Bars {
-		y := svgTop + i*svgRow
+		y := svgTop + (strips+i)*svgRow
 		class := "bar"
 		if b.Open {
 			class = "open"
@@ -100,18 +141,56 @@ func (r *result) svg(title string) string {
 		fmt.Fprintf(&out, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="%d" rx="3"/>`, class, from, y+4, max(to-from, 1), svgRow-8)
 		fmt.Fprintf(&out, `<text class="dim" x="%.1f" y="%d">%s</text>`+"\n", to+8, y+19, html.EscapeString(b.says(r.Unit)))
 	}
-	if p := r.predicted; p != nil && *p <= r.longest() {
+	if p := r.predicted; p != nil && *p <= r.longest() && len(r.Bars) > 0 {
 		x := svgLabels + *p*scale
 		fmt.Fprintf(&out, `<line class="you" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text class="dim" x="%.1f" y="%d">you: %s</text>`+"\n",
-			x, x, svgTop, height-svgRow, x+6, height-svgTop, amount(*p))
+			x, x, svgTop+strips*svgRow, height-svgRow, x+6, height-svgTop, amount(*p))
 	}
 	out.WriteString("</svg>\n")
 	return out.String()
 }
 
-// inWords is the bars for who cannot see them.
+// svgStrips draws the strips, and what their colours are. A cell is as wide as its share of the
+// text.
+func (r *result) svgStrips(out *strings.Builder) {
+	y := svgTop
+	for _, s := range r.Strips {
+		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, svgLabels-10, y+19, html.EscapeString(s.Label))
+		all := 0
+		for _, c := range s.Cells {
+			all += utf8.RuneCountInString(c.Text) + cellEdge
+		}
+		x := float64(svgLabels)
+		for _, c := range s.Cells {
+			wide := min(float64(svgWidth-svgLabels-svgTop)/float64(all), svgLetter) * float64(utf8.RuneCountInString(c.Text)+cellEdge)
+			fmt.Fprintf(out, `<rect class="k%d" x="%.1f" y="%d" width="%.1f" height="%d" rx="3"/><text x="%.1f" y="%d" textLength="%.1f" lengthAdjust="spacingAndGlyphs">%s</text>`,
+				c.Kind, x, y+4, wide-2, svgRow-8, x+4, y+19, wide-10, html.EscapeString(c.Text))
+			x += wide
+		}
+		out.WriteByte('\n')
+		y += svgRow
+	}
+	if l := r.legend(); l != "" {
+		fmt.Fprintf(out, `<text class="dim" x="%d" y="%d">`, svgLabels, y+19)
+		for k, name := range r.Kinds {
+			if name != "" {
+				fmt.Fprintf(out, `<tspan class="m%d">■</tspan> %s `, k, html.EscapeString(name))
+			}
+		}
+		out.WriteString("</text>\n")
+	}
+}
+
+// inWords is what is drawn, for those who cannot see it.
 func (r *result) inWords() string {
 	var rows []string
+	for _, s := range r.Strips {
+		var cells []string
+		for _, c := range s.Cells {
+			cells = append(cells, strings.TrimSpace(r.Kinds[c.Kind]+" "+c.Text))
+		}
+		rows = append(rows, s.Label+": "+strings.Join(cells, ", "))
+	}
 	for b := range slices.Values(r.Bars) {
 		rows = append(rows, b.Label+": "+b.says(r.Unit))
 	}

@@ -2,10 +2,10 @@ package main
 
 // What a lab is, and what comes out of it.
 //
-// A lab measures bars, each from one moment or number to another, and judges claims about them.
-// Claims are about counts, order and ratios within one run, never about how fast this machine is:
-// they hold on every machine, and a test says so. A lab that could not measure returns an error;
-// one whose claim is false returns a result that says it.
+// A lab measures bars, each from one moment or number to another, or strips of cells, and judges
+// claims about them. Claims are about counts, order and ratios within one run, never about how
+// fast this machine is: they hold on every machine, and a test says so. A lab that could not
+// measure returns an error; one whose claim is false returns a result that says it.
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ type lab struct {
 }
 
 // labs is all of them, in the order of the course.
-var labs = []lab{reads, ten, closing, idle, kill, reload, held}
+var labs = []lab{reads, ten, closing, wakeup, idle, edges, smuggle, corpus, truncate, kill, reload, held}
 
 func find(name string) (lab, bool) {
 	i := slices.IndexFunc(labs, func(l lab) bool { return l.name == name })
@@ -40,6 +40,29 @@ type bar struct {
 	Open     bool    // it was still going on when it was no longer looked at
 }
 
+// kind is what a cell is: the drawing has a colour and a mark for each, and the result a name.
+type kind int
+
+const (
+	plain kind = iota
+	good
+	bad
+	other
+	kinds
+)
+
+// cell is a piece of a strip.
+type cell struct {
+	Text string
+	Kind kind
+}
+
+// strip is a row of cells, for what is a sequence and no amount.
+type strip struct {
+	Label string
+	Cells []cell
+}
+
 // claim is what a lab shows, and whether it was seen this time.
 type claim struct {
 	Text string
@@ -48,9 +71,11 @@ type claim struct {
 
 // result is what has come out of a lab.
 type result struct {
-	Unit   string  // of all bars
-	Bars   []bar   // from the top down
-	Answer float64 // to the lab's question
+	Unit   string        // of all bars
+	Kinds  [kinds]string // of the strips' cells; "" is not explained
+	Strips []strip       // above the bars
+	Bars   []bar         // from the top down
+	Answer float64       // to the lab's question
 	Claims []claim
 	Learnt string
 
@@ -65,6 +90,11 @@ func (r *result) claims(seen bool, text string, args ...any) {
 // add adds a bar that begins at zero.
 func (r *result) add(label string, to float64) {
 	r.Bars = append(r.Bars, bar{Label: label, To: to})
+}
+
+// strip adds a strip.
+func (r *result) strip(label string, cells ...cell) {
+	r.Strips = append(r.Strips, strip{Label: label, Cells: cells})
 }
 
 // held reports whether all claims were seen.

@@ -9,8 +9,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,6 +22,17 @@ import (
 	"fourways/tests/mutants"
 	"fourways/tests/progress"
 )
+
+// A lab waits for most of its time, so more of them run at once than there are processors.
+const atOnce = 8
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // TestEachLabShowsWhatItClaims: the lesson of a chapter is what comes out, here too.
 func TestEachLabShowsWhatItClaims(t *testing.T) {
@@ -66,6 +79,14 @@ func TestBarsAreDrawnToScale(t *testing.T) {
 		"slow <&> "+strings.Repeat("█", 50)+" 4 s\n"+
 		"never    "+strings.Repeat("█", 25)+"▶ more than 2 s\n"+
 		"         "+strings.Repeat(" ", 24)+"▲ you: 2\n", r.drawn())
+}
+
+func TestStripsAreDrawnAboveTheBars(t *testing.T) {
+	r := result{Unit: "bytes", Kinds: [kinds]string{good: "read", bad: "left"}}
+	r.strip("edge", cell{"FOUR WAY", good}, cell{"S TO WAIT", bad})
+	r.add("taken", 8)
+	require.Equal(t, "edge  ■ FOUR WAY ▲ S TO WAIT\n(■ read, ▲ left)\ntaken "+strings.Repeat("█", 50)+" 8 bytes\n", r.drawn())
+	require.Contains(t, r.svg("What is read?"), `aria-label="What is read? edge: read FOUR WAY, left S TO WAIT; taken: 8 bytes"`)
 }
 
 func TestAPictureNeedsNothingFromOutside(t *testing.T) {

@@ -46,6 +46,7 @@ type recorded struct {
 	Go      string    `json:"go"`
 	Unit    string    `json:"unit"`
 	Answer  float64   `json:"answer"`
+	Strips  []strip   `json:"strips,omitempty"`
 	Bars    []bar     `json:"bars"`
 	Claims  []claim   `json:"claims"`
 	Machine string    `json:"machine"`
@@ -55,7 +56,7 @@ type recorded struct {
 func recordInto(folder string, l lab, r result) error {
 	text, err := json.MarshalIndent(recorded{
 		Lab: l.name, At: time.Now().UTC().Truncate(time.Second), Kernel: kernel(), Go: runtime.Version(), Unit: r.Unit, Answer: r.Answer,
-		Bars: r.Bars, Claims: r.Claims, Machine: fmt.Sprintf("%s, %d processors", runtime.GOARCH, runtime.NumCPU()),
+		Strips: r.Strips, Bars: r.Bars, Claims: r.Claims, Machine: fmt.Sprintf("%s, %d processors", runtime.GOARCH, runtime.NumCPU()),
 	}, "", "  ")
 	if err != nil {
 		return err

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"fourways/tests/mutants"
 )
 
 const (
@@ -61,27 +63,53 @@ func newRig(ctx context.Context, p *programs, root string, quick bool, out io.Wr
 type programs struct {
 	dir   string
 	mu    sync.Mutex
-	built map[string]string // by stage
+	built map[string]string // by stage or mutant
 }
 
 // of is a stage's program. It is built the first time.
 func (p *programs) of(r *rig, stage string) (string, error) {
+	return p.once(stage, func(program string) error {
+		r.say("building %s", stage)
+		build := exec.CommandContext(r.ctx, "go", "build", "-buildvcs=false", "-o", program, ".")
+		build.Dir = filepath.Join(r.root, stage)
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build %s: %w\n%s", stage, err, out)
+		}
+		return nil
+	})
+}
+
+// with is a stage's program with a fault in it, one of the mutants.
+func (p *programs) with(r *rig, mutant string) (string, error) {
+	m, ok := mutants.Find(mutant)
+	if !ok {
+		return "", fmt.Errorf("there is no mutant %q", mutant)
+	}
+	return p.once(mutant, func(program string) error {
+		r.say("building %s with a fault in it", m.Stage)
+		dir, err := os.MkdirTemp(r.dir, "mutant-*")
+		if err != nil {
+			return err
+		}
+		return m.Build(r.root, dir, program)
+	})
+}
+
+// once builds a program the first time.
+func (p *programs) once(name string, build func(program string) error) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.built[stage] != "" {
-		return p.built[stage], nil
+	if p.built[name] != "" {
+		return p.built[name], nil
 	}
-	r.say("building %s", stage)
-	program := filepath.Join(p.dir, stage)
-	build := exec.CommandContext(r.ctx, "go", "build", "-buildvcs=false", "-o", program, ".")
-	build.Dir = filepath.Join(r.root, stage)
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build %s: %w\n%s", stage, err, out)
+	program := filepath.Join(p.dir, name)
+	if err := build(program); err != nil {
+		return "", err
 	}
 	if p.built == nil {
 		p.built = map[string]string{}
 	}
-	p.built[stage] = program
+	p.built[name] = program
 	return program, nil
 }
 
@@ -131,6 +159,12 @@ func (r *rig) start(stage string, flags ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.run(program, flags...)
+}
+
+// run starts a program of a stage on a free port.
+func (r *rig) run(program string, flags ...string) (*server, error) {
+	stage := filepath.Base(program)
 	s := &server{done: make(chan struct{})}
 	s.cmd = exec.Command(program, append([]string{"-listen", "127.0.0.1:0"}, flags...)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
