@@ -29,10 +29,10 @@ const (
 	tlsDir  = "tls"  // the certificate of all servers
 )
 
-// heyPackage is the generator for machines without wrk. It is a tool of this module.
+// heyPackage is the generator of everyday use. It is a tool of this module.
 const heyPackage = "github.com/rakyll/hey"
 
-// build compiles the stages whose folders exist and the peers, hey if there is no wrk,
+// build compiles the stages whose folders exist and the peers, hey where a work wants it,
 // and writes the files that are served. A program that does not compile leaves a file
 // with the compiler's words beside its place, and the others are measured.
 func build(ctx context.Context, o *options, dir string) error {
@@ -53,7 +53,7 @@ func build(ctx context.Context, o *options, dir string) error {
 			compile(ctx, folder, ".", filepath.Join(dir, binDir, name))
 		}
 	}
-	if _, err := exec.LookPath("wrk"); err != nil {
+	if slices.ContainsFunc(o.works, func(w *work) bool { return w.name == "hey" }) {
 		compile(ctx, tests, heyPackage, filepath.Join(dir, binDir, "hey"))
 	}
 	if err := makeCertificate(filepath.Join(dir, tlsDir)); err != nil {
@@ -117,12 +117,18 @@ func writeRoot(o *options, root string) error {
 		return err
 	}
 	for _, w := range o.works {
-		path := filepath.Join(root, w.file)
-		if _, err := os.Stat(path); err == nil {
-			continue
+		files := []string{w.file}
+		if w.mixed {
+			files = append(files, mix...)
 		}
-		if err := os.WriteFile(path, letters(sizes[w.file]), 0o644); err != nil {
-			return err
+		for _, file := range files {
+			path := filepath.Join(root, file)
+			if _, err := os.Stat(path); err == nil {
+				continue
+			}
+			if err := os.WriteFile(path, letters(sizes[file]), 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@
 //
 // The files, in the order of their story: main.go and namespace.go set the stage,
 // build.go and servers.go say who is measured (own.go: a server of yours, behind.go: what stands
-// behind a proxy), work.go at what, measure.go how; report.go and page.go show it, and
+// behind a proxy), work.go at what, measure.go and asked.go how; report.go and page.go show it, and
 // goals.go says whether it is enough. The packages below them run the generators (load), are the
 // clients that no generator offers (client), and read the kernel's books (proc).
 //
@@ -62,6 +62,8 @@ type options struct {
 	quick    bool      // the duration follows from how much there is to measure
 	own      []*server // by -server
 	ungated  bool      // they are measured whatever the suite says of them
+
+	generator string // own or wrk
 }
 
 func main() {
@@ -96,12 +98,13 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "`ROUNDS`; a figure is the median of them")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement, `TIME` such as 3s")
 	flags.BoolVar(&o.touch, "touch", true, "make one request on each idle connection first; without it, a server that defers accept(2) has not seen them; by TLS one is always made")
-	flags.IntVar(&o.idle, "idle", idleConns, "`CONNECTIONS` that are idle in idle-memory, tls-idle, tls-idle-hybrid and proxy-idle")
+	flags.IntVar(&o.idle, "idle", idleConns, "`CONNECTIONS` that are idle in idle-memory, tls-idle, tls-idle-hybrid and proxy-idle, and the most of curve")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` as well, after each work")
 	flags.StringVar(&o.html, "html", "", "write a page with charts to this `FILE`, after each work")
 	flags.BoolVar(&o.quick, "quick", false, "a first look in less than 2 minutes: "+strings.Join(quickWorks, ", ")+", or what -work names, as long as it fits")
 	flags.Func("server", "measure a server of your own beside the others: `NAME=COMMAND`, in which {port}, {root} and {workers} are filled in; may be repeated", o.addOwn)
 	flags.BoolVar(&o.ungated, "ungated", false, "measure the servers of -server although the conformance suite finds that they break a MUST")
+	flags.StringVar(&o.generator, "generator", "own", "what asks in works of plain requests: `own` or wrk")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -119,6 +122,8 @@ func parse(args []string, errs io.Writer) (*options, error) {
 		return nil, errors.New("-rounds must be 1 at least")
 	case o.duration < 10*time.Millisecond || o.duration > time.Minute:
 		return nil, errors.New("-duration must be from 10ms to 1m")
+	case o.generator != "own" && o.generator != "wrk":
+		return nil, errors.New("-generator must be own or wrk")
 	case o.idle < 1 || o.idle > idleConns:
 		return nil, fmt.Errorf("-idle must be from 1 to %d", idleConns)
 	}

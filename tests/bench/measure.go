@@ -55,10 +55,11 @@ type bench struct {
 	dir       string // for everything the run writes
 	serverCPU int
 	clientCPU int
-	behindCPU int // of the upstreams; the clients' where there are two processors
-	tool      load.Tool
-	noTool    string // why there is no generator, or empty
-	script    string // Lua script that pipelines
+	behindCPU int       // of the upstreams; the clients' where there are two processors
+	tool      load.Tool // wrk where it was asked for, else of no name
+	hey       load.Tool
+	noHey     string // why there is no hey, or empty
+	script    string // Lua script by which wrk pipelines
 	pem       string // file with the certificate of all servers and its key
 	leaf      []byte // the certificate, in DER
 	report    *report
@@ -129,10 +130,15 @@ func newBench(ctx context.Context, o *options, dir string, notes []string) (*ben
 	if err := raiseDescriptors(); err != nil {
 		return nil, err
 	}
-	if b.tool, err = generator(dir); err != nil {
-		b.noTool = err.Error()
-	} else if b.tool.Name != "wrk" {
-		notes = append(notes, "wrk is not installed: hey makes the load, and is itself the limit of the rate")
+	if o.generator == "wrk" {
+		path, err := exec.LookPath("wrk")
+		if err != nil {
+			return nil, fmt.Errorf("-generator: %w", err)
+		}
+		b.tool = load.Tool{Name: "wrk", Path: path}
+	}
+	if b.hey, err = findHey(dir); err != nil {
+		b.noHey = err.Error()
 	}
 	b.script = filepath.Join(dir, "pipeline.lua")
 	if err := os.WriteFile(b.script, fmt.Appendf(nil, pipelineScript, pipelineDeep), 0o644); err != nil {
@@ -178,17 +184,17 @@ end
 request = function() return batch end
 `
 
-// generator is wrk, or else the hey that was built.
-func generator(dir string) (load.Tool, error) {
-	if path, err := exec.LookPath("wrk"); err == nil {
-		return load.Tool{Name: "wrk", Path: path}, nil
-	}
+// findHey is the hey that was built, or one that is installed.
+func findHey(dir string) (load.Tool, error) {
 	path := filepath.Join(dir, binDir, "hey")
-	if _, err := os.Stat(path); err != nil {
-		text, _ := os.ReadFile(path + failedSuffix)
-		return load.Tool{}, fmt.Errorf("neither wrk nor hey can be had: %s", strings.TrimSpace(string(text)))
+	if _, err := os.Stat(path); err == nil {
+		return load.Tool{Name: "hey", Path: path}, nil
 	}
-	return load.Tool{Name: "hey", Path: path}, nil
+	if path, err := exec.LookPath("hey"); err == nil {
+		return load.Tool{Name: "hey", Path: path}, nil
+	}
+	text, _ := os.ReadFile(path + failedSuffix)
+	return load.Tool{}, fmt.Errorf("hey cannot be had: %s", strings.TrimSpace(string(text)))
 }
 
 // raiseDescriptors raises this process's limit of open files as far as it may, for
@@ -206,11 +212,9 @@ func raiseDescriptors() error {
 func (b *bench) cannot(w *work) string {
 	var limit syscall.Rlimit
 	switch {
-	case b.noTool != "" && w.tls == nil:
-		return b.noTool
-	case w.deep > 1 && b.tool.Name != "wrk":
-		return load.ErrNoScript.Error()
-	case !w.idle:
+	case w.name == "hey" && b.noHey != "":
+		return b.noHey
+	case !w.idle && w.name != "curve":
 		return ""
 	case syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Cur < descriptors:
 		return fmt.Sprintf("a process may have %d descriptors; it takes %d", limit.Cur, descriptors)
@@ -265,6 +269,12 @@ func (b *bench) measureOnce(w *work, s *server) (figures, error) {
 		return nil, err
 	}
 	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name), pem: b.pem}
+	if w.uploads {
+		if at.uploads, err = uploadsFolder(b.dir); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(at.uploads)
+	}
 	var u *behind
 	if w.upstream != nil {
 		if u, err = w.upstream(b, w, at); err != nil {
@@ -331,39 +341,9 @@ func (b *bench) watched(w *work, s *server, r *running) (figures, error) {
 // errNoGroup is why a server is not measured with the hybrid group.
 var errNoGroup = errors.New("it does not have the group")
 
-// measureLoad loads the server with the generator.
-func (b *bench) measureLoad(w *work, r *running) (figures, error) {
-	spec := load.Spec{URL: "http://" + r.addr + "/" + w.file, Connections: w.conns, Duration: b.o.duration, Close: w.closes}
-	if w.deep > 1 {
-		spec.Script = b.script
-	}
-	before, err := proc.CPU(r.pid)
-	if err != nil {
-		return nil, err
-	}
-	result, err := b.tool.Run(b.ctx, spec, func(cmd *exec.Cmd) error { return proc.On(b.clientCPU, cmd.Start) })
-	if err != nil {
-		return nil, err
-	}
-	after, err := proc.CPU(r.pid)
-	if err != nil {
-		return nil, err
-	}
-	if result.Requests == 0 {
-		return nil, errors.New("no request was answered")
-	}
-	return figures{
-		keyRate:   result.Rate,
-		keyP50:    micros(result.P50),
-		keyP99:    micros(result.P99),
-		keyCPU:    micros(after-before) / float64(result.Requests),
-		keyErrors: float64(result.Errors),
-	}, nil
-}
-
 // measureBulk drains large bodies. Those under way at the end count by their bytes.
 func (b *bench) measureBulk(w *work, r *running) (figures, error) {
-	before, err := proc.CPU(r.pid)
+	before, err := proc.Used(r.pid)
 	if err != nil {
 		return nil, err
 	}
@@ -371,19 +351,19 @@ func (b *bench) measureBulk(w *work, r *running) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := proc.CPU(r.pid)
+	after, err := proc.Used(r.pid)
 	if err != nil {
 		return nil, err
 	}
 	if d.Bytes == 0 {
 		return nil, errors.New("no byte arrived")
 	}
-	return bulk(w, d, after-before), nil
+	return bulk(w, d, after.Since(before)), nil
 }
 
 // measurePingPong sends small messages there and back.
 func (b *bench) measurePingPong(w *work, r *running) (figures, error) {
-	before, err := proc.CPU(r.pid)
+	before, err := proc.Used(r.pid)
 	if err != nil {
 		return nil, err
 	}
@@ -391,18 +371,21 @@ func (b *bench) measurePingPong(w *work, r *running) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := proc.CPU(r.pid)
+	after, err := proc.Used(r.pid)
 	if err != nil {
 		return nil, err
 	}
 	if d.Whole == 0 {
 		return nil, errors.New("no message came back")
 	}
+	cpu, n := after.Since(before), float64(d.Whole)
 	return figures{
-		keyRate:   float64(d.Whole) / d.Elapsed.Seconds(),
+		keyRate:   n / d.Elapsed.Seconds(),
 		keyP50:    micros(d.P50),
 		keyP99:    micros(d.P99),
-		keyCPU:    micros(after-before) / float64(d.Whole),
+		keyCPU:    micros(cpu.Sum()) / n,
+		keyUser:   micros(cpu.User) / n,
+		keySystem: micros(cpu.System) / n,
 		keyErrors: 0, // with one there are no figures
 	}, nil
 }
@@ -427,14 +410,16 @@ func (b *bench) measureHeld(w *work, r *running) (figures, error) {
 }
 
 // bulk is what a load of large bodies came to.
-func bulk(w *work, d client.Drained, cpu time.Duration) figures {
+func bulk(w *work, d client.Drained, cpu proc.Times) figures {
 	gb, seconds := float64(d.Bytes)/1e9, d.Elapsed.Seconds()
 	requests := float64(d.Bytes) / float64(sizes[w.file])
 	f := figures{
 		keyRate:     requests / seconds,
 		keyGBRate:   gb / seconds,
-		keyCPU:      micros(cpu) / requests,
-		keyCPUPerGB: cpu.Seconds() / gb,
+		keyCPU:      micros(cpu.Sum()) / requests,
+		keyUser:     micros(cpu.User) / requests,
+		keySystem:   micros(cpu.System) / requests,
+		keyCPUPerGB: cpu.Sum().Seconds() / gb,
 		keyErrors:   0,
 	}
 	if d.Whole > 0 {
@@ -475,21 +460,21 @@ func (b *bench) ask(w *work, r *running, conns int) string {
 
 // secured loads the server by TLS, and returns what came of it and the processor time it took. The
 // first request of each connection is not in them.
-func (b *bench) secured(w *work, r *running) (a client.Asked, cpu time.Duration, err error) {
+func (b *bench) secured(w *work, r *running) (a client.Asked, cpu proc.Times, err error) {
 	h, err := startHelper(b.ctx, b.clientCPU, "ask", "-ask", b.ask(w, r, w.conns))
 	if err != nil {
-		return a, 0, err
+		return a, cpu, err
 	}
-	before, beforeErr := proc.CPU(r.pid)
+	before, beforeErr := proc.Used(r.pid)
 	said, err := h.last()
-	after, afterErr := proc.CPU(r.pid)
+	after, afterErr := proc.Used(r.pid)
 	if err = errors.Join(err, beforeErr, afterErr); err != nil {
-		return a, 0, err
+		return a, cpu, err
 	}
 	if err = json.Unmarshal([]byte(said), &a); err == nil && a.Whole == 0 {
 		err = errors.New("no request was answered")
 	}
-	return a, after - before, err
+	return a, after.Since(before), err
 }
 
 // measureAsk loads the server by TLS.
@@ -502,7 +487,9 @@ func (b *bench) measureAsk(w *work, r *running) (figures, error) {
 		keyRate:    float64(a.Whole) / a.Elapsed.Seconds(),
 		keyP50:     micros(a.P50),
 		keyP99:     micros(a.P99),
-		keyCPU:     micros(cpu) / float64(a.Whole),
+		keyCPU:     micros(cpu.Sum()) / float64(a.Whole),
+		keyUser:    micros(cpu.User) / float64(a.Whole),
+		keySystem:  micros(cpu.System) / float64(a.Whole),
 		keyNew:     float64(a.Connections),
 		keyResumed: float64(a.Resumed),
 		keyErrors:  0, // with one there are no figures

@@ -40,10 +40,11 @@ const (
 
 // running is a server's process. Who started it stops it.
 type running struct {
-	addr string // host:port
-	pid  int
-	most int           // connections that it can have open
-	tls  *client.Terms // nil where it speaks plain HTTP
+	addr    string // host:port
+	pid     int
+	most    int           // connections that it can have open
+	threads int           // connections that it can serve at a time
+	tls     *client.Terms // nil where it speaks plain HTTP
 
 	behind *behind // nil where the server answers by itself
 
@@ -61,7 +62,7 @@ func (s *server) start(ctx context.Context, w *work, at place, cpu int) (*runnin
 	if err != nil {
 		return nil, err
 	}
-	r := &running{addr: at.addr(), most: s.most, log: filepath.Join(at.dir, "log"), done: make(chan struct{})}
+	r := &running{addr: at.addr(), most: s.most, threads: s.atOnce(w), log: filepath.Join(at.dir, "log"), done: make(chan struct{})}
 	log, err := os.Create(r.log)
 	if err != nil {
 		return nil, err

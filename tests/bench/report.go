@@ -119,7 +119,7 @@ func newReport(o *options, b *bench, notes []string) *report {
 		ServerCPU:  b.serverCPU,
 		ClientCPU:  b.clientCPU,
 		BehindCPU:  b.behindCPU,
-		Generator:  b.tool.Name,
+		Generator:  o.generator + " generator",
 		Congestion: congestion(),
 		Namespace:  os.Getenv(insideDir) != "",
 		Rounds:     o.rounds,

@@ -52,6 +52,13 @@ var roles = map[string]func(args []string, in io.Reader, out, errs io.Writer) in
 		}
 		return json.NewEncoder(out).Encode(h)
 	}),
+	"fire": role("fire", func(f roleFlags, in io.Reader, out io.Writer) error {
+		fired, err := f.load.Run(out, in)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(fired)
+	}),
 	"ask": role("ask", func(f roleFlags, in io.Reader, out io.Writer) error {
 		a, err := f.ask.Run(out, in)
 		if err != nil {
@@ -70,6 +77,7 @@ type roleFlags struct {
 	duration time.Duration
 	upstream netip.AddrPort // to listen on
 	file     string         // what the upstream answers with
+	load     client.Load    // of plain requests
 	ask      client.Ask     // the same for clients by TLS; of no version for plain ones
 }
 
@@ -86,8 +94,16 @@ func role(name string, do func(roleFlags, io.Reader, io.Writer) error) func([]st
 		flags.TextVar(&f.upstream, "upstream", netip.AddrPort{}, "`HOST:PORT` where the server finds its upstream")
 		flags.StringVar(&f.file, "file", "", "`FILE` with the upstream's answer")
 		text := flags.String("ask", "", "all of that as `JSON`, for clients by TLS")
+		shots := flags.String("load", "", "a load of plain requests, as `JSON`")
 		if flags.Parse(args) != nil {
 			return usage
+		}
+		if *shots != "" {
+			if err := json.Unmarshal([]byte(*shots), &f.load); err != nil {
+				fmt.Fprintln(errs, err)
+				return usage
+			}
+			f.addr = f.load.Addr
 		}
 		if *text != "" {
 			if err := json.Unmarshal([]byte(*text), &f.ask); err != nil {

@@ -80,6 +80,7 @@ type place struct {
 	dir      string // folder for the server's own configuration, emptied before
 	pem      string // file with certificate and key
 	upstream string // host:port of the server behind, where there is one
+	uploads  string // folder for uploads, emptied before
 }
 
 func (p place) addr() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
@@ -97,6 +98,8 @@ func (s *server) skips(w *work) string {
 		return s.absent
 	case lack != "":
 		return lack
+	case s.name == limitName && w.mixed:
+		return "it has one answer"
 	case s.name == floorSplice && w.duty() == proxying && sizes[w.file] < spliced:
 		return "what is so small is copied"
 	case s.name == stage1Name && w.idle:
@@ -111,6 +114,22 @@ func (s *server) skips(w *work) string {
 	return ""
 }
 
+// atOnce is how many connections it can serve at a time.
+func (s *server) atOnce(w *work) int {
+	if s.name == stage1Name {
+		return threadsFor(w)
+	}
+	return s.most
+}
+
+// threadsFor is how many threads stage 1 has at a work.
+func threadsFor(w *work) int {
+	if w.crowd {
+		return crowdThreads
+	}
+	return w.connections() + poolSpare
+}
+
 // servers are all that the run measures: our stages, the peers, and what is installed.
 func servers(o *options, dir string) []*server {
 	limit := built(dir, limitName, peer(limitName))
@@ -121,20 +140,23 @@ func servers(o *options, dir string) []*server {
 		s.name, s.duties = name, []duty{proxying, relaying}
 		all = append(all, s)
 	}
-	all = append(all, built(dir, "fasthttp", peer("fasthttp")), built(dir, "nethttp", peer("nethttp")))
+	all = append(all, built(dir, "fasthttp", peer("fasthttp")))
+	library := built(dir, "nethttp", peer("nethttp"))
+	library.duties = []duty{serving, storing}
+	all = append(all, library)
 	reverse := built(dir, "reverseproxy", reverseProxy)
 	reverse.duties = []duty{proxying, relaying}
 	all = append(all, reverse)
 	for _, name := range stageNames {
 		s := built(dir, name, stage(name))
-		s.duties = []duty{serving, proxying, relaying}
+		s.duties = []duty{serving, storing, proxying, relaying}
 		if name == stage1Name {
-			s.duties, s.lacks = []duty{serving, proxying}, map[duty]string{relaying: stage1Relay}
+			s.duties, s.lacks = []duty{serving, storing, proxying}, map[duty]string{relaying: stage1Relay}
 		}
 		all = append(all, s)
 	}
 	ring := built(dir, stage3Name, stage(stage3Name, "-io", "uring"))
-	ring.name, ring.duties = uringName, []duty{serving, proxying, relaying}
+	ring.name, ring.duties = uringName, []duty{serving, storing, proxying, relaying}
 	all = append(all, ring)
 	all = slices.DeleteFunc(all, func(s *server) bool { return s.path == "" && s.absent == "" })
 	all = append(all, installed()...)
@@ -197,11 +219,11 @@ func stage(name string, more ...string) func(*work, place) ([]string, []string, 
 	return func(w *work, at place) ([]string, []string, error) {
 		workers := 1
 		if name == stage1Name {
-			workers = w.connections() + poolSpare
+			workers = threadsFor(w)
 		}
 		args := []string{
 			"-root", at.root, "-workers", strconv.Itoa(workers),
-			"-max-requests", "0", "-idle-timeout", strconv.Itoa(forever), "-log-level", "error",
+			"-max-requests", requestsFor(name, w), "-idle-timeout", strconv.Itoa(forever), "-log-level", "error",
 		}
 		args = append(args, more...)
 		switch {
@@ -209,11 +231,22 @@ func stage(name string, more ...string) func(*work, place) ([]string, []string, 
 			return append(args, "-listen", "127.0.0.1:0", "-relay", at.addr()+"="+at.upstream), nil, nil
 		case w.duty() == proxying:
 			args = append(args, "-proxy", "/=http://"+at.upstream, "-proxy-idle", keptIdle)
+		case w.uploads:
+			args = append(args, "-uploads", at.uploads, "-uploads-max", "100000", "-uploads-max-files", "100000000")
 		case w.tls != nil:
 			return append(args, "-tls-listen", at.addr(), "-tls-cert", at.pem, "-tls-key", at.pem), nil, nil
 		}
 		return append(args, "-listen", at.addr()), nil, nil
 	}
+}
+
+// requestsFor is how many requests a connection may make: in a crowd, stage 1's threads are shared
+// out by that.
+func requestsFor(name string, w *work) string {
+	if name == stage1Name && w.crowd {
+		return "100"
+	}
+	return "0"
 }
 
 // floorEnv is the environment of the loops that know no HTTP (package limit says why).
@@ -259,6 +292,9 @@ func peer(name string) func(*work, place) ([]string, []string, error) {
 			args := []string{"-listen", at.addr(), "-root", at.root}
 			if w.tls != nil {
 				args = append(args, "-pem", at.pem)
+			}
+			if w.uploads {
+				args = append(args, "-uploads", at.uploads)
 			}
 			return args, env, nil
 		}

@@ -54,6 +54,9 @@ type work struct {
 	tls         *terms                                      // nil where connections are plain
 	floor       string                                      // whose cost the others' are compared with; limit where it is empty
 	relays      bool                                        // passes connections on, and not requests
+	crowd       bool                                        // more clients than can be served, who may be refused
+	mixed       bool                                        // files of several sizes in turn, beside the one
+	uploads     bool                                        // requests bring a body
 	echoes      bool                                        // what comes back is what was sent, and not a file
 	upstream    func(*bench, *work, place) (*behind, error) // starts whom the server passes on to; nil where it answers by itself
 	measure     func(*bench, *work, *running) (figures, error)
@@ -65,6 +68,7 @@ type duty int
 
 const (
 	serving  duty = iota // files
+	storing              // uploads
 	proxying             // requests, passed on to an upstream
 	relaying             // connections, passed on
 )
@@ -75,6 +79,8 @@ func (w *work) duty() duty {
 		return relaying
 	case w.upstream != nil:
 		return proxying
+	case w.uploads:
+		return storing
 	}
 	return serving
 }
@@ -98,10 +104,24 @@ var (
 	hybrid    = &terms{version: tls.VersionTLS13, group: tls.X25519MLKEM768}
 )
 
+// notes are those of single works.
+var notes = map[string]string{
+	"open": fmt.Sprintf("Requests leave at a constant rate, and latency counts from the moment at which each was meant to. Then the server is stopped for a %dth of the time. "+
+		"Of that, the closed loop sees one slow answer on each connection, and its p99 hardly moves: it stops asking while it waits, and omits all that would have come (coordinated omission). "+
+		"The open loop sees what its clients would have.", stopShare),
+	"overload": fmt.Sprintf("Clients that are refused (503, or no answer) come again after 10 ms. Stage 1 is as it comes, with %d threads, a queue of 50 and 100 requests a connection; the others have no limit. Kept is the rate of answers, of that with %d clients.", crowdThreads, crowdBase),
+	"uploads":  "Each answer means that the file is whole and on the disk: written under another name, flushed, renamed, the folder flushed. The folder is in memory (/dev/shm) where there is one. Only the stages and net/http are asked: the others store no uploads by themselves.",
+	"mixed":    "Of 20 requests 14 are for 1 KiB, 4 for 16 KiB, one for 64 KiB and one for 1 MiB.",
+	"hey":      "hey is a slow generator, and shares out its processor by itself: the rates are its own. It is here because everybody has it.",
+}
+
 // note is what stands beside the figures of a work, or empty.
 func (w *work) note() string {
 	if w.upstream != nil {
 		return "the upstream is one fast server, whose processor time is not counted"
+	}
+	if text := notes[w.name]; text != "" {
+		return text
 	}
 	switch w.tls {
 	case nil:
@@ -132,6 +152,34 @@ var works = []*work{
 	{
 		name: "16k", title: fmt.Sprintf("16 KiB, keep-alive, %d connections", smallConns),
 		file: "16k.html", conns: smallConns, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "one", title: "1 KiB, keep-alive, one connection",
+		file: "1k.html", conns: 1, measure: (*bench).measureLoad, columns: requestColumns,
+	},
+	{
+		name: "curve", title: fmt.Sprintf("1 KiB, keep-alive, %s connections", enumerate(connsCurve)),
+		file: "1k.html", conns: 1000, measure: (*bench).measureCurve, columns: connsColumns(),
+	},
+	{
+		name: "mixed", title: fmt.Sprintf("1 KiB to 1 MiB, keep-alive, %d connections", smallConns),
+		file: "1k.html", conns: smallConns, mixed: true, measure: (*bench).measureMixed, columns: mixedColumns,
+	},
+	{
+		name: "open", title: fmt.Sprintf("1 KiB, %d requests a second whatever the server does, %d connections", openRate, smallConns),
+		file: "1k.html", conns: smallConns, measure: (*bench).measureOpen, columns: openColumns,
+	},
+	{
+		name: "overload", title: fmt.Sprintf("1 KiB, keep-alive, a crowd of %d clients", crowdConns),
+		file: "1k.html", conns: crowdConns, crowd: true, measure: (*bench).measureOverload, columns: crowdColumns,
+	},
+	{
+		name: "uploads", title: fmt.Sprintf("uploads of 1 KiB of JSON, keep-alive, %d connections", midConns),
+		file: "1k.html", conns: midConns, uploads: true, measure: (*bench).measureUploads, columns: requestColumns,
+	},
+	{
+		name: "hey", title: fmt.Sprintf("1 KiB, keep-alive, %d connections of hey", heyConns),
+		file: "1k.html", conns: heyConns, measure: (*bench).measureHey, columns: requestColumns,
 	},
 	{
 		name: "1m", title: fmt.Sprintf("1 MiB, %d connections, discarded in the kernel", bulkConns),
@@ -248,7 +296,22 @@ const (
 	keyHeldFast = "upstream_held_by_a_fast_client_ms"
 	keyHeldMore = "upstream_held_slow_by_fast" // ratio of the two
 	keyTaken    = "share_taken_for_a_slow_client"
+
+	keyUser          = "cpu_user_us_per_request" // of keyCPU, what was used outside of the kernel
+	keySystem        = "cpu_system_us_per_request"
+	keyP90           = "p90_us"
+	keyP999          = "p999_us"
+	keyGenerator     = "generator_cpu_us_per_request" // of the generator's own processor
+	keyGeneratorBusy = "generator_busy"               // share of that processor
+	keyUnsent        = "unsent"                       // requests of an open loop that were still here at the end
+	keyStoppedOpen   = "p99_us_with_a_stop"           // of an open loop, while the server stands still for a while
+	keyStoppedClosed = "p99_us_with_a_stop_closed_loop"
+	keyCrowdKept     = "rate_kept_in_a_crowd" // of answers, of the rate with few clients
+	keyRefused       = "refused_per_second"
 )
+
+// atConns is a key of the curve over connections.
+func atConns(key string, conns int) string { return fmt.Sprintf("%s_at_%d_connections", key, conns) }
 
 // atIdle is a key of the curve.
 func atIdle(key string, idle int) string { return fmt.Sprintf("%s_at_%d_idle", key, idle) }
@@ -282,6 +345,31 @@ var (
 	requestColumns = append([]column{
 		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer, toFloor: true},
 		{key: keyRate, head: "req/s", scale: 1, better: higher},
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyP99, head: "p99 µs", scale: 1},
+		{key: keyP999, head: "p99.9 µs", scale: 1},
+	}, memoryTail...)
+	mixedColumns = append([]column{
+		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer},
+		{key: keyCPUPerGB, head: "CPU s/GB", scale: 1, decimals: 4},
+		{key: keyGBRate, head: "GB/s", scale: 1, decimals: 2, better: higher},
+		{key: keyRate, head: "req/s", scale: 1},
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyP99, head: "p99 µs", scale: 1},
+	}, memoryTail...)
+	openColumns = append([]column{
+		{key: keyP50, head: "p50 µs", scale: 1},
+		{key: keyP99, head: "p99 µs", scale: 1, better: fewer},
+		{key: keyP999, head: "p99.9 µs", scale: 1},
+		{key: keyCPU, head: "CPU µs/req", scale: 1, decimals: 2, better: fewer},
+		{key: keyStoppedClosed, head: "stop, closed: p99 µs", scale: 1},
+		{key: keyStoppedOpen, head: "open: p99 µs", scale: 1},
+	}, memoryTail...)
+	crowdColumns = append([]column{
+		{key: keyCrowdKept, head: "kept", scale: 1, decimals: 2, better: higher},
+		{key: keyRate, head: "answers/s", scale: 1, better: higher},
+		{key: keyRefused, head: "refused/s", scale: 1},
+		{key: keyCPU, head: "CPU µs/answer", scale: 1, decimals: 1},
 		{key: keyP50, head: "p50 µs", scale: 1},
 		{key: keyP99, head: "p99 µs", scale: 1},
 	}, memoryTail...)
@@ -332,6 +420,29 @@ func curveColumns() []column {
 		column{key: keyIdle, head: "idle at most", scale: 1},
 		column{key: keyErrors, head: "errors", scale: 1},
 	)
+}
+
+// connsColumns show a figure beside itself at each number of connections.
+func connsColumns() (all []column) {
+	for _, conns := range connsCurve {
+		all = append(all, column{key: atConns(keyCPU, conns), head: "µs/req@" + short(conns), scale: 1, decimals: 2, better: fewer})
+	}
+	for _, conns := range connsCurve {
+		all = append(all, column{key: atConns(keyRate, conns), head: "req/s@" + short(conns), scale: 1})
+	}
+	for _, conns := range connsCurve {
+		all = append(all, column{key: atConns(keyP99, conns), head: "p99 µs@" + short(conns), scale: 1})
+	}
+	return append(all, column{key: keyErrors, head: "errors", scale: 1})
+}
+
+// enumerate writes numbers as a list.
+func enumerate(all []int) string {
+	words := make([]string, len(all))
+	for i, n := range all {
+		words[i] = short(n)
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
 // short writes thousands as k.

@@ -1,10 +1,10 @@
 //go:build linux
 
-// Package client holds the clients that no load generator offers: [Hold] keeps
-// connections idle, [Dribble] sends heads too slowly, [Drain] takes large bodies without
-// looking at them, [Ask] and [HoldSecured] speak TLS on terms that they insist on. Each runs
-// in a process of its own, because a process may have 20,000 descriptors only, and because
-// the processor it takes is to be pinned.
+// Package client holds the clients that no load generator offers: [Hold] keeps connections idle,
+// [Dribble] sends heads too slowly, [Drain] takes large bodies without looking at them, [Load] asks
+// in a closed or an open loop, [Ask] and [HoldSecured] speak TLS on terms that they insist on. Each
+// runs in a process of its own, because a process may have 20,000 descriptors only, and because the
+// processor it takes is to be pinned.
 //
 // They trust the server: a head is searched for its Content-Length and nothing else.
 package client
@@ -123,11 +123,15 @@ func retry(f func() error) error {
 
 // contentLength checks that the answer is a 200 and finds the length of its body.
 func contentLength(head []byte) (int64, error) {
-	lines := bytes.Split(head, []byte("\r\n"))
-	if !bytes.HasPrefix(lines[0], []byte("HTTP/1.1 200")) {
-		return 0, fmt.Errorf("the server answers %q", lines[0])
+	if line, _, _ := bytes.Cut(head, []byte("\r\n")); !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) {
+		return 0, fmt.Errorf("the server answers %q", line)
 	}
-	for _, line := range lines[1:] {
+	return lengthOf(head)
+}
+
+// lengthOf finds the length of an answer's body.
+func lengthOf(head []byte) (int64, error) {
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if bytes.EqualFold(name, []byte("Content-Length")) {
 			return strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64)

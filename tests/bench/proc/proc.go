@@ -34,8 +34,22 @@ const (
 
 // Stat is what is used of /proc/PID/stat.
 type Stat struct {
-	Parent int           // process id
-	CPU    time.Duration // user and system, its own and of the children it has waited for; whole ticks
+	Parent int // process id
+	Used   Times
+}
+
+// Times is processor time, in whole ticks: of a process and of the children it has waited for.
+type Times struct {
+	User   time.Duration // in its own code
+	System time.Duration // in the kernel, for it
+}
+
+// Sum is both.
+func (t Times) Sum() time.Duration { return t.User + t.System }
+
+// Since is what was used after an earlier moment.
+func (t Times) Since(before Times) Times {
+	return Times{User: t.User - before.User, System: t.System - before.System}
 }
 
 // ParseStat reads the text of /proc/PID/stat. The name in it stands in parentheses and
@@ -49,15 +63,15 @@ func ParseStat(text string) (Stat, error) {
 	if err != nil {
 		return Stat{}, err
 	}
-	var ticks int64
-	for _, field := range fields[fieldUser : fieldLast+1] {
-		n, err := strconv.ParseInt(field, 10, 64)
+	var ticks [fieldLast + 1 - fieldUser]time.Duration
+	for i := range ticks {
+		n, err := strconv.ParseInt(fields[fieldUser+i], 10, 64)
 		if err != nil {
 			return Stat{}, err
 		}
-		ticks += n
+		ticks[i] = time.Duration(n) * Tick
 	}
-	return Stat{Parent: parent, CPU: time.Duration(ticks) * Tick}, nil
+	return Stat{Parent: parent, Used: Times{User: ticks[0] + ticks[2], System: ticks[1] + ticks[3]}}, nil
 }
 
 // Tree is the process and its descendants, as long as they run.
@@ -87,10 +101,16 @@ func Tree(root int) ([]int, error) {
 // used stays in the sum after it was waited for, so a server that replaces a worker
 // loses nothing.
 func CPU(root int) (time.Duration, error) {
-	var sum time.Duration
-	err := each(root, func(pid int) error {
+	used, err := Used(root)
+	return used.Sum(), err
+}
+
+// Used is the same, by where it was used.
+func Used(root int) (sum Times, err error) {
+	err = each(root, func(pid int) error {
 		s, err := readStat(pid)
-		sum += s.CPU
+		sum.User += s.Used.User
+		sum.System += s.Used.System
 		return err
 	})
 	return sum, err

@@ -23,8 +23,8 @@ func TestParseStat(t *testing.T) {
 		want       Stat
 		fails      bool
 	}{
-		{"a plain name", "40 (nginx)" + rest, Stat{17, 4500 * time.Millisecond}, false},
-		{"a name with blanks and parentheses", "40 (a) R 1 (b)" + rest, Stat{17, 4500 * time.Millisecond}, false},
+		{"a plain name", "40 (nginx)" + rest, Stat{17, Times{2800 * time.Millisecond, 1700 * time.Millisecond}}, false},
+		{"a name with blanks and parentheses", "40 (a) R 1 (b)" + rest, Stat{17, Times{2800 * time.Millisecond, 1700 * time.Millisecond}}, false},
 		{"a line cut short is refused", "40 (nginx) S 17 40", Stat{}, true},
 		{"nothing is refused", "", Stat{}, true},
 		{"words for numbers are refused", "40 (x) S a b c d e f g h i j k l m n o p q", Stat{}, true},
