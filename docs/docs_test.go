@@ -100,12 +100,44 @@ func repair(t *testing.T, p book.Project, d *book.Doc, found []book.Finding) []b
 
 func TestListingsAreTheSourcesOwnBytes(t *testing.T) {
 	p := project(t)
-	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, p.Listings(d)) })
+	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding {
+		return repair(t, p, d, append(p.Listings(d), p.Pairs(d)...))
+	})
 }
 
 func TestNumbersAreThoseOfTheResults(t *testing.T) {
 	p := project(t)
 	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, p.Results(d)) })
+}
+
+func TestNumbersAreThoseOfTheCode(t *testing.T) {
+	p := project(t)
+	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, p.Constants(d)) })
+}
+
+func TestTranscriptsTellOfTheCodeAsItIs(t *testing.T) {
+	p := project(t)
+	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding { return p.Recorded(d) })
+}
+
+func TestCommandsSayWhatTheyNeed(t *testing.T) {
+	p := project(t)
+	hold(t, chapters(t, p), func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, book.Needs(d)) })
+}
+
+// A bound in docs/budget.txt only ever becomes smaller.
+func TestChaptersKeepToTheirLength(t *testing.T) {
+	p := project(t)
+	docs := chapters(t, p)
+	for _, d := range docs {
+		t.Logf("%-45s %+v", d.Path, d.Size())
+	}
+	found, bounds, err := p.Lengths(docs)
+	require.NoError(t, err)
+	report(t, found)
+	if *update.Wanted {
+		require.NoError(t, p.LowerBounds(bounds))
+	}
 }
 
 func TestCommandsPrintWhatTheChaptersShow(t *testing.T) {

@@ -9,7 +9,10 @@
 //	<!-- run -->                                   above a ```console fence: its `$ ` lines are commands (run.go)
 //	<!-- run: COMMAND -->                          above any fence: the fence is what COMMAND prints
 //	<!-- not run: REASON -->                       above a ```console fence that cannot be repeated in a test
+//	<!-- recorded: DATE SYSTEM MARK: FILE NAME -->  above a ```console fence: a transcript of those functions (recorded.go)
+//	<!-- diff: FILE NAME -> FILE NAME -->          above a ```diff fence: what leads from one declaration to another (pair.go)
 //	<!-- result: FILE KEY -->1.84<!-- /result -->  within a line: the number is KEY of docs/results/FILE.json (result.go)
+//	<!-- const: FOLDER NAME -->16 MiB<!-- /const -->  within a line: the number is a constant of the code (constant.go)
 //
 // Every check gives Findings and changes nothing. A finding whose right text is known carries it as
 // a Fix, and Repair writes those fixes. Paths are slash-separated and relative to the project's

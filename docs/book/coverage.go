@@ -109,11 +109,15 @@ func (p Project) notShown() (excused map[string]int, wrong []Finding, err error)
 	return excused, wrong, err
 }
 
-// Shown gives "path name" of everything that the listings of the chapters name.
+// Shown gives "path name" of everything that the listings and diffs of the chapters name.
 func Shown(chapters []*Doc) map[string]bool {
 	out := map[string]bool{}
 	for _, d := range chapters {
 		for _, f := range d.Fences {
+			if both, err := parsePair(f.Directive); err == nil {
+				out[both.from.path+" "+both.from.names[0]] = true
+				out[both.to.path+" "+both.to.names[0]] = true
+			}
 			l, err := parseListing(f.Directive)
 			if err != nil {
 				continue // Listings reports it

@@ -7,6 +7,11 @@ const diffContext = 2
 
 // diff shows how to come from the page's lines to the text's, in the manner of diff -u.
 func diff(r rules, page, text []string) string {
+	return "\n--- the page\n+++ what is so\n" + strings.Join(nearChanges(allChanges(r, page, text)), "\n")
+}
+
+// allChanges gives every line of both texts, each with the sign that says whose it is.
+func allChanges(r rules, page, text []string) []string {
 	r.hole = func(string) bool { return false }
 	at := r.align(page, text)
 	var all []string
@@ -25,7 +30,7 @@ func diff(r rules, page, text []string) string {
 	for ; j < len(text); j++ {
 		all = append(all, "+ "+text[j])
 	}
-	return "\n--- the page\n+++ what is so\n" + strings.Join(nearChanges(all), "\n")
+	return all
 }
 
 // nearChanges drops the unchanged lines that stand far from any change.

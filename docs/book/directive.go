@@ -2,6 +2,7 @@ package book
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +10,7 @@ import (
 // that begins like one of ours has to be one, in its place.
 
 var (
-	kindWord    = regexp.MustCompile(`^(?i:(code|run|not[ -]run|result|/\s*result))\b`)
+	kindWord    = regexp.MustCompile(`^(?i:(code|diff|run|not[ -]run|recorded|const|/\s*const|result|/\s*result))\b`)
 	commentOpen = regexp.MustCompile(`<!--\s*(.*?)\s*(-->|$)`)
 )
 
@@ -25,7 +26,7 @@ func Directives(d *Doc) []Finding {
 	for _, f := range d.Fences {
 		above[f.Line-1] = true
 		if f.Info == "console" && !isFenceKind(kind(f.Directive)) {
-			out = append(out, d.finding(f, "a console fence needs <!-- run --> or <!-- not run: REASON --> above it"))
+			out = append(out, d.finding(f, "a console fence needs <!-- run -->, <!-- recorded: … --> or <!-- not run: REASON --> above it"))
 		}
 		if kind(f.Directive) == "not run" && !notRunDirective.MatchString(f.Directive) {
 			out = append(out, d.finding(f, "write it as: not run: REASON"))
@@ -44,4 +45,6 @@ func Directives(d *Doc) []Finding {
 
 var notRunDirective = regexp.MustCompile(`^not run: \S`)
 
-func isFenceKind(k string) bool { return k == "code" || k == "run" || k == "not run" }
+func isFenceKind(k string) bool {
+	return slices.Contains([]string{"code", "diff", "run", "not run", "recorded"}, k)
+}

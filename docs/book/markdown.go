@@ -144,15 +144,19 @@ func (d *Doc) finding(f Fence, text string) Finding {
 	return Finding{File: d.Path, Line: line, Directive: f.Directive, Text: text}
 }
 
-// Words counts the words of the prose: runs of letters and digits between spaces, so that no table
-// rule or directive is counted, and no fence.
+// Words counts the words of the prose, folded or not, and of no fence.
 func (d *Doc) Words() int {
+	s := d.Size()
+	return s.Words + s.Folded
+}
+
+// words counts runs of letters and digits between spaces, so that no table rule or directive is
+// counted.
+func words(line string) int {
 	n := 0
-	for _, l := range d.Prose {
-		for _, word := range strings.Fields(comment.ReplaceAllString(l.Raw, " ")) {
-			if strings.ContainsFunc(word, isWordRune) {
-				n++
-			}
+	for _, word := range strings.Fields(comment.ReplaceAllString(line, " ")) {
+		if strings.ContainsFunc(word, isWordRune) {
+			n++
 		}
 	}
 	return n

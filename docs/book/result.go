@@ -24,38 +24,38 @@ var (
 
 // Results checks every number of a page that claims to come from a result file.
 func (p Project) Results(d *Doc) []Finding {
+	return d.pairs(resultOpen, resultClose, "result", func(arg, _ string) (string, error) { return p.result(arg) })
+}
+
+// pairs looks at every text between an opening comment and its closing one. The right text is what
+// right makes of the comment's words and the text shown.
+func (d *Doc) pairs(open, end *regexp.Regexp, what string, right func(arg, shown string) (string, error)) []Finding {
 	var out []Finding
 	for _, l := range d.Prose {
-		opens, closes := resultOpen.FindAllStringSubmatchIndex(l.Text, -1), resultClose.FindAllStringIndex(l.Text, -1)
-		if len(opens) != len(closes) {
-			out = append(out, Finding{File: d.Path, Line: l.Number, Text: "result and /result must stand in pairs on one line"})
-			continue
+		opens, ends := open.FindAllStringSubmatchIndex(l.Text, -1), end.FindAllStringIndex(l.Text, -1)
+		unpaired := len(opens) != len(ends)
+		for i := 0; i < len(opens) && !unpaired; i++ {
+			from, to := opens[i][1], ends[i][0]
+			if unpaired = to < from || strings.Contains(l.Text[from:to], "<!--"); unpaired {
+				break
+			}
+			arg, shown := l.Text[opens[i][2]:opens[i][3]], l.Raw[from:to]
+			f := Finding{File: d.Path, Line: l.Number, Directive: what + ": " + arg}
+			switch want, err := right(arg, shown); {
+			case err != nil:
+				f.Text = err.Error()
+				out = append(out, f)
+			case shown != want:
+				f.Text = fmt.Sprintf("the page says %q, the %s is %q", shown, what, want)
+				f.Fix = &Edit{Start: l.Start + from, End: l.Start + to, New: want}
+				out = append(out, f)
+			}
 		}
-		for i, o := range opens {
-			out = append(out, p.checkResult(d, l, l.Text[o[2]:o[3]], o[1], closes[i][0])...)
+		if unpaired {
+			out = append(out, Finding{File: d.Path, Line: l.Number, Text: fmt.Sprintf("%s and /%s must stand in pairs on one line", what, what)})
 		}
 	}
 	return out
-}
-
-// checkResult compares the bytes [from, to) of a line with the value that arg names.
-func (p Project) checkResult(d *Doc, l Line, arg string, from, to int) []Finding {
-	f := Finding{File: d.Path, Line: l.Number, Directive: "result: " + arg}
-	if to < from || strings.Contains(l.Text[from:to], "<!--") {
-		f.Text = "result and /result must stand in pairs on one line"
-		return []Finding{f}
-	}
-	want, err := p.result(arg)
-	if err != nil {
-		f.Text = err.Error()
-		return []Finding{f}
-	}
-	if shown := l.Raw[from:to]; shown != want {
-		f.Text = fmt.Sprintf("the page says %q, the result is %q", shown, want)
-		f.Fix = &Edit{Start: l.Start + from, End: l.Start + to, New: want}
-		return []Finding{f}
-	}
-	return nil
 }
 
 // result looks up "FILE KEY".
