@@ -176,6 +176,7 @@ func (r *runner) ready(s *socket, events int16) {
 	if s.watch == machine.WantPeer {
 		s.Fail() // nothing else was asked for
 	}
+	s.full = s.full && events&(unix.POLLOUT|unix.POLLERR|unix.POLLHUP) == 0
 	r.drive(s, events&(unix.POLLIN|unix.POLLERR|unix.POLLHUP) != 0)
 }
 

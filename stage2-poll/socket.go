@@ -30,6 +30,7 @@ type socket struct {
 	doomed bool         // to be closed as soon as that work is done
 	gone   bool         // its peer has gone meanwhile, and the socket is closed already
 	nudged bool         // to be stepped at the end of the turn ([machine.Host])
+	full   bool         // it took no more at the last write, and has not been ready since
 }
 
 // conn is a connection of plain HTTP: a socket and its machine, in one allocation.
@@ -124,12 +125,18 @@ func (r *runner) read(s *socket) {
 }
 
 // write sends until the chain is empty, the socket full, or the budget used up. It reports
-// whether the machine can go on at once.
+// whether the machine can go on at once. A socket that is known to be full is not tried: it will be
+// reported, and has room for more by then.
 func (r *runner) write(s *socket, want machine.Want, budget *int64) bool {
+	if s.full && s.watch&machine.WantWrite != 0 {
+		r.await(s, want)
+		return false
+	}
 	out := s.Out()
 	before := out.Sent()
 	err := r.out.Send(int(s.fd), out, *budget)
 	*budget -= out.Sent() - before
+	s.full = sysnet.Again(err)
 	switch {
 	case err == nil && out.Empty() && *budget > 0:
 		return true

@@ -38,6 +38,11 @@ func (e *Event) Readable() bool {
 	return e.Filter == unix.EVFILT_READ || e.Flags&(unix.EV_EOF|unix.EV_ERROR) != 0
 }
 
+// Writable reports whether a write would not find the socket full; it may find an error.
+func (e *Event) Writable() bool {
+	return e.Filter == unix.EVFILT_WRITE || e.Flags&(unix.EV_EOF|unix.EV_ERROR) != 0
+}
+
 // HungUp reports whether the peer is gone, and not only done with sending.
 func (e *Event) HungUp() bool {
 	return e.Filter == unix.EVFILT_WRITE && e.Flags&unix.EV_EOF != 0

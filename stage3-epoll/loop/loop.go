@@ -255,6 +255,7 @@ func (l *Loop) group(events []event) (listenerReady bool) {
 			// The descriptor may have been closed earlier in this batch, and opened again as
 			// another connection, for which the event is not meant.
 			if s := l.sockets[e.FD()]; s != nil && s.gen == e.Gen() {
+				s.full = s.full && !e.Writable()
 				switch {
 				case s.watch == machine.WantPeer && e.HungUp():
 					s.Fail()

@@ -589,6 +589,31 @@ func TestInterestFollowsTheAnswer(t *testing.T) {
 	}
 }
 
+// A socket that took no more is reported once it has room. Until then news for its machine is no
+// reason to try it.
+func TestAFullSocketIsNotTriedBeforeItIsReported(t *testing.T) {
+	r := byHand(t, 10)
+	c := r.connect()
+	served := r.conns()[0]
+	c.ask("/a.txt")
+	for !served.full {
+		r.turn()
+	}
+	sent := served.Out().Sent()
+	r.loop.Nudge(int(served.fd))
+	for { // until there is room
+		_, err := c.from.ReadByte()
+		require.NoError(t, err)
+		if n, _ := unix.Poll([]unix.PollFd{{Fd: served.fd, Events: unix.POLLOUT}}, 0); n > 0 {
+			break
+		}
+	}
+	r.loop.stepNudged()
+	require.Equal(t, sent, served.Out().Sent())
+	r.turn()
+	require.Greater(t, served.Out().Sent(), sent)
+}
+
 func TestADeadlineIsNeverLookedForTooEarly(t *testing.T) {
 	r := byHand(t, 10)
 	l := r.loop
