@@ -195,6 +195,22 @@ func TestACutSocketWakesWhoIsBlockedOnIt(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+func TestSilentIsWhoHasNeitherSaidAnythingNorGone(t *testing.T) {
+	for name, says := range map[string]func(fd int) error{
+		"has sent":      func(fd int) error { _, err := unix.Write(fd, []byte("x")); return err },
+		"sends no more": func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) },
+		"has closed":    unix.Close,
+	} {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.Zero(t, testing.AllocsPerRun(10, func() { require.True(t, Silent(pair[0])) }))
+		require.NoError(t, says(pair[1]), name)
+		require.False(t, Silent(pair[0]), name)
+		require.False(t, Silent(pair[0]), "it only looks")
+		unix.Close(pair[0])
+	}
+}
+
 func TestUnsentIsWhatThePeerHasNotTaken(t *testing.T) {
 	fd, client := pair(t)
 	require.Zero(t, Unsent(fd))

@@ -280,7 +280,7 @@ func (l *Link) step() machine.Want {
 	if l.state == stateTunnel {
 		return l.tunnel(now)
 	}
-	if l.unasked {
+	if l.unasked || l.fresh() && !l.local.set.opt.Sockets.Silent(l.fd) {
 		l.distrust()
 		l.lose(Unasked)
 		return machine.WantClose
@@ -649,9 +649,18 @@ func (l *Link) EOF() {
 // its request has left. It can be no answer to that: many servers announce with a 408 that they
 // close (RFC 9110 15.5.9), and whoever has brought a target to answer twice wants the second answer
 // to be another client's.
+//
+// Step looks for it once more, with one system call for each request on a kept connection: right
+// after Step the request is written, and what comes from then on is taken for its answer. So only
+// what is on its way in that moment can still be.
 func (l *Link) early() bool {
-	l.unasked = l.unasked || l.reused && l.state == stateBusy && !l.heard && l.client.Out().Sent() == l.from
+	l.unasked = l.unasked || l.fresh()
 	return l.unasked
+}
+
+// fresh reports whether a kept connection has a new request, of which nothing has left.
+func (l *Link) fresh() bool {
+	return l.reused && l.state == stateBusy && !l.heard && l.client.Out().Sent() == l.from
 }
 
 // Out is what is to be sent of the request.

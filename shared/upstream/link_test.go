@@ -192,6 +192,15 @@ func TestAKeptConnectionThatItsTargetHasClosed(t *testing.T) {
 			require.Zero(t, r.set.states[0].row.failed.Load())
 		}
 	})
+	t.Run("or spoke after the loop had looked, and before the request was written", func(t *testing.T) {
+		for _, how := range []func(*rig){func(r *rig) { r.last().Send(hello) }, func(r *rig) { r.last().End() }, func(r *rig) { r.last().Break() }} {
+			r := kept(t)
+			a := r.ask(0)
+			how(r) // and the loop, which writes first, does not read
+			require.Equal(t, machine.WantClose, a.link.Step())
+			require.Equal(t, fmt.Sprintf("lost %d", Unasked), a.all())
+		}
+	})
 	t.Run("but not once it has answered", func(t *testing.T) {
 		r := kept(t)
 		a := r.ask(0)
