@@ -100,10 +100,17 @@ func figuresOf(f client.Fired, cpu proc.Times) figures {
 	n := float64(f.Answers)
 	return figures{
 		keyRate: n / f.Elapsed.Seconds(), keyErrors: float64(f.Errors),
-		keyCPU: micros(cpu.Sum()) / n, keyUser: micros(cpu.User) / n, keySystem: micros(cpu.System) / n,
 		keyP50: micros(f.Waited.P50), keyP90: micros(f.Waited.P90), keyP99: micros(f.Waited.P99), keyP999: micros(f.Waited.P999),
 		keyGenerator: micros(f.CPU) / n, keyGeneratorBusy: f.CPU.Seconds() / f.Elapsed.Seconds(),
+	}.with(cpu, n)
+}
+
+// with adds what n requests cost. Less than the kernel counts by is not known.
+func (f figures) with(cpu proc.Times, n float64) figures {
+	if cpu.Sum() > 0 {
+		f[keyCPU], f[keyUser], f[keySystem] = micros(cpu.Sum())/n, micros(cpu.User)/n, micros(cpu.System)/n
 	}
+	return f
 }
 
 // measureLoad loads the server in a closed loop.
@@ -139,11 +146,9 @@ func (b *bench) measureTool(tool load.Tool, w *work, r *running) (figures, error
 	if result.Requests == 0 {
 		return nil, errors.New("no request was answered")
 	}
-	cpu, n := after.Since(before), float64(result.Requests)
 	return figures{
 		keyRate: result.Rate, keyP50: micros(result.P50), keyP99: micros(result.P99), keyErrors: float64(result.Errors),
-		keyCPU: micros(cpu.Sum()) / n, keyUser: micros(cpu.User) / n, keySystem: micros(cpu.System) / n,
-	}, nil
+	}.with(after.Since(before), float64(result.Requests)), nil
 }
 
 // measureHey has hey load the server.
@@ -156,7 +161,10 @@ func (b *bench) measureMixed(w *work, r *running) (figures, error) {
 		return nil, err
 	}
 	all, gb := figuresOf(f, cpu), float64(f.Bytes)/1e9
-	all[keyCPUPerGB], all[keyGBRate] = cpu.Sum().Seconds()/gb, gb/f.Elapsed.Seconds()
+	all[keyGBRate] = gb / f.Elapsed.Seconds()
+	if cpu.Sum() > 0 {
+		all[keyCPUPerGB] = cpu.Sum().Seconds() / gb
+	}
 	return all, nil
 }
 
@@ -196,7 +204,9 @@ func (b *bench) measureCurve(w *work, r *running) (figures, error) {
 		}
 		now := figuresOf(f, cpu)
 		for _, key := range []string{keyRate, keyCPU, keyP99} {
-			all[atConns(key, conns)] = now[key]
+			if v, ok := now[key]; ok {
+				all[atConns(key, conns)] = v
+			}
 		}
 		all[keyErrors] += now[keyErrors]
 	}

@@ -310,8 +310,8 @@ func TestEveryWorkAsksForAFileThatIsMade(t *testing.T) {
 
 func TestConfigurationsAreFilledInWhole(t *testing.T) {
 	for _, w := range works {
-		for name, config := range map[string]func(*work) string{
-			"nginx": nginx(""), "lighttpd": func(*work) string { return lighttpdConfig }, "h2o": h2o, "haproxy": haproxy, "caddy": func(*work) string { return caddyConfig },
+		for name, config := range map[string]func(*work, string) string{
+			"nginx": nginx(""), "lighttpd": lighttpd, "h2o": h2o, "haproxy": haproxy, "caddy": caddyfile, "apache2": apache("/modules"),
 		} {
 			at := place{port: 8080, root: "/srv", dir: t.TempDir(), pem: "/srv/pem", upstream: "127.0.0.1:9000"}
 			for range 2 { // what was filled in for one work must not be there for the next
@@ -329,6 +329,44 @@ func TestConfigurationsAreFilledInWhole(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestEveryVariantIsAConfigurationOfItsOwn(t *testing.T) {
+	for _, s := range installed() {
+		for _, w := range works {
+			if s.variants == nil || !s.concerned(w) {
+				continue
+			}
+			seen := map[string]string{}
+			for _, v := range s.variants(w) {
+				text := s.config(w, v)
+				assert.Empty(t, seen[text], "%s at %s: %q is the same", s.name, w.name, v)
+				seen[text] = v
+			}
+			for text, v := range seen {
+				if v == s.variants(w)[0] {
+					assert.Equal(t, text, s.config(w, ""), "%s at %s: the first one is the default", s.name, w.name)
+				}
+			}
+		}
+	}
+}
+
+// What is said of a server that is configured stands beside its figures, whole and once.
+func TestAChosenConfigurationIsPublished(t *testing.T) {
+	p := &report{}
+	s := installed()[0]
+	small, _ := chooseWorks("small,one")
+	for _, w := range small {
+		p.add(w, s, figures{keyCPU: 1})
+		p.configured(w, s, choice{sendfileOff, "sendfile off (sendfile on costs 1.20 ×)"})
+	}
+	var out bytes.Buffer
+	p.printWork(&out, small[1])
+	assert.Contains(t, out.String(), "nginx: sendfile off (sendfile on costs 1.20 ×)")
+	require.Len(t, p.configs, 1)
+	assert.Equal(t, []string{"small", "one"}, p.configs[0].Works)
+	assert.Contains(t, p.configs[0].Text, "sendfile off;")
 }
 
 // program builds the command, or another package of the project.

@@ -10,6 +10,7 @@ package main
 // What must not be done: no work may get a setting that makes a server worse at it.
 
 import (
+	"cmp"
 	"os"
 	"strings"
 )
@@ -24,14 +25,17 @@ func user() string {
 }
 
 // nginx chooses what nginx reads. stream is the line that loads what it relays by.
-func nginx(stream string) func(*work) string {
-	return func(w *work) string {
-		words := map[string]string{"@SSL": "", "@BEHIND": "", "@PLACE": "root @ROOT;"}
+func nginx(stream string) func(*work, string) string {
+	return func(w *work, variant string) string {
+		words := map[string]string{"@SSL": "", "@BEHIND": "", "@PLACE": "root @ROOT;", "@SEND": cmp.Or(nginxSends[variant], nginxSends[sendfileOn])}
 		switch {
 		case w.duty() == relaying:
 			return stream + nginxRelay
 		case w.duty() == proxying:
 			words["@BEHIND"], words["@PLACE"] = nginxBehind, nginxProxy
+			if variant == bufferingOff {
+				words["@PLACE"] = strings.ReplaceAll(nginxProxy, "proxy_max_temp_file_size 0;", "proxy_buffering off;")
+			}
 			if w.file == "16m.html" { // where a slow client is what is measured
 				words["@PLACE"] = strings.ReplaceAll(nginxProxy, "proxy_max_temp_file_size 0;", "")
 			}
@@ -42,10 +46,12 @@ func nginx(stream string) func(*work) string {
 	}
 }
 
-// fill replaces words.
+// fill replaces words, and those in what it put in their places.
 func fill(text string, words map[string]string) string {
-	for word, by := range words {
-		text = strings.ReplaceAll(text, word, by)
+	for range 2 {
+		for word, by := range words {
+			text = strings.ReplaceAll(text, word, by)
+		}
 	}
 	return text
 }
@@ -63,7 +69,6 @@ func streamModule() (line, lack string) {
 	return "", "its module for relays is not installed (libnginx-mod-stream)"
 }
 
-// tcp_nopush is off: with it nginx holds back pipelined answers.
 const nginxConfig = `
 daemon off;
 user @USER;
@@ -76,8 +81,7 @@ http {
     access_log off;
     default_type application/octet-stream;
     types { text/html html; text/plain txt; image/png png; image/jpeg jpg; }
-    sendfile on;
-    tcp_nopush off;
+    @SEND
     tcp_nodelay on;
     open_file_cache max=100 inactive=@SECONDSs;
     open_file_cache_valid @SECONDSs;
@@ -150,13 +154,18 @@ const nginxTLS = `
         output_buffers 2 256k;
 `
 
+// lighttpd chooses what lighttpd reads.
+func lighttpd(_ *work, variant string) string {
+	return strings.ReplaceAll(lighttpdConfig, "@BACKEND", cmp.Or(variant, "sendfile"))
+}
+
 const lighttpdConfig = `
 server.bind = "127.0.0.1"
 server.port = @PORT
 server.document-root = "@ROOT"
 server.errorlog = "/dev/stderr"
 server.event-handler = "linux-sysepoll"
-server.network-backend = "sendfile"
+server.network-backend = "@BACKEND"
 server.listen-backlog = 4096
 server.max-connections = @HALF
 server.max-fds = @CONNS
@@ -169,7 +178,7 @@ mimetype.assign = ( ".html" => "text/html", ".txt" => "text/plain", ".png" => "i
 `
 
 // h2o chooses what h2o reads.
-func h2o(w *work) string {
+func h2o(w *work, _ string) string {
 	words := map[string]string{"@TLS": "", "@PLACE": "file.dir: @ROOT"}
 	switch {
 	case w.duty() == proxying:
@@ -216,7 +225,7 @@ ssl-session-resumption:
 `
 
 // haproxy chooses what HAProxy reads.
-func haproxy(w *work) string {
+func haproxy(w *work, _ string) string {
 	mode, rest, deferred, splice := "http", haproxyFiles, "", ""
 	if w.closes {
 		deferred = "defer-accept"
@@ -283,6 +292,14 @@ const caddyConfig = `
 	}
 }
 http://127.0.0.1:@PORT {
-	reverse_proxy @UPSTREAM
+	@PLACE
 }
 `
+
+// caddyfile chooses what Caddy reads.
+func caddyfile(w *work, _ string) string {
+	if w.duty() == proxying {
+		return strings.ReplaceAll(caddyConfig, "@PLACE", "reverse_proxy @UPSTREAM")
+	}
+	return strings.ReplaceAll(caddyConfig, "@PLACE", "root * @ROOT\n\tfile_server")
+}

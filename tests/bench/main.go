@@ -17,11 +17,12 @@
 // that started them, temporary files to main. No process is left behind, whatever ends
 // the run.
 //
-// The files, in the order of their story: main.go and namespace.go set the stage,
-// build.go and servers.go say who is measured (own.go: a server of yours, behind.go: what stands
-// behind a proxy), work.go at what, measure.go and asked.go how; report.go and page.go show it, and
-// goals.go says whether it is enough. The packages below them run the generators (load), are the
-// clients that no generator offers (client), and read the kernel's books (proc).
+// The files, in the order of their story: main.go and namespace.go set the stage, build.go and
+// servers.go say who is measured (configs.go and variants.go: by which configuration, own.go: a
+// server of yours, behind.go: what stands behind a proxy), work.go at what, measure.go and asked.go
+// how; report.go and page.go show it, and goals.go says whether it is enough. The packages below
+// them run the generators (load), are the clients that no generator offers (client), and read the
+// kernel's books (proc).
 //
 // Exit statuses: 0 all was measured, 1 something could not be, 2 the command line is
 // wrong.

@@ -63,6 +63,7 @@ type bench struct {
 	pem       string // file with the certificate of all servers and its key
 	leaf      []byte // the certificate, in DER
 	report    *report
+	choices   map[tryKind]choice
 }
 
 // measureAll measures all chosen works, and prints a table after each.
@@ -118,7 +119,7 @@ func newBench(ctx context.Context, o *options, dir string, notes []string) (*ben
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{ctx: ctx, o: o, dir: dir, serverCPU: cpus[0], clientCPU: cpus[len(cpus)-1]}
+	b := &bench{ctx: ctx, o: o, dir: dir, serverCPU: cpus[0], clientCPU: cpus[len(cpus)-1], choices: map[tryKind]choice{}}
 	b.behindCPU = b.clientCPU
 	if len(cpus) > 2 {
 		b.behindCPU = cpus[1]
@@ -244,7 +245,8 @@ func (b *bench) measureWork(w *work, all []*server) {
 				continue
 			}
 			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d: %s\n", w.name, round+1, b.o.rounds, s.name)
-			f, err := b.measureOnce(w, s)
+			chosen := b.choose(w, s)
+			f, err := b.measureOnce(w, s, chosen.variant)
 			if b.ctx.Err() != nil { // what was cut short is no figure
 				return
 			}
@@ -257,18 +259,19 @@ func (b *bench) measureWork(w *work, all []*server) {
 				continue
 			}
 			b.report.add(w, s, f)
+			b.report.configured(w, s, chosen)
 		}
 	}
 }
 
 // measureOnce starts a server, checks that it serves what it should, and measures it. A
 // new process each time keeps one work's memory out of the next one's figures.
-func (b *bench) measureOnce(w *work, s *server) (figures, error) {
+func (b *bench) measureOnce(w *work, s *server, variant string) (figures, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name), pem: b.pem}
+	at := place{port: port, root: filepath.Join(b.dir, rootDir), dir: filepath.Join(b.dir, "run-"+s.name), pem: b.pem, variant: variant}
 	if w.uploads {
 		if at.uploads, err = uploadsFolder(b.dir); err != nil {
 			return nil, err
@@ -378,16 +381,12 @@ func (b *bench) measurePingPong(w *work, r *running) (figures, error) {
 	if d.Whole == 0 {
 		return nil, errors.New("no message came back")
 	}
-	cpu, n := after.Since(before), float64(d.Whole)
 	return figures{
-		keyRate:   n / d.Elapsed.Seconds(),
+		keyRate:   float64(d.Whole) / d.Elapsed.Seconds(),
 		keyP50:    micros(d.P50),
 		keyP99:    micros(d.P99),
-		keyCPU:    micros(cpu.Sum()) / n,
-		keyUser:   micros(cpu.User) / n,
-		keySystem: micros(cpu.System) / n,
 		keyErrors: 0, // with one there are no figures
-	}, nil
+	}.with(after.Since(before), float64(d.Whole)), nil
 }
 
 // measureHeld finds how long an answer holds the upstream.
@@ -414,13 +413,12 @@ func bulk(w *work, d client.Drained, cpu proc.Times) figures {
 	gb, seconds := float64(d.Bytes)/1e9, d.Elapsed.Seconds()
 	requests := float64(d.Bytes) / float64(sizes[w.file])
 	f := figures{
-		keyRate:     requests / seconds,
-		keyGBRate:   gb / seconds,
-		keyCPU:      micros(cpu.Sum()) / requests,
-		keyUser:     micros(cpu.User) / requests,
-		keySystem:   micros(cpu.System) / requests,
-		keyCPUPerGB: cpu.Sum().Seconds() / gb,
-		keyErrors:   0,
+		keyRate:   requests / seconds,
+		keyGBRate: gb / seconds,
+		keyErrors: 0,
+	}.with(cpu, requests)
+	if cpu.Sum() > 0 {
+		f[keyCPUPerGB] = cpu.Sum().Seconds() / gb
 	}
 	if d.Whole > 0 {
 		f[keyP50], f[keyP99] = micros(d.P50), micros(d.P99)
@@ -487,13 +485,10 @@ func (b *bench) measureAsk(w *work, r *running) (figures, error) {
 		keyRate:    float64(a.Whole) / a.Elapsed.Seconds(),
 		keyP50:     micros(a.P50),
 		keyP99:     micros(a.P99),
-		keyCPU:     micros(cpu.Sum()) / float64(a.Whole),
-		keyUser:    micros(cpu.User) / float64(a.Whole),
-		keySystem:  micros(cpu.System) / float64(a.Whole),
 		keyNew:     float64(a.Connections),
 		keyResumed: float64(a.Resumed),
 		keyErrors:  0, // with one there are no figures
-	}, nil
+	}.with(cpu, float64(a.Whole)), nil
 }
 
 // measureAskBulk takes large bodies by TLS.
@@ -567,7 +562,9 @@ func (b *bench) measureIdleRate(w *work, r *running) (figures, error) {
 		err := b.withIdle(w, r, n, func() error {
 			f, err := b.measureLoad(w, r)
 			for _, key := range []string{keyRate, keyCPU, keyP99} {
-				all[atIdle(key, idle)] = f[key]
+				if v, ok := f[key]; ok {
+					all[atIdle(key, idle)] = v
+				}
 			}
 			all[keyErrors] += f[keyErrors]
 			return err

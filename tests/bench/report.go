@@ -50,7 +50,15 @@ const (
 type report struct {
 	machine  machine
 	works    []*workReport
+	configs  []*configText
 	failures int
+}
+
+// configText is a configuration of another server's, with the words in capitals not yet filled in.
+type configText struct {
+	Server string   `json:"server"`
+	Works  []string `json:"works"`
+	Text   string   `json:"text"`
 }
 
 // machine is what the figures depend on.
@@ -88,6 +96,7 @@ type result struct {
 	Rounds  []figures `json:"rounds,omitempty"`
 	Skipped string    `json:"skipped,omitempty"`
 	Failed  string    `json:"failed,omitempty"`
+	Config  string    `json:"configuration,omitempty"` // the variant that was chosen, and what the others cost
 }
 
 // span is from the lowest round to the highest.
@@ -177,6 +186,24 @@ func (p *report) add(w *work, s *server, f figures) {
 	r := p.row(w, s)
 	r.Rounds = append(r.Rounds, f)
 	r.Median, r.Spread = medians(r.Rounds), spreads(r.Rounds)
+}
+
+// configured keeps what a server was told.
+func (p *report) configured(w *work, s *server, c choice) {
+	if s.config == nil {
+		return
+	}
+	p.row(w, s).Config = c.says
+	text := s.config(w, c.variant)
+	for _, known := range p.configs {
+		if known.Server == s.name && known.Text == text {
+			if !slices.Contains(known.Works, w.name) {
+				known.Works = append(known.Works, w.name)
+			}
+			return
+		}
+	}
+	p.configs = append(p.configs, &configText{s.name, []string{w.name}, text})
 }
 
 // spreads are the lowest and the highest of each figure.
@@ -314,6 +341,8 @@ func (p *report) printWork(out io.Writer, w *work) {
 			fmt.Fprintf(out, "%s FAILED: %s\n", r.Server, r.Failed)
 		case r.Skipped != "":
 			fmt.Fprintf(out, "%s skipped: %s\n", r.Server, r.Skipped)
+		case r.Config != "":
+			fmt.Fprintf(out, "%s: %s\n", r.Server, r.Config)
 		}
 	}
 }
@@ -442,7 +471,8 @@ func (p *report) writeJSON(file string) error {
 		Machine machine       `json:"machine"`
 		Works   []*workReport `json:"works"`
 		Goals   []judged      `json:"goals,omitempty"`
-	}{p.machine, p.works, p.judge()}, "", "  ")
+		Configs []*configText `json:"configurations,omitempty"`
+	}{p.machine, p.works, p.judge(), p.configs}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -71,9 +71,12 @@ type server struct {
 	noPlain, noTLS string
 	largest        int      // bytes of the largest file that it serves; 0 for any
 	line           []string // the words of the command that -server gave
+
+	variants func(*work) []string       // of its configuration, the default first; nil where there is one
+	config   func(*work, string) string // the text of one, in which words are not filled in yet
 }
 
-// place is where a server is to serve.
+// place is where a server is to serve, and how.
 type place struct {
 	port     int    // on 127.0.0.1
 	root     string // folder with the files
@@ -81,6 +84,7 @@ type place struct {
 	pem      string // file with certificate and key
 	upstream string // host:port of the server behind, where there is one
 	uploads  string // folder for uploads, emptied before
+	variant  string // of its configuration, or empty
 }
 
 func (p place) addr() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
@@ -165,27 +169,32 @@ func servers(o *options, dir string) []*server {
 }
 
 // installedNames are what those are called.
-var installedNames = []string{"nginx", "lighttpd", "h2o", "haproxy", "caddy"}
+var installedNames = []string{"nginx", "lighttpd", "h2o", "apache2", "haproxy", "caddy"}
 
 // installed are the servers that have a file of their own to read.
 func installed() []*server {
 	stream, noStream := streamModule()
+	modules, noModules := apacheModules()
 	all := []*server{
 		{name: "nginx", most: maxConns, duties: []duty{serving, proxying, relaying}, lacks: map[duty]string{relaying: noStream},
-			command: configured("nginx.conf", nginx(stream), "-e", "stderr", "-c")},
+			config: nginx(stream), variants: nginxVariants, command: configured("nginx.conf", nginx(stream), "-e", "stderr", "-c")},
 		// lighttpd takes half as many connections as it may have descriptors.
 		{name: "lighttpd", most: maxConns / 2, duties: []duty{serving}, noTLS: "its TLS is in a package of its own, which is not used here",
-			command: configured("lighttpd.conf", func(*work) string { return lighttpdConfig }, "-D", "-f")},
+			config: lighttpd, variants: lighttpdVariants, command: configured("lighttpd.conf", lighttpd, "-D", "-f")},
 		{name: "h2o", most: maxConns, duties: []duty{serving, proxying}, lacks: map[duty]string{relaying: "it passes on requests alone"},
-			command: configured("h2o.conf", h2o, "-c")},
+			config: h2o, command: configured("h2o.conf", h2o, "-c")},
+		{name: "apache2", most: apacheConns, duties: []duty{serving, proxying}, noTLS: "its TLS is not used here",
+			config: apache(modules), variants: apacheVariants, command: configured("apache.conf", apache(modules), "-DFOREGROUND", "-f")},
 		{name: "haproxy", most: haproxyConns, duties: []duty{serving, proxying, relaying}, largest: haproxyFile,
-			noPlain: "it serves no files; it is here for TLS, and as a proxy", command: configured("haproxy.cfg", haproxy, "-db", "-f")},
-		{name: "caddy", most: maxConns, duties: []duty{proxying}, command: caddy},
+			noPlain: "it serves no files; it is here for TLS, and as a proxy", config: haproxy, command: configured("haproxy.cfg", haproxy, "-db", "-f")},
+		{name: "caddy", most: maxConns, duties: []duty{serving, proxying}, noTLS: "it is here as the proxy that many begin with", config: caddyfile, command: caddy},
 	}
 	for _, s := range all {
 		var err error
 		if s.path, err = lookPath(s.name); err != nil {
 			s.absent = notInstalled
+		} else if s.name == "apache2" && noModules != "" {
+			s.absent = noModules
 		}
 	}
 	return all
@@ -280,7 +289,7 @@ func reverseProxy(w *work, at place) ([]string, []string, error) {
 
 // caddy is configured, with its folders in the run's.
 func caddy(w *work, at place) (args, env []string, err error) {
-	args, _, err = configured("Caddyfile", func(*work) string { return caddyConfig }, "run", "--adapter", "caddyfile", "--config")(w, at)
+	args, _, err = configured("Caddyfile", caddyfile, "run", "--adapter", "caddyfile", "--config")(w, at)
 	return args, []string{"GOMAXPROCS=1", "HOME=" + at.dir, "XDG_DATA_HOME=" + at.dir, "XDG_CONFIG_HOME=" + at.dir}, err
 }
 
@@ -307,7 +316,7 @@ func peer(name string) func(*work, place) ([]string, []string, error) {
 }
 
 // configured is a server that reads a file of its own. Words in capitals after an @ are filled in.
-func configured(file string, config func(*work) string, args ...string) func(*work, place) ([]string, []string, error) {
+func configured(file string, config func(*work, string) string, args ...string) func(*work, place) ([]string, []string, error) {
 	return func(w *work, at place) ([]string, []string, error) {
 		deferred, deferSeconds := "", "0"
 		if w.closes {
@@ -315,9 +324,9 @@ func configured(file string, config func(*work) string, args ...string) func(*wo
 		}
 		text := strings.NewReplacer(
 			"@PORT", strconv.Itoa(at.port), "@ROOT", at.root, "@DIR", at.dir, "@UPSTREAM", at.upstream,
-			"@CONNS", strconv.Itoa(maxConns), "@HALF", strconv.Itoa(maxConns/2), "@REQUESTS", anyRequests, "@SECONDS", strconv.Itoa(forever), "@KEPT", keptIdle,
+			"@CONNS", strconv.Itoa(maxConns), "@HALF", strconv.Itoa(maxConns/2), "@REQUESTS", anyRequests, "@APACHE_FACTOR", strconv.Itoa(apacheConns/apacheThreads), "@APACHE_THREADS", strconv.Itoa(apacheThreads), "@SECONDS", strconv.Itoa(forever), "@KEPT", keptIdle,
 			"@PEM", at.pem, "@FILE", w.file, "@HAPROXY_CONNS", strconv.Itoa(haproxyConns), "@HAPROXY_PIPES", strconv.Itoa(haproxyPipes), "@DEFERRED", deferred, "@DEFER_SECONDS", deferSeconds, "@USER", user(),
-		).Replace(config(w))
+		).Replace(config(w, at.variant))
 		path := filepath.Join(at.dir, file)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return nil, nil, fmt.Errorf("configuration: %w", err)
