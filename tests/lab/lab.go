@@ -23,7 +23,9 @@ type lab struct {
 }
 
 // labs is all of them, in the order of the course.
-var labs = []lab{reads, ten, closing, wakeup, idle, edges, smuggle, corpus, truncate, kill, reload, held}
+var labs = []lab{
+	reads, ten, closing, staircase, slowReader, wakeup, idle, edges, splits, smuggle, corpus, zerocopy, truncate, kill, reload, held,
+}
 
 func find(name string) (lab, bool) {
 	i := slices.IndexFunc(labs, func(l lab) bool { return l.name == name })

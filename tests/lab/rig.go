@@ -141,6 +141,16 @@ func (r *rig) folder(name string, size int) (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, name), bytes.Repeat([]byte{'x'}, size), 0o644)
 }
 
+// folderWithHole makes a folder with page.txt and a large file that takes no room on the disk.
+func (r *rig) folderWithHole(name string, size int64) (string, error) {
+	dir, err := r.folder("page.txt", 100)
+	if err != nil {
+		return "", err
+	}
+	large := filepath.Join(dir, name)
+	return dir, errors.Join(os.WriteFile(large, nil, 0o644), os.Truncate(large, size))
+}
+
 // server is a stage's process.
 type server struct {
 	addr string // host:port
