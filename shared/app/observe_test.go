@@ -18,7 +18,7 @@ var notTheClients = []fault.Reason{fault.TooManyConnections, fault.TooManyRefuse
 	fault.NoProxyHeader, fault.BadProxyHeader, fault.ProxyHeaderTimeout, fault.TooManyHops, fault.PasswordInTheOpen}
 
 func TestTheFilterOfFail2BanKnowsEveryReason(t *testing.T) {
-	text, err := os.ReadFile("../../docs/fail2ban/filter.d/fourways.conf")
+	text, err := os.ReadFile("../../docs/deploy/fail2ban/filter.d/fourways.conf")
 	require.NoError(t, err)
 	var listed []string
 	for _, m := range regexp.MustCompile(`(?m)^(?:wire|checks|limits) = (.+)$`).FindAllSubmatch(text, -1) {

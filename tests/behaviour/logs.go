@@ -163,7 +163,7 @@ func askInOrder(t *testing.T, addr string, first, count int, half <-chan struct{
 
 var _ = test("Fail2Ban", fail2Ban)
 
-// fail2Ban: the filter in docs/fail2ban finds the client in the line of every refusal
+// fail2Ban: the filter in docs/deploy/fail2ban finds the client in the line of every refusal
 // that is the client's doing, in both forms of the log, and in nothing that a client can
 // have written.
 func fail2Ban(t *testing.T) {
@@ -418,13 +418,13 @@ type banFilter struct {
 	reasons      []string
 }
 
-// readFilter reads docs/fail2ban/filter.d/fourways.conf as fail2ban does: a line that
+// readFilter reads docs/deploy/fail2ban/filter.d/fourways.conf as fail2ban does: a line that
 // begins with a blank goes on with the value above it, %(name)s stands for another value,
 // %% for a percent sign, and <ADDR> for an address.
 func readFilter(t *testing.T) *banFilter {
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "fourways/tests/behaviour").Output()
 	require.NoError(t, err)
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "../../docs/fail2ban/filter.d/fourways.conf"))
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "../../docs/deploy/fail2ban/filter.d/fourways.conf"))
 	require.NoError(t, err)
 	values, last := map[string]string{}, ""
 	for line := range strings.Lines(string(text)) {
