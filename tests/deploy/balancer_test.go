@@ -121,8 +121,8 @@ func behind(t *testing.T, uploads string, args ...string) *harness.Server {
 		"-uploads", uploads, "-workers", "1", "-host", "*", "-max-requests", "0"}, args...)...)
 }
 
-// TestHAProxyServesALameDuckOut: one of two servers stops while clients ask and upload. The balancer
-// notices, and nothing is lost or done twice.
+// TestHAProxyServesALameDuckOut: one of two servers stops while clients ask and upload. The
+// balancer notices, and nothing is lost or done twice.
 func TestHAProxyServesALameDuckOut(t *testing.T) {
 	t.Parallel()
 	uploads := t.TempDir()

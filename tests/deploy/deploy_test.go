@@ -52,8 +52,8 @@ func shipped(t *testing.T, name string) string {
 	return string(text)
 }
 
-// adapted is a file of docs/deploy with some of its text replaced. All that is to be replaced has to
-// be there.
+// adapted is a file of docs/deploy with some of its text replaced. All that is to be replaced has
+// to be there.
 func adapted(t *testing.T, name string, pairs ...string) string {
 	t.Helper()
 	text := shipped(t, name)
