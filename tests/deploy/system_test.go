@@ -3,7 +3,7 @@ package deploy
 // What Debian's own services make of the server: systemd, logrotate and fail2ban.
 //
 // Each is run on its own, with its file of docs/deploy and a server that the test owns. What must
-// not be done: the machine's own service manager, logs and jails must not be asked or told anything.
+// not be done: the machine's own service manager, logs and jails must not be touched.
 
 import (
 	"fmt"
