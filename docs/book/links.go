@@ -79,7 +79,7 @@ func (d *Doc) anchors() []string {
 	var out []string
 	seen := map[string]int{}
 	for _, h := range d.Headings {
-		name := slug(h.Text)
+		name := Slug(h.Text)
 		seen[name]++
 		if n := seen[name]; n > 1 {
 			name = fmt.Sprintf("%s-%d", name, n-1)
@@ -94,9 +94,9 @@ func (d *Doc) anchors() []string {
 	return out
 }
 
-// slug gives the anchor of a heading: lower case, spaces as hyphens, and no other sign but letters,
+// Slug gives the anchor of a heading: lower case, spaces as hyphens, and no other sign but letters,
 // digits, - and _.
-func slug(heading string) string {
+func Slug(heading string) string {
 	heading = linkText.ReplaceAllString(heading, "$1")
 	return strings.Map(func(r rune) rune {
 		switch {

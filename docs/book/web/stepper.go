@@ -1,0 +1,5 @@
+package web
+
+import "io"
+
+func (m *maker) stepper(io.Writer, string) error { return nil }
