@@ -34,18 +34,17 @@ func TestBehaviourOverUring(t *testing.T) {
 	needsUring(t)
 	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring"},
 		"Slowloris", "RudeClientsLeakNothing", "ConnectionLimit", "KeptConnectionsEndAtOnce", "FilesThatChangeWhileTheyAreSent",
-		"PassedOn", "AClientThatLeavesFreesTheUpstream", "TunnelsArePassedOn", "PausedReader", "AbsentReader", "ColdFiles", "Interruptions",
+		"PassedOn", "AClientThatLeavesFreesTheUpstream", "TunnelsArePassedOn", "PausedReader", "AbsentReader", "ColdFiles", "Interruptions", "OutOfDescriptors",
 		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn", "RelayRate", "RelaysLeaveNothingBehind",
 		"LargeFileOverTLS", "HalfClosedTLS", "HandshakesWaitForTheirTurn", "ProxyHeaderInPieces", "SlowReadersDoNotHoldWhoSends", "RefusalWhileSending",
 		"StopUnderLoad", "StopCutsWhatIsLeft", "StopEndsIdleConnections", "StopAnswersTheBacklog", "StopFinishesDownloads", "UploadsFolder")
 }
 
-// An accept goes by the limit that there was when it was asked for, and one for all connections is
-// asked for once. So a limit that is lowered meanwhile is noticed where loops share a listener.
+// Loops that share a listener are told of a connection one at a time.
 func TestSharingLoopsOverUring(t *testing.T) {
 	needsUring(t)
 	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring", "FOURWAYS_ACCEPT": "shared"},
-		"OutOfDescriptors", "ALimitThatIsLoweredBelowWhatIsOpen", "StopUnderLoad", "StopAnswersTheBacklog")
+		"ALimitThatIsLoweredBelowWhatIsOpen", "StopUnderLoad", "StopAnswersTheBacklog")
 }
 
 func TestMachinesThatAreNoSessionsOverUring(t *testing.T) {

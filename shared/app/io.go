@@ -32,7 +32,7 @@ func (o *IO) Set(value string) error {
 func (o *IO) Flag() config.Flag {
 	return config.Flag{
 		Name: "io", Unit: "epoll|uring|auto", Default: o.String(),
-		Help: "how the event loops wait: for what is ready (epoll), or for what is done (uring: io_uring, of Linux 5.19); auto is uring where the system lets them, and else epoll",
+		Help: "how the event loops wait: for what is ready (epoll), or for what is done (uring: io_uring, of Linux 6.1); auto is uring where the system lets them, and else epoll",
 		Set:  o.Set,
 	}
 }

@@ -28,6 +28,9 @@ func LoopFigures(slot *stats.Slot, number int, l *figures.List) {
 		{JSON: "wakeups", Name: "fourways_loop_wakeups_total", Help: "Waits of each event loop that reported something.", Kind: figures.Counter, Value: slot.Get(stats.Wakeups)},
 		{JSON: "events", Name: "fourways_loop_events_total", Help: "Sockets that they reported ready.", Kind: figures.Counter, Value: slot.Get(stats.Events)},
 	}
+	if n := slot.Get(stats.Enters); n > 0 {
+		rows = append(rows, figures.Row{JSON: "enters", Name: "fourways_loop_enters_total", Help: "Calls of io_uring_enter(2) by each event loop.", Kind: figures.Counter, Value: n})
+	}
 	l.Item("loops", []string{"loop", strconv.Itoa(number)}, append(rows, eventsPerWakeup(slot)...)...)
 }
 

@@ -33,7 +33,8 @@ const (
 	BytesOut // of answers' bodies
 	BytesIn  // of requests' bodies
 	Wakeups  // waits of a thread with many connections that reported something
-	Events   // sockets that they reported ready
+	Events   // sockets that they reported ready, or things that they reported done
+	Enters   // calls of io_uring_enter(2)
 	Restarts // how often a worker process that died was to be replaced
 	Busy     // nanoseconds in which the thread had work; in stage 1 also those in which it writes, or waits a moment for its client
 	Work     // pieces of work that were ready: sockets that a wait reported, in stage 1 connections that a thread took

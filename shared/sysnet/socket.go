@@ -89,7 +89,12 @@ func Cut(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
 // drops what is unsent (SO_LINGER with no time, socket(7)).
 func Close(fd int, abortive bool) {
 	if abortive {
-		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		ResetOnClose(fd)
 	}
 	unix.Close(fd)
+}
+
+// ResetOnClose makes the close of a socket abortive, whoever closes it.
+func ResetOnClose(fd int) {
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }

@@ -36,9 +36,7 @@ type listener struct {
 	open    session.Opener // nil for plain HTTP
 	full    func() bool    // reports that it is to wait; nil for never
 	watched bool
-
-	number    int32 // its index
-	cancelled bool  // over io_uring: it is no longer to be watched
+	number  int32 // its index
 }
 
 // waits reports whether nothing is to be accepted for now.
@@ -91,12 +89,12 @@ func (l *Loop) begin(fd int, peer netip.AddrPort, open session.Opener) {
 		c := l.newConn(fd)
 		c.notes = noteAccepted
 		c.session.Open(l.thread, adm, peer, fd)
-		l.drive(&c.socket, l.uring == nil)
+		l.drive(&c.socket, true)
 	case why == fault.NoReason:
 		s := &socket{notes: noteAccepted}
 		l.add(s, fd)
 		s.Machine = open(l.thread, adm, peer, fd)
-		l.drive(s, l.uring == nil)
+		l.drive(s, true)
 	case why == fault.TooManyConnections && open == nil:
 		c := l.newConn(fd)
 		c.session.OpenRefused(l.thread, peer, fd, why)

@@ -110,7 +110,11 @@ func New(opt Options) (*Loop, error) {
 		share:  turnBytes,
 		out:    sysnet.NewSender(),
 	}
-	if err := l.openPoller(); err != nil {
+	err := l.poll.Open()
+	if err == nil && opt.Uring {
+		err = useUring(l) // which has the poller's wake-ups alone
+	}
+	if err != nil {
 		return nil, err
 	}
 	l.addListener = l.poll.AddListener
@@ -177,10 +181,7 @@ func (l *Loop) Run() {
 		sysnet.ReadClock(&l.thread.Clock)
 		l.progress()
 		l.turn(events[:n])
-		l.collect()
-		l.wheel.Advance(int64(l.thread.Clock.Now()), l.due)
-		l.stepNudged()
-		l.adjustListening()
+		l.endTurn()
 		others := 0 // may be ready besides those: none if the list of events had room for more
 		if n == eventBatch {
 			others = l.open - n
@@ -204,11 +205,16 @@ func (l *Loop) wait(events []event) int {
 			return n
 		}
 	}
+	return l.poll.Wait(events, l.timeout())
+}
+
+// timeout is how long the loop may wait, in milliseconds, or -1 for ever.
+func (l *Loop) timeout() int {
 	most := clock.Never
 	if l.opt.Watched != nil {
 		most = l.opt.Beat
 	}
-	return l.poll.Wait(events, l.wheel.Timeout(int64(l.thread.Clock.Now()), int64(most)))
+	return l.wheel.Timeout(int64(l.thread.Clock.Now()), int64(most))
 }
 
 // progress shows the watchdog that the loop goes on. The loop itself does it, once a turn: a timer
@@ -219,12 +225,17 @@ func (l *Loop) progress() {
 	}
 }
 
+// count counts a wait that has brought n events.
+func (l *Loop) count(n int) {
+	if n > 0 {
+		l.thread.Stats.Add(stats.Wakeups, 1)
+		l.thread.Stats.Add(stats.Events, uint64(n))
+	}
+}
+
 // turn gives every ready socket its turn, the listeners last.
 func (l *Loop) turn(events []event) {
-	if len(events) > 0 {
-		l.thread.Stats.Add(stats.Wakeups, 1)
-		l.thread.Stats.Add(stats.Events, uint64(len(events)))
-	}
+	l.count(len(events))
 	// The kernel wakes one of the loops that share a listener. If that one is killed before it has
 	// accepted, no other loop is woken for the connection. So a loop whose wait timed out looks at
 	// its listeners as well.
@@ -274,6 +285,14 @@ func (l *Loop) group(events []event) (listenerReady bool) {
 		l.serve(s, wants[i])
 	}
 	return listenerReady
+}
+
+// endTurn does what is due besides.
+func (l *Loop) endTurn() {
+	l.collect()
+	l.wheel.Advance(int64(l.thread.Clock.Now()), l.due)
+	l.stepNudged()
+	l.adjustListening()
 }
 
 // collect does what other threads have asked for.

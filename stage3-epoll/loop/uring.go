@@ -44,9 +44,7 @@ type note uint8
 
 const (
 	noteAccepted note = 1 << iota // it is a connection's first, which only the loop reads
-	noteBulk                      // much comes
 	noteHungUp                    // its peer has gone, or both directions have ended
-	noteAbortive                  // to be closed with a reset
 )
 
 // Choose settles how loops are to wait, and reports whether over io_uring. Where the kernel or a
@@ -55,7 +53,7 @@ func Choose(how app.IO, log *slog.Logger) (uring bool, err error) {
 	if how == app.Epoll {
 		return false, nil
 	}
-	switch err = probe(); {
+	switch err = useUring(nil); {
 	case err == nil:
 		log.Debug("The loops wait for completions (io_uring)")
 		return true, nil
@@ -64,13 +62,4 @@ func Choose(how app.IO, log *slog.Logger) (uring bool, err error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("io_uring cannot be used here: %w; -io auto does without it then", err)
-}
-
-// openPoller opens what the loop waits by.
-func (l *Loop) openPoller() (err error) {
-	if !l.opt.Uring {
-		return l.poll.Open()
-	}
-	l.uring, err = openUring(l)
-	return err
 }

@@ -7,8 +7,9 @@ package loop
 // reachable of which the kernel still has a request; uring_socket_linux.go tells what it may
 // touch of them.
 //
-// What must not be done: nothing may block but the ring's sleep, and the ring must not be closed
-// before all has ended that may wake the loop.
+// What must not be done: nothing may block but the ring's sleep. The ring must not be closed
+// before all has ended that may wake the loop, nor a listener while the kernel has a request of
+// it: it would go on listening.
 
 import (
 	"runtime"
@@ -20,9 +21,13 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// callBatch is how many things that a call of io_uring_enter(2) has waited for it does at most
-// (IO_LOCAL_TW_DEFAULT_MAX in the kernel's io_uring.c).
-const callBatch = 20
+const (
+	// callBatch is how many things that a call of io_uring_enter(2) has waited for it does at most
+	// (IO_LOCAL_TW_DEFAULT_MAX in the kernel's io_uring.c).
+	callBatch = 20
+	// missedAfter is how often a busy loop looks for connections for which another one was woken.
+	missedAfter = clock.Second
+)
 
 // key is what a request is known by: its kind, and the descriptor or the listener's number.
 type key uint64
@@ -36,32 +41,16 @@ type uring struct {
 	ring    ring
 	buffers buffers
 	done    [eventBatch]completion
-	armed   int               // listeners of which a request is under way
-	looked  clock.Time        // when the listeners were looked at last; see acceptMissed
+	front   [1][]byte         // what is sent
+	sends   int               // that are to be handed in
+	looked  clock.Time        // when the listeners were looked at last
 	leaving map[int32]*socket // to be closed as soon as no request is under way, by descriptor
-	kept    map[*socket][]byte
-	segs    [maxSegs][]byte
-	late    []*socket // nudged while they are sent to
-	sends   int       // that are to be handed in
 }
 
-// openUring readies all that the kernel is to have. The ring is no thread's yet.
-func openUring(l *Loop) (completions, error) {
-	u, err := newUring(l, bufferCount, 0)
-	if err != nil {
-		return nil, err
-	}
-	l.poll = poller{ep: -1, wakeFD: -1}
-	if l.poll.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		u.close()
-		return nil, err
-	}
-	return u, nil
-}
-
-// newUring makes a ring with so many buffers. hidden are features that a test has it not see.
-func newUring(l *Loop, buffers uint16, hidden uint32) (*uring, error) {
-	u := &uring{Loop: l, leaving: map[int32]*socket{}, kept: map[*socket][]byte{}}
+// openUring readies all that the kernel is to have, with so many buffers. hidden are features that
+// a test has it not see. The ring is no thread's yet.
+func openUring(l *Loop, buffers uint16, hidden uint32) (*uring, error) {
+	u := &uring{Loop: l, leaving: map[int32]*socket{}}
 	if err := u.ring.open(hidden); err != nil {
 		return nil, err
 	}
@@ -72,13 +61,18 @@ func newUring(l *Loop, buffers uint16, hidden uint32) (*uring, error) {
 	return u, nil
 }
 
-// probe reports why io_uring cannot be used, nil where it can.
-func probe() error {
-	u, err := newUring(nil, bufferCount, 0)
-	if err == nil {
+// useUring has a loop be over io_uring, or only tries whether one could be, without a loop.
+func useUring(l *Loop) error {
+	u, err := openUring(l, bufferCount, 0)
+	switch {
+	case err != nil:
+		return err
+	case l == nil:
 		u.close()
+	default:
+		l.uring = u
 	}
-	return err
+	return nil
 }
 
 func (u *uring) close() {
@@ -86,16 +80,14 @@ func (u *uring) close() {
 	u.buffers.close()
 }
 
-// run is Run. The order within a turn is the same, but what has been done has no order: a
-// connection that is accepted may be before one that has sent something.
+// run is Run. The order within a turn is the same.
 func (u *uring) run() {
 	u.start()
-	for !u.draining || u.open > 0 || u.working > 0 || len(u.leaving) > 0 || u.armed > 0 {
+	for !u.draining || u.open > 0 || u.working > 0 || len(u.leaving) > 0 {
 		n := u.wait()
 		sysnet.ReadClock(&u.thread.Clock)
 		u.progress()
-		u.turn(u.done[:n])
-		u.endTurn()
+		u.turn(n)
 		u.thread.EndTurn(sysnet.Now(), n, u.ring.waiting())
 	}
 	u.ring.look() // the last descriptors are closed with it
@@ -103,7 +95,7 @@ func (u *uring) run() {
 
 // start makes the ring the calling thread's, and asks for the first things.
 func (u *uring) start() {
-	if err := u.ring.enable(); err != nil {
+	if err := u.ring.register(registerEnable, nil, 0); err != nil {
 		panic(err) // EBADFD: it is a thread's already
 	}
 	u.awaitWake()
@@ -113,15 +105,27 @@ func (u *uring) start() {
 // awaitWake has each write to the eventfd completed. It is never read: a multishot poll reports
 // each write, as an edge.
 func (u *uring) awaitWake() {
-	e, _ := u.ring.next()
-	e.opcode, e.fd, e.key, e.len = opPoll, int32(u.poll.wakeFD), keyOf(askWake, 0), pollMulti
-	e.events(unix.POLLIN)
+	u.ask(askWake, opPoll, int32(u.poll.wakeFD), 0).poll(unix.POLLIN).len = pollMulti
 }
 
-// wait hands in what is wanted, and takes what is done. A send is done when it has been handed in:
-// with one of them the loop looks, which Go's scheduler need not know of, and sleeps only where
-// that has brought nothing. Where the pool has got work it gives its processor up before that
-// (Loop.wait).
+// ask makes an entry about a descriptor, which is known by a kind and a number.
+func (u *uring) ask(k kind, opcode uint8, fd, n int32) *entry {
+	e := u.ring.next()
+	e.opcode, e.fd, e.key = opcode, fd, keyOf(k, n)
+	return e
+}
+
+// cancel has the kernel let go of a request. It then completes, with ECANCELED or with what has
+// happened just before.
+func (u *uring) cancel(k kind, n int32) {
+	e := u.ask(askNothing, opCancel, -1, 0)
+	e.flags, e.addr = entryQuiet, uint64(keyOf(k, n))
+}
+
+// wait hands in what is wanted, and returns how many things are done. A send is done when it has
+// been handed in: with one of them the loop looks, which Go's scheduler need not know of, and
+// sleeps only where that has brought nothing. Where the pool has got work it gives its processor up
+// before that (Loop.wait).
 func (u *uring) wait() int {
 	if u.sends > 0 || u.offloaded || len(u.nudged) > 0 || u.ring.waiting() > 0 {
 		u.ring.look()
@@ -131,14 +135,7 @@ func (u *uring) wait() int {
 		runtime.Gosched()
 	}
 	if len(u.nudged) == 0 && u.ring.waiting() == 0 {
-		most := int64(clock.Never)
-		if u.opt.Watched != nil {
-			most = int64(u.opt.Beat)
-		}
-		if next, ok := u.wheel.Next(int64(u.thread.Clock.Now())); ok {
-			most = min(most, next)
-		}
-		u.ring.sleep(most)
+		u.ring.sleep(u.timeout())
 	}
 	// A call does no more than so many things besides. What is left may have come in time for a
 	// deadline that is due now.
@@ -149,12 +146,24 @@ func (u *uring) wait() int {
 	return u.ring.take(u.done[:])
 }
 
-// turn handles what is done.
-func (u *uring) turn(done []completion) {
-	if len(done) > 0 {
-		u.thread.Stats.Add(stats.Wakeups, 1)
-		u.thread.Stats.Add(stats.Events, uint64(len(done)))
+// turn handles what is done, the listeners last, and then what is due besides. The kernel tells one
+// of the loops that share a listener. If that one hangs, or is killed before it has accepted, no
+// other loop is told. So a loop whose wait timed out looks, and one that is busy does now and then.
+func (u *uring) turn(n int) {
+	u.count(n)
+	now := u.thread.Clock.Now()
+	looks := u.opt.Sharers != nil && u.listening && (n == 0 || now >= u.looked+missedAfter)
+	if u.handle(u.done[:n]) || looks {
+		u.looked = now
+		u.acceptReady()
 	}
+	u.endTurn()
+	u.thread.Stats.Add(stats.Enters, u.ring.enters)
+	u.ring.enters = 0
+}
+
+// handle handles what is done, and reports whether a listener was among it.
+func (u *uring) handle(done []completion) (listenerReady bool) {
 	for i := range done {
 		c := &done[i]
 		switch k, n := c.key.split(); k {
@@ -164,31 +173,29 @@ func (u *uring) turn(done []completion) {
 				u.awaitWake()
 			}
 		case askConnection:
-			u.connection(u.accepts[n], c)
+			u.accepts[n].watched = false
+			listenerReady = listenerReady || c.err() != unix.ECANCELED
 		default:
 			u.completed(n, k, c)
 		}
 	}
-	u.acceptMissed(len(done) == 0)
+	return listenerReady
 }
 
-// endTurn does what is due besides. What is nudged while it is sent to has its turn when that is
-// over.
-func (u *uring) endTurn() {
-	u.collect()
-	u.wheel.Advance(int64(u.thread.Clock.Now()), u.due)
-	for _, s := range u.nudged {
-		if s.asked&askSend != 0 {
-			u.late = append(u.late, s)
-		} else if p := u.kept[s]; len(p) > 0 && !s.parked && s.Reads() {
-			u.feed(s, p)
-		}
+// listen asks to be told of connections of a listener, which accept4(2) then takes. A multishot
+// accept could not stop before it has taken too many. And a process that is killed would still
+// accept on its way out, since its requests go on until its threads have ended.
+func (u *uring) listen(a *listener) {
+	u.ask(askConnection, opPoll, int32(a.Listener), a.number).poll(unix.POLLIN | unix.EPOLLEXCLUSIVE)
+	a.watched = true
+}
+
+// ignore asks for no more connections of a listener. Before it is closed, that is waited for: the
+// kernel needs no more than a look for it.
+func (u *uring) ignore(a *listener) {
+	u.cancel(askConnection, a.number)
+	for u.draining && a.watched {
+		u.ring.look()
+		u.handle(u.done[:u.ring.take(u.done[:])])
 	}
-	u.stepNudged()
-	for _, s := range u.late {
-		u.Nudge(int(s.fd))
-	}
-	clear(u.late)
-	u.late = u.late[:0]
-	u.adjustListening()
 }

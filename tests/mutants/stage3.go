@@ -100,7 +100,7 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "news-are-not-passed-on", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
-		Old:   "\t\tl.stepNudged()\n",
+		Old:   "\tl.stepNudged()\n",
 		New:   "",
 		Check: "stage3-epoll TestMachinesThatAreNoSessions/bytes_arrive_whole_both_ways_at_once,_and_an_end_is_passed_on",
 		Why: "What one machine has for another lies there, and nobody steps the other one. As its own socket is silent, it waits " +
