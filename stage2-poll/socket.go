@@ -168,11 +168,13 @@ func (r *runner) await(s *socket, want machine.Want) {
 }
 
 // expired handles a deadline that has passed. For a parked socket it is the time of the next look.
+// Whoever has waited may have been us: a process that was suspended, or a machine too busy for it,
+// finds deadlines that have passed and bytes that came in time. They count, so they are read first.
 func (r *runner) expired(s *socket) {
 	if s.parked {
 		r.look(s)
 	} else {
-		r.drive(s, false)
+		r.drive(s, true)
 	}
 }
 

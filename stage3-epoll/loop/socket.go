@@ -172,11 +172,13 @@ func (l *Loop) await(s *socket, want machine.Want) {
 }
 
 // expired handles a deadline that has passed. For a parked socket it is the time of the next look.
+// Whoever has waited may have been us: a process that was suspended, or a machine too busy for it,
+// finds deadlines that have passed and bytes that came in time. They count, so they are read first.
 func (l *Loop) expired(s *socket) {
 	if s.parked {
 		l.look(s)
 	} else {
-		l.drive(s, false)
+		l.drive(s, l.uring == nil)
 	}
 }
 
