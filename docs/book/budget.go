@@ -30,8 +30,11 @@ type Size struct {
 // Budget is what every chapter may have.
 var Budget = Size{Words: 2800, Folded: 800, Listings: 6, Lines: 110}
 
-// budgetStep is what bounds are rounded up to, in words: a page's sentence may be mended.
-const budgetStep = 100
+// Bounds are rounded up: a sentence may be mended, and a listing grows with its function.
+const (
+	wordStep = 100
+	lineStep = 25
+)
 
 // Size measures a chapter. A fence that is cut from the project's code is a listing.
 func (d *Doc) Size() Size {
@@ -104,10 +107,10 @@ func (p Project) Lengths(chapters []*Doc) (found []Finding, bounds string, err e
 
 // bound is the smallest bound that holds, never above the one before and never below the budget.
 func (s Size) bound(most Size) string {
-	round := func(n int) int { return (n + budgetStep - 1) / budgetStep * budgetStep }
+	round := func(n, step int) int { return (n + step - 1) / step * step }
 	return fmt.Sprint(
-		max(min(round(s.Words), most.Words), Budget.Words), " ", max(min(round(s.Folded), most.Folded), Budget.Folded), " ",
-		max(min(s.Listings, most.Listings), Budget.Listings), " ", max(min(s.Lines, most.Lines), Budget.Lines))
+		max(min(round(s.Words, wordStep), most.Words), Budget.Words), " ", max(min(round(s.Folded, wordStep), most.Folded), Budget.Folded), " ",
+		max(min(s.Listings, most.Listings), Budget.Listings), " ", max(min(round(s.Lines, lineStep), most.Lines), Budget.Lines))
 }
 
 // bounds reads the file: the bound of each chapter's name, and the comment at its head.

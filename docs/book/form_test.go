@@ -54,7 +54,7 @@ func TestLinks(t *testing.T) {
 
 func TestOutside(t *testing.T) {
 	for _, inside := range []string{
-		"http://127.0.0.1:8080/", "http://[::1]:8080", "http://localhost/x", "http://HOST:PORT", "https://shop.example/a",
+		"http://127.0.0.1:8080/", "telnet://127.0.0.1:$port", "http://[::1]:8080", "http://localhost/x", "http://HOST:PORT", "https://shop.example/a",
 		"http://www.example.com", "http://192.0.2.7/", "http://10.0.0.1", "unix:/run/x.sock", "a sentence.With no host",
 	} {
 		t.Run(inside+" is inside", func(t *testing.T) { require.Empty(t, Outside(page(inside))) })

@@ -124,6 +124,7 @@ func Outside(d *Doc) []Finding {
 }
 
 func hostOf(authority string) string {
+	authority, _, _ = strings.Cut(authority, ":$") // a port that a shell's variable has
 	u := url.URL{Host: authority[strings.LastIndex(authority, "@")+1:]}
 	return strings.ToLower(strings.TrimRight(u.Hostname(), ".,;:"))
 }

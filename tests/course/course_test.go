@@ -16,6 +16,7 @@ func TestAChapterIsFoundByWhatItSendsItsReaderTo(t *testing.T) {
 
 	require.NoError(t, os.Mkdir(filepath.Join(root, "docs"), 0o755))
 	for name, text := range map[string]string{
+		"00-start.md": "# Start\n\nAn hour: `go run ./tests/lab wake-up`.",
 		"07-pipes.md": "# Being woken\n\nTry `go run ./tests/lab wake-up`.",
 		"12-files.md": "# Files\n\nTry `go run ./tests/lab -yes wake`, and go run ./tests/lab wake again.",
 		"notes.md":    "# Notes\n\n`go run ./tests/lab notes`",
@@ -24,7 +25,7 @@ func TestAChapterIsFoundByWhatItSendsItsReaderTo(t *testing.T) {
 	}
 	all, err = Read(root)
 	require.NoError(t, err)
-	require.Len(t, all, 2)
+	require.Len(t, all, 3)
 	require.Equal(t, "chapter 7, Being woken", Lab(all, "wake-up").String())
 	require.Equal(t, "chapter 12, Files", Lab(all, "wake").String())
 	require.Equal(t, "docs/12-files.md", Lab(all, "wake").Path)

@@ -1,7 +1,7 @@
-// Package web makes the book: one HTML page of each chapter, of each source file that a chapter
-// shows, of the glossary, and of the contents. What it makes are fragments, whose frame package
-// fourways/shared/course puts around them: a fragment is a line that says what the page is, and
-// the page's own text.
+// Package web makes the book: one HTML page of each chapter, of each source file of a stage or that
+// a chapter shows, of the glossary, and of the contents. What it makes are fragments, whose frame
+// package fourways/shared/course puts around them: a fragment is a line that says what the page is,
+// and the page's own text.
 //
 // A fragment depends on the files it is made of, and on nothing else: not on the time, nor on
 // the order of a map. So a fragment that is out of date can be told by making it again. And a
@@ -28,7 +28,7 @@ type Fragments map[string]string
 type maker struct {
 	project  book.Project
 	parts    []part
-	sources  map[string]bool // files that a chapter shows, and so have a page
+	sources  map[string]bool // files that have a page
 	glossary []term
 }
 
@@ -69,6 +69,9 @@ func Make(p book.Project) (Fragments, error) {
 			return nil, fmt.Errorf("%s: %w", d.Path, err)
 		}
 		out[pageOf(d.Path)] = text
+	}
+	if err := m.readStages(); err != nil {
+		return nil, err
 	}
 	for name := range m.sources {
 		text, err := m.source(name)
@@ -145,6 +148,22 @@ func (m *maker) readChapters() ([]*book.Doc, error) {
 		}
 	}
 	return docs, nil
+}
+
+// readStages notes the stages' files: a chapter shows what it is about, and the rest stands there.
+func (m *maker) readStages() error {
+	for _, pattern := range []string{"stage*/*.go", "stage*/*/*.go"} {
+		names, err := fs.Glob(m.project.FS, pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !strings.HasSuffix(name, "_test.go") {
+				m.sources[name] = true
+			}
+		}
+	}
+	return nil
 }
 
 // shown reads the directive of a listing: the file, and the names of what is shown of it.

@@ -20,6 +20,8 @@ var small = map[string]string{
 	"docs/glossary.txt": "# words\nsocket, sockets: One end of a connection.\nlistening socket: The one \"at the door\".\n",
 	"docs/02-two.md":    "# Two\n\n## The end\n\nSee [one](01-one.md#a-part).\n",
 	"stage/q.go":        "// Package q is small.\n//\n// It owns nothing.\npackage q\n\n// put puts.\nfunc (q *queue) put() {\n\tx := `\n// no comment`\n\t// why\n\treturn 1 < 2\n}\n",
+	"stage/r.go":        "package q\n\nfunc notShown() {}\n",
+	"stage/r_test.go":   "package q\n",
 	"docs/01-one.md": `# One
 
 ## A part
@@ -106,4 +108,10 @@ func TestAChapterThatIsInNoPartIsAnError(t *testing.T) {
 	}
 	_, err := Make(book.NewProject(dir))
 	require.ErrorContains(t, err, "docs/09-nine.md")
+}
+
+func TestAStagesFileHasAPageThoughNoChapterShowsIt(t *testing.T) {
+	out := made(t)
+	require.Contains(t, out, "source-stage-r.html")
+	require.NotContains(t, out, "source-stage-r_test.html")
 }
