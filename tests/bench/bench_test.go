@@ -187,9 +187,8 @@ func TestAQuickRunFitsItsTime(t *testing.T) {
 		many[i] = &server{name: "s", duties: []duty{serving, proxying, relaying}}
 	}
 	for _, n := range []int{1, 12} {
-		d := quickDuration(o, many[:n])
-		runs := n * len(o.works) * o.rounds
-		assert.LessOrEqual(t, time.Duration(runs)*(d+quickStart), quickTime, "%d servers", n)
+		d := fit(o, many[:n], quickTime, quickShortest, quickLongest)
+		assert.LessOrEqual(t, whole(o, many[:n], d), quickTime, "%d servers", n)
 		assert.GreaterOrEqual(t, d, quickShortest)
 		assert.LessOrEqual(t, d, quickLongest)
 	}
@@ -435,6 +434,24 @@ func TestAnInterruptedRunKeepsItsFigures(t *testing.T) {
 	for _, w := range all[1:] {
 		assert.Empty(t, w.Servers[0].Rounds, "what was cut short is no figure")
 	}
+}
+
+// TestOutsideOfTheSourceTheBenchTakesWhatIsThere runs a program that does not know where it was
+// built, in a folder without the project.
+func TestOutsideOfTheSourceTheBenchTakesWhatIsThere(t *testing.T) {
+	folder := t.TempDir()
+	for name, pkg := range map[string]string{"bench": ".", "nethttp": "fourways/tests/peers/nethttp"} {
+		out, err := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(folder, name), pkg).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), smokePatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(folder, "bench"), "-work", "small", "-servers", "^(nethttp|limit)$", "-rounds", "1", "-duration", "1s")
+	cmd.Dir = folder
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Regexp(t, `(?m)^nethttp +[\d.]+`, string(out))
+	assert.Contains(t, string(out), "limit skipped: "+notBuilt+noSource)
 }
 
 // TestAServerOfOnesOwn is refused where it breaks HTTP, as fasthttp does, or serves something else,

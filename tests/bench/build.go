@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -27,6 +28,8 @@ const (
 	binDir  = "bin"  // what was built
 	rootDir = "root" // what is served
 	tlsDir  = "tls"  // the certificate of all servers
+
+	commitFile = "commit" // the name of the commit
 )
 
 // heyPackage is the generator of everyday use. It is a tool of this module.
@@ -36,11 +39,47 @@ const heyPackage = "github.com/rakyll/hey"
 // and writes the files that are served. A program that does not compile leaves a file
 // with the compiler's words beside its place, and the others are measured.
 func build(ctx context.Context, o *options, dir string) error {
-	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "fourways/tests").Output()
+	err := os.MkdirAll(filepath.Join(dir, binDir), 0o755)
 	if err != nil {
-		return fmt.Errorf("run this inside the project, where Go finds the module fourways/tests: %w", err)
+		return err
 	}
-	tests := strings.TrimSpace(string(module))
+	if tests := source(ctx); tests != "" {
+		err = compileAll(ctx, o, tests, dir)
+	} else {
+		err = linkAll(o, dir)
+	}
+	if err != nil {
+		return err
+	}
+	if err := makeCertificate(filepath.Join(dir, tlsDir)); err != nil {
+		return err
+	}
+	return writeRoot(o, filepath.Join(dir, rootDir))
+}
+
+// source is the folder of the module fourways/tests: the one that this command is run in, or that
+// it was built in. It is empty where there is none any more, or no Go.
+func source(ctx context.Context) string {
+	_, file, _, _ := runtime.Caller(0)
+	for _, folder := range []string{"", filepath.Dir(file)} {
+		if _, err := os.Stat(folder); folder != "" && err != nil {
+			continue
+		}
+		list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "fourways/tests")
+		list.Dir = folder
+		if out, err := list.Output(); err == nil {
+			return strings.TrimSpace(string(out))
+		}
+	}
+	return ""
+}
+
+// compileAll compiles what is measured.
+func compileAll(ctx context.Context, o *options, tests, dir string) error {
+	commit, _ := exec.CommandContext(ctx, "git", "-C", tests, "describe", "--always", "--abbrev=40", "--dirty= (changed)").Output()
+	if err := os.WriteFile(filepath.Join(dir, commitFile), commit, 0o644); err != nil {
+		return err
+	}
 	for _, name := range append(stageNames, peerNames...) {
 		if !o.wants(name) {
 			continue
@@ -56,11 +95,37 @@ func build(ctx context.Context, o *options, dir string) error {
 	if slices.ContainsFunc(o.works, func(w *work) bool { return w.name == "hey" }) {
 		compile(ctx, tests, heyPackage, filepath.Join(dir, binDir, "hey"))
 	}
-	if err := makeCertificate(filepath.Join(dir, tlsDir)); err != nil {
+	return nil
+}
+
+// linkAll takes programs that lie beside this one, where there is no source of them. Those that are
+// not there are told.
+func linkAll(o *options, dir string) error {
+	self, err := os.Executable()
+	if err != nil {
 		return err
 	}
-	return writeRoot(o, filepath.Join(dir, rootDir))
+	for _, name := range append(stageNames, peerNames...) {
+		if !o.wants(name) {
+			continue
+		}
+		target, beside := filepath.Join(dir, binDir, name), filepath.Join(filepath.Dir(self), name)
+		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
+			err = os.Symlink(beside, target)
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.WriteFile(target+failedSuffix, []byte(noSource), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// noSource is why a program of the project is not measured.
+const noSource = "the project's source is not here; put the program beside this one"
 
 // wants reports whether a program is measured, or stands behind what is.
 func (o *options) wants(program string) bool {

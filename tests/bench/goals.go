@@ -162,9 +162,28 @@ func printGoals(out io.Writer, all []judged) {
 	fmt.Fprintf(out, "\ngoals (%s: the rounds are on both sides)\n", undecided)
 	table := [][]string{{"work", "figure", "server", "value", "at most", "which is", "verdict"}}
 	for _, j := range all {
-		table = append(table, []string{j.Work, j.Figure, j.Server, plain(j.Value), plain(j.AtMost), j.Rule, j.Verdict})
+		table = append(table, []string{j.Work, headOf(j.Work, j.Figure), j.Server, plain(j.Value), plain(j.AtMost), shortRule(j), j.Verdict})
 	}
 	printCells(out, table)
+}
+
+// headOf is what a figure is called in its work's table.
+func headOf(work, key string) string {
+	for _, c := range columnsOf(work) {
+		if c.key == key {
+			return c.head
+		}
+	}
+	return key
+}
+
+// shortRule is a goal's rule with the name of a figure as tables have it.
+func shortRule(j judged) string {
+	times, of, ok := strings.Cut(j.Rule, " × ")
+	if !ok {
+		return j.Rule
+	}
+	return times + " × " + headOf(j.Work, of)
 }
 
 // plain writes a figure of unknown size with three digits or so.

@@ -5,6 +5,7 @@
 //	go run ./tests/bench
 //	go run ./tests/bench -quick
 //	go run ./tests/bench -work small,new -servers 'stage3|nginx|limit' -json out.json
+//	go run ./tests/bench -compare out.json
 //	go run ./tests/bench -work small -server 'mine=./mine --port {port} --root {root}'
 //
 // One server runs at a time, on one processor, and the load generator on another. The
@@ -65,6 +66,10 @@ type options struct {
 	ungated  bool      // they are measured whatever the suite says of them
 
 	generator string // own or wrk
+
+	compare string    // file of an earlier run, or empty
+	old     *document // what is in it
+	now     *document // a later run that it is compared with, where nothing is to be measured
 }
 
 func main() {
@@ -105,6 +110,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "a first look in less than 2 minutes: "+strings.Join(quickWorks, ", ")+", or what -work names, as long as it fits")
 	flags.Func("server", "measure a server of your own beside the others: `NAME=COMMAND`, in which {port}, {root} and {workers} are filled in; may be repeated", o.addOwn)
 	flags.BoolVar(&o.ungated, "ungated", false, "measure the servers of -server although the conformance suite finds that they break a MUST")
+	flags.StringVar(&o.compare, "compare", "", "compare with the run whose -json wrote `OLD.json`; followed by NEW.json, compare the two and measure nothing")
 	flags.StringVar(&o.generator, "generator", "own", "what asks in works of plain requests: `own` or wrk")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -116,8 +122,11 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	if o.quick && *names == "all" {
 		*names = strings.Join(quickWorks, ",")
 	}
+	if err := o.readRuns(flags.Args()); err != nil {
+		return nil, err
+	}
 	switch {
-	case flags.NArg() > 0:
+	case flags.NArg() > 0 && o.now == nil:
 		return nil, fmt.Errorf("%q is not understood; all is said by flags", flags.Arg(0))
 	case o.rounds < 1:
 		return nil, errors.New("-rounds must be 1 at least")
@@ -133,6 +142,20 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	}
 	o.works, err = chooseWorks(*names)
 	return o, err
+}
+
+// readRuns reads the runs that are to be compared.
+func (o *options) readRuns(args []string) (err error) {
+	if o.compare == "" {
+		return nil
+	}
+	if o.old, err = readDocument(o.compare); err != nil {
+		return fmt.Errorf("-compare: %w", err)
+	}
+	if len(args) == 1 {
+		o.now, err = readDocument(args[0])
+	}
+	return err
 }
 
 // quickWorks are what a quick run measures.
@@ -185,6 +208,12 @@ func chooseWorks(names string) ([]*work, error) {
 // run builds what is measured, out here where the module proxy can be reached, and then
 // measures in a network namespace of its own. In there run is called a second time.
 func run(ctx context.Context, o *options) (int, error) {
+	if o.now != nil {
+		if err := compare(os.Stdout, o.compare, o.old, o.now); err != nil {
+			return failed, err
+		}
+		return measured, nil
+	}
 	if dir := os.Getenv(insideDir); dir != "" {
 		notes := enterNamespace()
 		return measureAll(ctx, o, dir, notes)

@@ -38,11 +38,9 @@ const (
 	settleShare  = 2                              // in lengths of a measurement; where that is less, it is no more than a try
 )
 
-// A quick run: of its time, each measurement has an equal share, of which starting, checking and
-// stopping a server take some.
+// A quick run: its measurements are as long as its time allows.
 const (
 	quickTime     = 90 * time.Second
-	quickStart    = 350 * time.Millisecond
 	quickShortest = 100 * time.Millisecond
 	quickLongest  = time.Second
 	busyLook      = 200 * time.Millisecond // that the machine is looked at before the run
@@ -64,6 +62,7 @@ type bench struct {
 	leaf      []byte // the certificate, in DER
 	report    *report
 	choices   map[tryKind]choice
+	pace      *pace
 }
 
 // measureAll measures all chosen works, and prints a table after each.
@@ -77,12 +76,21 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 		return usage, fmt.Errorf("no server matches -servers %q", o.servers)
 	}
 	if o.quick {
-		o.duration = quickDuration(o, all)
+		o.duration = fit(o, all, quickTime, quickShortest, quickLongest)
 		b.report.machine.Seconds = o.duration.Seconds()
 	}
+	for _, s := range all {
+		if s.absent == "" && len(s.line) == 0 {
+			if text := versionOf(ctx, s); text != "" {
+				b.report.machine.Versions[s.name] = text
+			}
+		}
+	}
+	b.pace = newPace(os.Stderr, whole(o, all, o.duration))
 	b.report.printHead(os.Stdout)
 	for _, w := range o.works {
 		b.measureWork(w, all)
+		b.report.remark(w)
 		b.report.printWork(os.Stdout, w)
 		if err := b.report.write(o); err != nil {
 			return failed, err
@@ -92,24 +100,15 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 		}
 	}
 	printGoals(os.Stdout, b.report.judge())
+	if o.compare != "" {
+		if err := compare(os.Stdout, o.compare, o.old, b.report.document()); err != nil {
+			return failed, err
+		}
+	}
 	if b.report.failures > 0 {
 		return failed, fmt.Errorf("%d measurements failed", b.report.failures)
 	}
 	return measured, nil
-}
-
-// quickDuration is how long each measurement of a quick run may take.
-func quickDuration(o *options, all []*server) time.Duration {
-	runs := 0
-	for _, w := range o.works {
-		for _, s := range all {
-			if s.concerned(w) && s.skips(w) == "" {
-				runs += o.rounds
-			}
-		}
-	}
-	each := (quickTime/time.Duration(max(runs, 1)) - quickStart).Truncate(10 * time.Millisecond)
-	return min(max(each, quickShortest), quickLongest)
 }
 
 // newBench looks at what the machine offers. Every lack that changes the meaning of the
@@ -127,6 +126,7 @@ func newBench(ctx context.Context, o *options, dir string, notes []string) (*ben
 	if b.serverCPU == b.clientCPU {
 		notes = append(notes, "one processor only: server and generator share it, so the rates say little")
 	}
+	notes = append(notes, crowded()...)
 	notes = append(notes, busyBefore(ctx, b.serverCPU, b.clientCPU)...)
 	if err := raiseDescriptors(); err != nil {
 		return nil, err
@@ -242,11 +242,13 @@ func (b *bench) measureWork(w *work, all []*server) {
 				continue
 			}
 			if b.report.failed(w, s) {
+				b.pace.passed(w.expected(b.o.duration, b.o.idle))
 				continue
 			}
-			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d: %s\n", w.name, round+1, b.o.rounds, s.name)
+			b.pace.say(fmt.Sprintf("%s, round %d of %d: %s", w.name, round+1, b.o.rounds, s.name))
 			chosen := b.choose(w, s)
 			f, err := b.measureOnce(w, s, chosen.variant)
+			b.pace.passed(w.expected(b.o.duration, b.o.idle))
 			if b.ctx.Err() != nil { // what was cut short is no figure
 				return
 			}

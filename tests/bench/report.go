@@ -15,14 +15,10 @@ import (
 	"io"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 )
 
 // Two figures are the same where their rounds overlap. Where there are too few rounds for that,
@@ -61,28 +57,14 @@ type configText struct {
 	Text   string   `json:"text"`
 }
 
-// machine is what the figures depend on.
-type machine struct {
-	Kernel     string   `json:"kernel"`
-	Go         string   `json:"go"`
-	ServerCPU  int      `json:"server_cpu"`
-	ClientCPU  int      `json:"client_cpu"`
-	BehindCPU  int      `json:"upstream_cpu"`
-	Generator  string   `json:"generator"`
-	Congestion string   `json:"congestion_control"`
-	Namespace  bool     `json:"own_network_namespace"`
-	Rounds     int      `json:"rounds"`
-	Seconds    float64  `json:"seconds_per_measurement"`
-	Touched    bool     `json:"idle_connections_made_a_request"`
-	Notes      []string `json:"notes,omitempty"`
-}
-
 // workReport is one table.
 type workReport struct {
 	Work    string    `json:"work"`
 	Title   string    `json:"title"`
 	Note    string    `json:"note,omitempty"`
 	Busy    string    `json:"warning,omitempty"`
+	Uneven  string    `json:"uneven_rounds,omitempty"`
+	Remarks []string  `json:"remarks,omitempty"`
 	Servers []*result `json:"servers"` // in the order in which they were measured
 
 	worst float64 // share of the server's processor that others have used, in percent
@@ -122,36 +104,7 @@ func (r *result) span(key string) span {
 }
 
 func newReport(o *options, b *bench, notes []string) *report {
-	return &report{machine: machine{
-		Kernel:     kernel(),
-		Go:         runtime.Version(),
-		ServerCPU:  b.serverCPU,
-		ClientCPU:  b.clientCPU,
-		BehindCPU:  b.behindCPU,
-		Generator:  o.generator + " generator",
-		Congestion: congestion(),
-		Namespace:  os.Getenv(insideDir) != "",
-		Rounds:     o.rounds,
-		Seconds:    o.duration.Seconds(),
-		Touched:    o.touch,
-		Notes:      notes,
-	}}
-}
-
-func kernel() string {
-	var name unix.Utsname
-	if unix.Uname(&name) != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(name.Release[:])
-}
-
-func congestion() string {
-	text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(text))
+	return &report{machine: describe(o, b, notes)}
 }
 
 // row finds or makes the row of a server at a work.
@@ -298,51 +251,66 @@ func same(key string, first, r *result) bool {
 // printHead says what the figures depend on.
 func (p *report) printHead(out io.Writer) {
 	m := &p.machine
-	fmt.Fprintf(out, "Linux %s, %s; server on processor %d, %s on %d; congestion control %s", m.Kernel, m.Go, m.ServerCPU, m.Generator, m.ClientCPU, m.Congestion)
+	place := ""
 	if m.Namespace {
-		fmt.Fprint(out, " in a network namespace of our own")
+		place = " in a network namespace of our own"
 	}
-	fmt.Fprintf(out, "\n%s is the best beside the floors; %s cannot be told from the best, ", markBest, markTie)
+	say(out, "%s, %d processors, Linux %s, %s, commit %s; %s", m.Processor, m.Processors, m.Kernel, m.Go, shortCommit(m.Commit), m.Date)
+	say(out, "server on processor %d, %s on %d; congestion control %s%s", m.ServerCPU, m.Generator, m.ClientCPU, m.Congestion, place)
+	said := fmt.Sprintf("being within %.0f %% of it (from %d rounds on: by their rounds)", tie*100, enoughRounds)
 	if m.Rounds >= enoughRounds {
-		fmt.Fprintln(out, "for their rounds overlap")
-	} else {
-		fmt.Fprintf(out, "being within %.0f %% of it (from %d rounds on: by their rounds)\n", tie*100, enoughRounds)
+		said = "for their rounds overlap"
 	}
+	say(out, "%s is the best beside the floors; %s cannot be told from the best, %s", markBest, markTie, said)
 	if m.Rounds > 1 {
-		fmt.Fprintf(out, "medians of %d rounds of %g s, ± half of what lies between the lowest and the highest\n", m.Rounds, m.Seconds)
+		say(out, "medians of %d rounds of %g s, ± half of what lies between the lowest and the highest", m.Rounds, m.Seconds)
 	} else {
-		fmt.Fprintf(out, "one round of %g s: nothing is known of the spread\n", m.Seconds)
+		say(out, "one round of %g s: nothing is known of the spread", m.Seconds)
 	}
 	for _, note := range m.Notes {
-		fmt.Fprintf(out, "note: %s\n", note)
+		say(out, "note: %s", note)
 	}
 }
 
-// printWork prints the table of a work: figures first, then why the others have none.
+// shortCommit is the beginning of a commit's name, with what is said of it.
+func shortCommit(commit string) string {
+	name, rest, _ := strings.Cut(commit, " ")
+	if len(name) > 10 {
+		name = name[:10]
+	}
+	return strings.TrimSpace(name + " " + rest)
+}
+
+// printWork prints the table of a work: figures first, then what is to be known about them, and why
+// the others have none.
 func (p *report) printWork(out io.Writer, w *work) {
 	if len(p.works) == 0 {
 		return
 	}
 	now := p.works[len(p.works)-1]
-	fmt.Fprintf(out, "\n%s: %s\n", w.name, w.title)
+	fmt.Fprintln(out)
+	say(out, "%s: %s", w.name, w.title)
 	if now.Note != "" {
-		fmt.Fprintf(out, "note: %s\n", now.Note)
+		say(out, "note: %s", now.Note)
 	}
 	printCells(out, cells(w.columns, w.floorName(), now.Servers))
 	if text := undecidedColumns(w.columns, now.Servers); text != "" {
-		fmt.Fprintf(out, "no winner: %s\n", text)
+		say(out, "no winner: %s", text)
 	}
-	if now.Busy != "" {
-		fmt.Fprintf(out, "warning: %s\n", now.Busy)
+	for _, text := range now.Remarks {
+		say(out, "note: %s", text)
+	}
+	for _, text := range now.warnings() {
+		say(out, "warning: %s", text)
 	}
 	for _, r := range now.Servers {
 		switch {
 		case r.Failed != "":
-			fmt.Fprintf(out, "%s FAILED: %s\n", r.Server, r.Failed)
+			say(out, "%s FAILED: %s", r.Server, r.Failed)
 		case r.Skipped != "":
-			fmt.Fprintf(out, "%s skipped: %s\n", r.Server, r.Skipped)
+			say(out, "%s skipped: %s", r.Server, r.Skipped)
 		case r.Config != "":
-			fmt.Fprintf(out, "%s: %s\n", r.Server, r.Config)
+			say(out, "%s: %s", r.Server, r.Config)
 		}
 	}
 }
@@ -356,6 +324,13 @@ func undecidedColumns(columns []column, rows []*result) string {
 		}
 	}
 	return strings.Join(all, "; ")
+}
+
+// remark looks at the figures of the work that was measured last.
+func (p *report) remark(w *work) {
+	if n := len(p.works); n > 0 && p.works[n-1].Work == w.name {
+		p.works[n-1].remark(w.columns, w.floorName())
+	}
 }
 
 // noteBusy looks at how much of the server's processor others have used.
@@ -432,30 +407,6 @@ func interesting(c column, rows []*result) bool {
 	})
 }
 
-// printCells sets names to the left and figures to the right.
-func printCells(out io.Writer, table [][]string) {
-	if len(table) < 2 {
-		return
-	}
-	widths := make([]int, len(table[0]))
-	for _, row := range table {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	for _, row := range table {
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
-				fmt.Fprint(out, cell+pad)
-			} else {
-				fmt.Fprint(out, "  "+pad+cell)
-			}
-		}
-		fmt.Fprintln(out)
-	}
-}
-
 // write writes the files that were asked for.
 func (p *report) write(o *options) error {
 	return errors.Join(p.writeJSON(o.json), p.writePage(o.html))
@@ -467,14 +418,14 @@ func (p *report) writeJSON(file string) error {
 	if file == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(struct {
-		Machine machine       `json:"machine"`
-		Works   []*workReport `json:"works"`
-		Goals   []judged      `json:"goals,omitempty"`
-		Configs []*configText `json:"configurations,omitempty"`
-	}{p.machine, p.works, p.judge(), p.configs}, "", "  ")
+	text, err := json.MarshalIndent(p.document(), "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// document is all of it.
+func (p *report) document() *document {
+	return &document{p.machine, p.works, p.judge(), p.configs}
 }

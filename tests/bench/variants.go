@@ -163,6 +163,18 @@ type tryKind struct {
 	deep, mixed  bool
 }
 
+func kindOfTry(w *work, s *server) tryKind {
+	return tryKind{s.name, w.file, w.duty(), w.closes, w.tls != nil, w.deep > 1, w.mixed}
+}
+
+// trying is how often each variant is tried, and for how long.
+func (o *options) trying() (times int, each time.Duration) {
+	if o.quick {
+		return 1, tryShorter
+	}
+	return tries, tryTime
+}
+
 // choose finds the best variant of a server's configuration for a work.
 func (b *bench) choose(w *work, s *server) choice {
 	if s.variants == nil {
@@ -172,7 +184,7 @@ func (b *bench) choose(w *work, s *server) choice {
 	if len(all) == 0 {
 		return choice{}
 	}
-	kind := tryKind{s.name, w.file, w.duty(), w.closes, w.tls != nil, w.deep > 1, w.mixed}
+	kind := kindOfTry(w, s)
 	if c, ok := b.choices[kind]; ok {
 		return c
 	}
@@ -201,12 +213,10 @@ func (w *work) trial() *work {
 // try measures the variants in turn, and takes the one with the cheapest of its rounds: what
 // disturbs a measurement makes it dearer.
 func (b *bench) try(w *work, s *server, all []string) choice {
-	before, rounds := b.o.duration, tries
+	before := b.o.duration
 	defer func() { b.o.duration = before }()
-	b.o.duration = min(before, tryTime)
-	if b.o.quick {
-		b.o.duration, rounds = min(before, tryShorter), 1
-	}
+	rounds, each := b.o.trying()
+	b.o.duration = min(before, each)
 	least := map[string]float64{}
 	for range rounds {
 		for _, v := range all {

@@ -1,0 +1,127 @@
+//go:build linux
+
+package main
+
+// What the report says beside its figures, and how it looks: remarks, warnings, the comparison with
+// an earlier run, the width of its lines, and the time left.
+//
+// Reports are made by hand. What must not be done: nothing is measured here.
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// reported is a report of one work with rounds of the first figure that ranks.
+func reported(name string, rows map[string][]float64) *report {
+	p := &report{machine: machine{Versions: map[string]string{}}}
+	chosen, err := chooseWorks(name)
+	if err != nil {
+		panic(err)
+	}
+	for _, s := range []string{limitName, "stage3-epoll", "nginx"} {
+		for _, v := range rows[s] {
+			p.add(chosen[0], &server{name: s}, figures{keyCPU: v, keyGenerator: v / 4, keyGeneratorBusy: v / 10})
+		}
+	}
+	p.remark(chosen[0])
+	return p
+}
+
+func TestWhatIsToBeKnownStandsBesideTheFigures(t *testing.T) {
+	steady := []float64{8, 8, 8}
+	for _, tt := range []struct {
+		says      string
+		rows      map[string][]float64
+		want, not string
+	}{
+		{"below the floor", map[string][]float64{limitName: steady, "stage3-epoll": {7, 7, 7}}, "below limit: stage3-epoll (CPU µs/req)", "rounds differ"},
+		{"above it", map[string][]float64{limitName: steady, "stage3-epoll": {9, 9, 9}}, "", "below limit"},
+		{"rounds far apart", map[string][]float64{limitName: steady, "nginx": {10, 11, 13}}, "the rounds differ in CPU µs/req, nginx by 27 %", "limit by"},
+		{"the generator has time left", map[string][]float64{limitName: steady}, "takes 2.00 µs of its own processor a request, so it asks for 500000 a second", "limit of the rate"},
+		{"the generator is full", map[string][]float64{limitName: steady, "nginx": {10, 10, 10}}, "it was the limit of the rate of nginx", "rate of limit"},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			p := reported("small", tt.rows)
+			var out bytes.Buffer
+			p.printWork(&out, works[0])
+			one := strings.Join(strings.Fields(out.String()), " ")
+			assert.Contains(t, one, tt.want)
+			assert.NotContains(t, one, tt.not)
+		})
+	}
+}
+
+func TestTheReportFitsTheTerminal(t *testing.T) {
+	p := &report{machine: machine{Processor: strings.Repeat("word ", 50), Rounds: 3, Notes: []string{strings.Repeat("note ", 50)}}}
+	var out bytes.Buffer
+	p.printHead(&out)
+	for _, w := range works {
+		for _, s := range []string{limitName, floorSplice, "stage1-threadpool"} {
+			for i := range 3 {
+				f := figures{}
+				for _, c := range w.columns {
+					f[c.key] = 123456.7 * (1 + float64(i)/3) * c.scale
+				}
+				p.add(w, &server{name: s}, f)
+			}
+		}
+		p.noteBusy(w, &server{name: "stage1-threadpool"}, time.Second, time.Second)
+		p.remark(w)
+		p.printWork(&out, w)
+	}
+	printGoals(&out, p.judge())
+	require.NoError(t, compare(&out, "old.json", p.document(), p.document()))
+	for line := range strings.Lines(out.String()) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), pageWidth, line)
+	}
+}
+
+func TestARunIsComparedWithAnEarlierOne(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "old.json")
+	old := reported("small", map[string][]float64{limitName: {5, 5.1, 5.2, 5.1}, "stage3-epoll": {10, 10.1, 10.2, 10.3}})
+	require.NoError(t, old.writeJSON(file))
+	now := reported("small", map[string][]float64{limitName: {5, 5.2, 5.1, 5.1}, "stage3-epoll": {8, 8.1, 8.2, 8.3}, "nginx": {3, 3, 3, 3}})
+	read, err := readDocument(file)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, compare(&out, file, read, now.document()))
+	assert.Regexp(t, `stage3-epoll +CPU µs/req +10.15 ±1% +8.15 ±2% +-19.70% \(p=0.029 n=4\)`, out.String())
+	assert.Regexp(t, `limit +CPU µs/req .* ~ \(`, out.String(), "what is noise is no difference")
+	assert.NotContains(t, out.String(), "nginx", "it was not there")
+	assert.NotContains(t, out.String(), "-rounds 6")
+
+	few := reported("small", map[string][]float64{limitName: {5, 5, 5}})
+	out.Reset()
+	require.NoError(t, compare(&out, file, read, few.document()))
+	assert.Contains(t, out.String(), "-rounds 6", "with three rounds nothing is certain")
+	assert.ErrorContains(t, compare(io.Discard, file, read, reported("one", map[string][]float64{limitName: {5}}).document()), "in common")
+
+	o, err := parse([]string{"-compare", file, file}, io.Discard)
+	require.NoError(t, err)
+	assert.NotNil(t, o.now)
+	_, err = parse([]string{"-compare", filepath.Join(t.TempDir(), "none")}, io.Discard)
+	assert.ErrorContains(t, err, "-compare")
+}
+
+func TestTheTimeLeftFollowsThePace(t *testing.T) {
+	var out bytes.Buffer
+	p := newPace(&out, 10*time.Minute)
+	p.say("first")
+	p.began = p.began.Add(-2 * time.Minute) // a minute's work took two
+	p.passed(time.Minute)
+	p.say("second")
+	assert.Equal(t, "bench:   0 %, 10 min left: first\nbench:  10 %, 18 min left: second\n", out.String())
+	for d, want := range map[time.Duration]string{30 * time.Second: "30 s", 90 * time.Minute: "90 min", 3 * time.Hour: "3.0 h"} {
+		assert.Equal(t, want, roughly(d), fmt.Sprint(d))
+	}
+}
