@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -154,14 +155,15 @@ func (r *rig) folderWithHole(name string, size int64) (string, error) {
 // server is a stage's process.
 type server struct {
 	addr string // host:port
+	tls  string // the same for TLS, "" where it does not listen for that
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 
-	mu   sync.Mutex
-	last string // the last line that it has logged
+	mu  sync.Mutex
+	log []string // the lines that it has logged
 }
 
-var started = regexp.MustCompile(`started on http://(\S+)`)
+var started = regexp.MustCompile(`started on http://([^\s,]+)(?:, https://(\S+))?`)
 
 // start builds a stage, the first time, and starts it on a free port.
 func (r *rig) start(stage string, flags ...string) (*server, error) {
@@ -186,14 +188,15 @@ func (r *rig) run(program string, flags ...string) (*server, error) {
 		return nil, err
 	}
 	r.servers = append(r.servers, s)
-	addr := make(chan string, 1)
-	go s.read(log, addr) // a program that takes over logs on, so this may last longer than the process
+	addrs := make(chan []string, 1)
+	go s.read(log, addrs) // a program that takes over logs on, so this may last longer than the process
 	go func() {
 		s.cmd.Process.Wait()
 		close(s.done)
 	}()
 	select {
-	case s.addr = <-addr:
+	case found := <-addrs:
+		s.addr, s.tls = found[1], found[2]
 		return s, nil
 	case <-s.done:
 		return nil, fmt.Errorf("%s does not start: %s", stage, s.said())
@@ -204,24 +207,40 @@ func (r *rig) run(program string, flags ...string) (*server, error) {
 	}
 }
 
-// read reads the log to its end, and finds the address in it.
-func (s *server) read(log io.Reader, addr chan<- string) {
+// read reads the log to its end, and finds the addresses in it.
+func (s *server) read(log io.Reader, addrs chan<- []string) {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		s.mu.Lock()
-		s.last = lines.Text()
+		s.log = append(s.log, lines.Text())
 		s.mu.Unlock()
-		if m := started.FindStringSubmatch(lines.Text()); m != nil && addr != nil {
-			addr <- m[1]
-			addr = nil
+		if m := started.FindStringSubmatch(lines.Text()); m != nil && addrs != nil {
+			addrs <- m
+			addrs = nil
 		}
 	}
 	io.Copy(io.Discard, log) // where a line was too long
 }
 
+// said is the last line that it has logged.
 func (s *server) said() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last
+	if len(s.log) == 0 {
+		return "nothing"
+	}
+	return s.log[len(s.log)-1]
+}
+
+// logged is how many lines have that text in them.
+func (s *server) logged(text string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, line := range s.log {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
 }
 
 // stop ends the server, in order if it can, and whatever has come out of it: all of it is in one
@@ -264,13 +283,15 @@ const (
 )
 
 // fetch asks for a path on a connection of its own, and reads all of the answer.
-func fetch(addr, path string) (ending, error) {
+func fetch(addr, path string) (ending, error) { return fetchWithin(addr, path, answerTime) }
+
+func fetchWithin(addr, path string, within time.Duration) (ending, error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return refused, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(answerTime))
+	c.SetDeadline(time.Now().Add(within))
 	if _, err := io.WriteString(c, request(path)); err != nil {
 		return lost, err
 	}
