@@ -52,6 +52,14 @@ func TestMachinesThatAreNoSessionsOverUring(t *testing.T) {
 	behaviour.Relays(t, 3, func(a *app.App) (app.Driver, error) { return newServer(a, app.SharedSocket, app.Uring) })
 }
 
+// A receive that waits has no buffer, so an idle connection costs what it costs over epoll.
+func TestIdleConnectionsOverUring(t *testing.T) {
+	needsUring(t)
+	for _, io := range []string{"epoll", "uring"} {
+		t.Run(io, func(t *testing.T) { behaviour.IdleClients(t, 10_000, 350, "-io", io) })
+	}
+}
+
 func TestLoopsOverUringMayShareOneSocket(t *testing.T) {
 	needsUring(t)
 	s := harness.Start(t, "-io", "uring", "-accept", "shared", "-workers", "3")

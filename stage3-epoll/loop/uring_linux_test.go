@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -421,8 +422,9 @@ const forbidden = "FOURWAYS_TEST_FORBIDDEN"
 func TestMain(m *testing.M) {
 	if number := os.Getenv(forbidden); number != "" {
 		var errno unix.Errno
-		fmt.Sscan(number, &errno)
-		Forbid(errno)
+		if fmt.Sscan(number, &errno); errno != 0 {
+			Forbid(errno)
+		}
 		uring, err := Choose(app.Auto, slog.New(slog.NewTextHandler(os.Stdout, nil)))
 		fmt.Println("auto:", uring, err)
 		uring, err = Choose(app.Uring, slog.New(slog.NewTextHandler(os.Stdout, nil)))
@@ -456,18 +458,49 @@ func Forbid(errno unix.Errno) {
 // Where a filter of system calls forbids it, auto does without and says so once, and uring fails.
 func TestWhereItIsForbidden(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EPERM, unix.ENOSYS, unix.EINVAL} {
-		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
-			cmd := exec.Command("/proc/self/exe")
-			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", forbidden, int(errno)))
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, string(out))
-			require.Equal(t, 1, strings.Count(string(out), "level="), string(out))
-			require.Contains(t, string(out), "io_uring cannot be used here")
-			require.Contains(t, string(out), errno.Error())
-			require.Contains(t, string(out), "auto: false <nil>")
-			require.Contains(t, string(out), "uring: false io_uring cannot be used here")
-		})
+		t.Run(unix.ErrnoName(errno), func(t *testing.T) { refused(t, chosen(t, errno, nil), errno) })
 	}
+}
+
+// chosen is what Choose says in a process of its own, as some user, where a filter forbids it with
+// an error, if that is not 0.
+func chosen(t *testing.T, errno unix.Errno, as *syscall.Credential) string {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", forbidden, int(errno)))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return string(out)
+}
+
+func refused(t *testing.T, said string, errno unix.Errno) {
+	require.Equal(t, 1, strings.Count(said, "level="), said)
+	require.Contains(t, said, "io_uring cannot be used here")
+	require.Contains(t, said, errno.Error())
+	require.Contains(t, said, "auto: false <nil>")
+	require.Contains(t, said, "uring: false io_uring cannot be used here")
+}
+
+// The system's administrator may forbid it (kernel.io_uring_disabled, since Linux 6.6). The setting
+// is the whole machine's, and other tests run beside: so it is set to 1, which forbids it to those
+// who are not privileged, and tried by nobody. Whoever can set it is not concerned.
+func TestWhereTheSystemForbidsIt(t *testing.T) {
+	ringed(t)
+	const setting = "/proc/sys/kernel/io_uring_disabled"
+	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
+	before, err := os.ReadFile(setting)
+	if err != nil || os.Getuid() != 0 || string(before) != "0\n" {
+		t.Skipf("it takes root, Linux 6.6, and that it is not set yet: %v, %q", err, before)
+	}
+	if said := chosen(t, 0, nobody); !strings.Contains(said, "auto: true <nil>") {
+		t.Skip("nobody may not use it anyway: ", said)
+	}
+	if err := os.WriteFile(setting, []byte("1"), 0); err != nil {
+		t.Skip(err)
+	}
+	defer func() { require.NoError(t, os.WriteFile(setting, before, 0)) }()
+	refused(t, chosen(t, 0, nobody), unix.EPERM)
+	require.Contains(t, chosen(t, 0, nil), "auto: true <nil>", "whoever is privileged may")
 }
 
 // What a request costs in calls of io_uring_enter(2): all of its system calls, for small answers.

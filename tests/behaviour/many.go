@@ -82,18 +82,22 @@ func manyConnections(t *testing.T, clients int, name string, spread float64) {
 	idleServerSleeps(t, s)
 }
 
-// idleProxiedClients: a client whose request was passed on costs little while it asks for nothing,
-// in bytes of the process's memory. Other things can only add to it, so the least of a few tries
-// counts, each with a server of its own.
+// idleProxiedClients: a client whose request was passed on costs little while it asks for nothing.
 func idleProxiedClients(t *testing.T) {
-	const clients, most = 5000, 400
+	up := startBackend(t, "tcp", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
+	IdleClients(t, 5000, 400, "-proxy", "/="+up.addr)
+}
+
+// IdleClients are so many that have had an answer each, and cost so many bytes of the process's
+// memory at most while they ask for nothing. Other things can only add to it, so the least of a few
+// tries counts, each with a server of its own.
+func IdleClients(t *testing.T, clients, most int, flags ...string) {
 	if harness.Race() {
 		t.Skip("the race detector needs memory of its own")
 	}
-	up := startBackend(t, "tcp", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
 	least := math.MaxInt
 	for range tries {
-		if least = min(least, grownByIdleClients(t, clients, "-proxy", "/="+up.addr)); least <= most {
+		if least = min(least, grownByIdleClients(t, clients, flags...)); least <= most {
 			break
 		}
 	}
@@ -120,7 +124,7 @@ func grownByIdleClients(t *testing.T, clients int, flags ...string) int {
 					}
 					c.SetDeadline(time.Now().Add(harness.Patience))
 					conns[i] = c
-					if status, err := Exchange(c, "/x"); err != nil || status != 200 {
+					if status, err := Exchange(c, "/about.html"); err != nil || status != 200 {
 						t.Errorf("connection %d: %d %v", i, status, err)
 						return
 					}
