@@ -33,11 +33,18 @@ var shell embed.FS
 
 // Fragments is the folder of the pages without their frames.
 func Fragments() fs.FS {
-	pages, err := fs.Sub(fragments, "pages")
+	return sub(fragments, "pages")
+}
+
+// Shell is the folder of what stands around each page.
+func Shell() fs.FS { return sub(shell, "shell") }
+
+func sub(of embed.FS, folder string) fs.FS {
+	f, err := fs.Sub(of, folder)
 	if err != nil {
 		panic(err) // it is compiled in
 	}
-	return pages
+	return f
 }
 
 // Where is the place that the pages are for.
@@ -104,7 +111,7 @@ func readFrame(pages fs.FS, at Where) (f frame, err error) {
 		name string
 		to   *string
 	}{
-		{shell, "shell/page.html", &f.page}, {shell, "shell/style.css", &f.style}, {shell, "shell/script.js", &f.script},
+		{Shell(), "page.html", &f.page}, {Shell(), "style.css", &f.style}, {Shell(), "script.js", &f.script},
 		{pages, contentsFile, &f.contents},
 	} {
 		text, err := fs.ReadFile(part.of, part.name)
@@ -140,15 +147,34 @@ type section struct {
 	page, anchor, title, heading, text string
 }
 
-var (
-	headings = regexp.MustCompile(`(?s)<h[23] id="([^"]*)">(.*?)</h[23]>`)
-	marks    = regexp.MustCompile(`(?s)<svg.*?</svg>|<script.*?</script>|<[^>]*>`)
-	blanks   = regexp.MustCompile(`\s+`)
-)
+var headings = regexp.MustCompile(`<h[23] id="([^"]*)">(.*)</h[23]>`)
 
-// words is the text of some HTML, still escaped.
+// words is the text of some HTML, still escaped, with one blank for each white space.
+// It is a loop, because the text of a whole course goes through it when the site is unpacked.
 func words(html string) string {
-	return strings.TrimSpace(blanks.ReplaceAllString(marks.ReplaceAllString(html, " "), " "))
+	b := make([]byte, 0, len(html)/2)
+	blank := true
+	for at := 0; at < len(html); at++ {
+		switch c := html[at]; {
+		case c == '<':
+			end := ">"
+			if strings.HasPrefix(html[at:], "<svg") {
+				end = "</svg>" // a drawing is told by the text that it stands for
+			}
+			n := strings.Index(html[at:], end)
+			if n < 0 {
+				n = len(html) - at
+			}
+			at += n + len(end) - 1
+		case c == ' ' || c == '\n' || c == '\t':
+			if !blank {
+				b, blank = append(b, ' '), true
+			}
+		default:
+			b, blank = append(b, c), false
+		}
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // sections divides a chapter at its headings.

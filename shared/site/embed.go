@@ -1,6 +1,7 @@
 package site
 
-// The sample site, which is compiled into the program, as a folder on the disk.
+// The built-in site, which is compiled into the program, as a folder on the disk: the sample site,
+// and the course below it.
 //
 // It waits for the disk, so it must not run on a thread that serves: a process calls it at its
 // start. Several processes may unpack at once. The caller that gets a temporary folder owns it and
@@ -8,21 +9,24 @@ package site
 // it.
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"fourways/shared/course"
 	"fourways/shared/sysnet"
 )
 
 //go:generate go run www_gen.go
 
-// sample is the site that is served when no other is named.
+// sample is the site that is served when no other is named, without the course.
 //
 //go:embed all:www
 var sample embed.FS
@@ -45,7 +49,7 @@ type Unpacked struct {
 // folder: then there is none. Each call makes another of those: the processes of one
 // server must share one, and whoever made it removes it.
 func Unpack() (Unpacked, error) {
-	files, err := fs.Sub(sample, "www")
+	files, err := builtIn()
 	if err != nil {
 		return Unpacked{}, err
 	}
@@ -64,10 +68,59 @@ func Unpack() (Unpacked, error) {
 		return Unpacked{}, fmt.Errorf("no folder for the sample site: %w", tempErr)
 	}
 	u := Unpacked{Folder: dir, Temporary: true, Why: err.Error()}
-	if err := os.CopyFS(dir, files); err != nil {
+	if err := files.write(dir); err != nil {
 		return Unpacked{}, errors.Join(err, u.Remove())
 	}
 	return u, nil
+}
+
+// contents is what is unpacked.
+type contents struct {
+	sample fs.FS
+	course fs.FS // fragments: its pages are made when they are written
+}
+
+func builtIn() (contents, error) {
+	files, err := fs.Sub(sample, "www")
+	return contents{sample: files, course: course.Fragments()}, err
+}
+
+const (
+	courseFolder = "course"
+	receiptName  = ".course" // hidden, and so never served
+)
+
+// write writes everything into an empty folder.
+func (c contents) write(dir string) error {
+	if err := os.CopyFS(dir, c.sample); err != nil {
+		return err
+	}
+	pages, err := course.Whole(c.course, course.Where{Server: true})
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(dir, courseFolder), 0o755); err != nil {
+		return err
+	}
+	var receipt bytes.Buffer
+	for _, p := range pages {
+		file := filepath.Join(dir, courseFolder, p.Name)
+		if err := os.WriteFile(file, []byte(p.HTML), 0o644); err != nil {
+			return err
+		}
+		info, err := os.Lstat(file)
+		if err != nil {
+			return err
+		}
+		receipt.WriteString(receiptLine(p.Name, info))
+	}
+	return os.WriteFile(filepath.Join(dir, receiptName), receipt.Bytes(), 0o644)
+}
+
+// receiptLine says of a page of the course what it was when it was written. A look at a hundred
+// pages is quick, whereas to make and to compare them would delay each start.
+func receiptLine(name string, info fs.FileInfo) string {
+	return fmt.Sprintf("%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
 }
 
 // Remove removes the folder, if it is temporary.
@@ -80,8 +133,8 @@ func (u Unpacked) Remove() error {
 
 var errChanged = errors.New("the folder of the sample site has been changed")
 
-func unpackInto(parent string, files fs.FS) (dir string, err error) {
-	name, err := fingerprint(files)
+func unpackInto(parent string, files contents) (dir string, err error) {
+	name, err := files.fingerprint()
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +145,7 @@ func unpackInto(parent string, files fs.FS) (dir string, err error) {
 	if err := sysnet.OthersMayWrite(parent); err != nil {
 		return "", err
 	}
-	switch err := complete(dir, files); {
+	switch err := files.complete(dir); {
 	case err == nil:
 		return dir, sysnet.OthersMayWrite(dir)
 	case sysnet.IsBusy(err):
@@ -103,13 +156,13 @@ func unpackInto(parent string, files fs.FS) (dir string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(building)
-	if err := os.CopyFS(building, files); err != nil {
+	if err := files.write(building); err != nil {
 		return "", err
 	}
 	// Where another process was faster this fails, because its folder is not empty. Then that
 	// folder is used.
 	renameErr := os.Rename(building, dir)
-	switch err := complete(dir, files); {
+	switch err := files.complete(dir); {
 	case sysnet.IsBusy(err):
 		return "", err
 	case err != nil:
@@ -118,32 +171,76 @@ func unpackInto(parent string, files fs.FS) (dir string, err error) {
 	return dir, nil
 }
 
-// fingerprint is made of every file's name and contents.
-func fingerprint(files fs.FS) (string, error) {
-	sum := sha256.New()
-	err := eachFile(files, func(name string, contents []byte) error {
-		fmt.Fprintf(sum, "%s %d\n", name, len(contents))
-		sum.Write(contents)
-		return nil
-	})
-	return hex.EncodeToString(sum.Sum(nil))[:16], err
+// fingerprint is made of every file's name and contents. It tells versions apart, of which nobody
+// makes one that looks like another; and it is made at every start, so it is two sums that the
+// processor has instructions for.
+func (c contents) fingerprint() (string, error) {
+	one, two := crc32.NewIEEE(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	sum, buf := io.MultiWriter(one, two), make([]byte, 64<<10)
+	for _, files := range []fs.FS{c.sample, c.course, course.Shell()} {
+		err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			f, err := files.Open(name)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			n, err := io.CopyBuffer(sum, f, buf)
+			fmt.Fprintf(sum, "%s %d\n", name, n)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%08x%08x", one.Sum32(), two.Sum32()), nil
 }
 
 // complete is nil where every file is in the folder as it should be, and uploads can be put there.
 // There may be uploads as well.
-func complete(dir string, files fs.FS) error {
+func (c contents) complete(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	return eachFile(files, func(name string, contents []byte) error {
+	err = eachFile(c.sample, func(name string, contents []byte) error {
 		got, err := root.ReadFile(name)
 		if err == nil && string(got) != string(contents) {
 			err = errChanged
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return courseComplete(root)
+}
+
+// courseComplete compares the pages of the course with the receipt.
+func courseComplete(root *os.Root) error {
+	receipt, err := root.ReadFile(receiptName)
+	if err != nil {
+		return err
+	}
+	pages, err := root.OpenRoot(courseFolder)
+	if err != nil {
+		return err
+	}
+	defer pages.Close()
+	for line := range strings.Lines(string(receipt)) {
+		name, _, _ := strings.Cut(line, " ")
+		info, err := pages.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if line != receiptLine(name, info) {
+			return errChanged
+		}
+	}
+	return nil
 }
 
 func eachFile(files fs.FS, do func(name string, contents []byte) error) error {

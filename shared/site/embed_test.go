@@ -4,7 +4,6 @@ package site
 // one of the test's own.
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,9 +15,10 @@ import (
 	"fourways/shared/sysnet"
 )
 
-func sampleFiles(t *testing.T) fs.FS {
+// builtInSite is all that is unpacked.
+func builtInSite(t *testing.T) contents {
 	t.Helper()
-	files, err := fs.Sub(sample, "www")
+	files, err := builtIn()
 	require.NoError(t, err)
 	return files
 }
@@ -47,6 +47,15 @@ func TestAFolderThatIsNotWholeIsNotServed(t *testing.T) {
 		{"a file was changed", func(t *testing.T, dir string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("x"), 0o644))
 		}},
+		{"a page of the course is missing", func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, "course", "index.html")))
+		}},
+		{"a page of the course was changed", func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "course", "search.html"), []byte("x"), 0o644))
+		}},
+		{"nobody knows what the course was", func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, receiptName)))
+		}},
 		{"the folder of uploads is missing", func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, "uploads")))
 		}},
@@ -65,7 +74,7 @@ func TestAFolderThatIsNotWholeIsNotServed(t *testing.T) {
 			require.NotEqual(t, first, second)
 			require.True(t, second.Temporary)
 			require.NotEmpty(t, second.Why)
-			require.NoError(t, complete(second.Folder, sampleFiles(t)))
+			require.NoError(t, builtInSite(t).complete(second.Folder))
 		})
 	}
 }
@@ -77,7 +86,7 @@ func TestWithoutACacheFolderATemporaryOneIsTaken(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	dir, err := Unpack()
 	require.NoError(t, err)
-	require.NoError(t, complete(dir.Folder, sampleFiles(t)))
+	require.NoError(t, builtInSite(t).complete(dir.Folder))
 }
 
 func TestManyUnpackAtOnce(t *testing.T) {
@@ -86,7 +95,7 @@ func TestManyUnpackAtOnce(t *testing.T) {
 	dirs := make([]string, 8)
 	for i := range dirs {
 		all.Go(func() {
-			dir, err := unpackInto(parent, sampleFiles(t))
+			dir, err := unpackInto(parent, builtInSite(t))
 			if err != nil {
 				t.Error(err)
 			}
@@ -107,7 +116,8 @@ func TestTheSampleSiteIsServed(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
 	r := newRig(t, func(c *Config) { c.Root, c.Types = root, []string{"html", "txt", "png", "jpg", "jpeg"} })
-	for _, name := range []string{"", "index.html", "about.html", "contact.html", "logo.png", "logo2.png", "photo.jpg", "sample.txt"} {
+	for _, name := range []string{"", "index.html", "about.html", "contact.html", "logo.png", "logo2.png", "photo.jpg", "sample.txt",
+		"course/", "course/index.html", "course/06-epoll.html?x", "course/source.html", "course/search.html?q=poll"} {
 		require.Equal(t, 200, r.ask("GET /"+name+" HTTP/1.1").StatusCode, name)
 	}
 	require.Equal(t, 301, r.ask("GET /uploads HTTP/1.1").StatusCode)
@@ -153,7 +163,7 @@ func TestALackOfDescriptorsSaysNothingAboutTheFolder(t *testing.T) {
 				giveBack()
 				if err == nil {
 					require.False(t, u.Temporary, "%d descriptors: %s", left, u.Why)
-					require.NoError(t, complete(u.Folder, sampleFiles(t)))
+					require.NoError(t, builtInSite(t).complete(u.Folder))
 					break
 				}
 				failed++
