@@ -41,7 +41,11 @@ const (
 	remembered  = 4096     // fields that were right; when there are more, all are forgotten
 	atOnce      = 4        // passwords that are checked, or wait for it
 	guessCost   = 40       // requests that a password which has to be checked counts as, at most
+	byteOrder   = "\ufeff" // at the beginning of a file that an editor of Windows has written
 	basicScheme = "basic " // in lower case
+	hashLength  = 60       // bytes of bcrypt's
+
+	longestPassword = 72 // bytes that bcrypt looks at
 )
 
 // Gate lets requests pass to Next.
@@ -53,15 +57,33 @@ type Gate struct {
 	// no more than half of them, or nobody could ever come in. 0 for many.
 	Burst int
 
-	path   string
-	users  atomic.Pointer[users]
-	inside atomic.Int32 // passwords that are checked, or wait for it
+	path  string
+	users atomic.Pointer[users]
+
+	mu     sync.Mutex
+	inside map[checked]*inquiry // those under way
+}
+
+// checked is a field, by its hash, and the file that it is checked by.
+type checked struct {
+	users *users
+	sum   [sha256.Size]byte
+}
+
+// inquiry is the check of one field, however many requests have it: a browser opens six
+// connections, and to check the same for each would keep others out.
+type inquiry struct {
+	once    sync.Once
+	right   bool // once that is done
+	waiters int  // requests, under the gate's lock
 }
 
 // users is what a file says, and what was right since it was read.
 type users struct {
+	text    []byte // the file
 	hashes  map[string][]byte
 	nobody  []byte // a hash that is checked where there is no such user
+	costly  int    // the cost of the costliest hash
 	key     [32]byte
 	mu      sync.RWMutex
 	correct map[[sha256.Size]byte]struct{} // of fields
@@ -69,15 +91,19 @@ type users struct {
 
 // New makes a gate that goes by the file.
 func New(path string) (*Gate, error) {
-	g := &Gate{path: path}
+	g := &Gate{path: path, inside: map[checked]*inquiry{}}
 	return g, g.Reload()
 }
 
-// Reload reads the file again. Where it cannot be used the old one stays in use.
+// Reload reads the file again. Where it cannot be used the old one stays in use, and where it is
+// the same, so does what was right.
 func (g *Gate) Reload() error {
 	text, _, err := sysnet.ReadSmall(g.path, maxFile)
 	if err != nil {
 		return fmt.Errorf("-auth: %w", err)
+	}
+	if old := g.users.Load(); old != nil && bytes.Equal(text, old.text) {
+		return nil
 	}
 	u, err := parse(text)
 	if err != nil {
@@ -98,10 +124,10 @@ var (
 // parse reads lines of NAME:HASH, as htpasswd -B writes them. Its errors begin with the line's
 // number.
 func parse(text []byte) (*users, error) {
-	u := &users{hashes: map[string][]byte{}, correct: map[[sha256.Size]byte]struct{}{}}
+	u := &users{text: text, hashes: map[string][]byte{}, correct: map[[sha256.Size]byte]struct{}{}}
 	rand.Read(u.key[:]) // never fails (crypto/rand)
 	number := 0
-	for line := range bytes.Lines(text) {
+	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte(byteOrder))) {
 		number++
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
@@ -124,7 +150,7 @@ func (u *users) add(line string) error {
 	}
 	cost, err := bcrypt.Cost([]byte(hash))
 	switch {
-	case err != nil:
+	case err != nil || !isHash(hash):
 		return errHash
 	case cost > maxCost:
 		return errCost
@@ -132,10 +158,18 @@ func (u *users) add(line string) error {
 		return errTwice
 	}
 	u.hashes[name] = []byte(hash)
-	if u.nobody == nil {
-		u.nobody = []byte(hash)
+	if cost > u.costly {
+		u.nobody, u.costly = []byte(hash), cost
 	}
 	return nil
+}
+
+// isHash reports whether a text has the form of bcrypt's hash from its prefix to its end: one that
+// is cut, or has something behind it, is never right.
+func isHash(text string) bool {
+	return len(text) == hashLength && !strings.ContainsFunc(text[len("$2y$10$"):], func(r rune) bool {
+		return (r < '.' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') // bcrypt's base64
+	})
 }
 
 // Refuse answers a request that was turned away.
@@ -160,26 +194,52 @@ func (g *Gate) Serve(x *session.Exchange) {
 
 // check passes a request on if its password turns out to be right.
 func (g *Gate) check(x *session.Exchange, u *users, field []byte) {
-	if f := x.Charge(g.cost()); !f.OK() {
+	which := checked{u, u.sum(field)}
+	i, f := g.join(x, which)
+	if !f.OK() {
 		x.Fail(f)
 		return
 	}
-	if g.inside.Add(1) > atOnce {
-		g.inside.Add(-1)
-		x.Fail(fault.Fault{Status: 503, Reason: fault.Internal})
-		return
-	}
-	right := false
 	x.Park(offload.Compress, func() {
-		defer g.inside.Add(-1)
-		right = u.check(field)
+		defer g.leave(which)
+		i.once.Do(func() { i.right = u.check(field) })
 	}, func() {
-		if !right {
+		if !i.right {
 			x.Fail(fault.Of(fault.WrongPassword))
 			return
 		}
 		g.Next.Serve(x)
 	})
+}
+
+// join is the check of a field that is under way, or a new one, if there may be one more. Only that
+// costs the client something. Whichever request's turn comes first does the work.
+func (g *Gate) join(x *session.Exchange, which checked) (*inquiry, fault.Fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := g.inside[which]
+	if i == nil {
+		if f := x.Charge(g.cost()); !f.OK() {
+			return nil, f
+		}
+		if len(g.inside) >= atOnce {
+			return nil, fault.Fault{Status: 503, Reason: fault.Internal}
+		}
+		i = &inquiry{}
+		g.inside[which] = i
+	}
+	i.waiters++
+	return i, fault.Fault{}
+}
+
+// leave ends a request's part in a check.
+func (g *Gate) leave(which checked) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := g.inside[which]
+	if i.waiters--; i.waiters == 0 {
+		delete(g.inside, which)
+	}
 }
 
 // cost is how many requests a password which has to be checked counts as.
@@ -226,6 +286,7 @@ func (u *users) check(field []byte) bool {
 		hash, ok = u.nobody, false
 	}
 	if bcrypt.CompareHashAndPassword(hash, password) != nil || !ok || err != nil {
+		u.goOn(hash, password)
 		return false
 	}
 	u.mu.Lock()
@@ -235,4 +296,16 @@ func (u *users) check(field []byte) bool {
 	}
 	u.correct[u.sum(field)] = struct{}{}
 	return true
+}
+
+var generate = bcrypt.GenerateFromPassword // for tests to change
+
+// goOn takes, after a hash that is less costly than the costliest, as long as that takes in all:
+// each further step of cost takes twice as long as the one before. Otherwise the time would tell
+// whether there is a user.
+func (u *users) goOn(hash, password []byte) {
+	cost, err := bcrypt.Cost(hash)
+	for ; err == nil && cost < u.costly; cost++ {
+		_, err = generate(password[:min(len(password), longestPassword)], cost)
+	}
 }

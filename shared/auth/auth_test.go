@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,6 +59,30 @@ func TestPasswords(t *testing.T) {
 	require.False(t, isBasic(append(field("a:b"), make([]byte, maxField)...)))
 }
 
+func TestAFileMayBeginWithAByteOrderMark(t *testing.T) {
+	u, err := parse([]byte(byteOrder + "ann:" + hash(t, "secret") + "\r\n"))
+	require.NoError(t, err)
+	require.True(t, u.check(field("ann:secret")))
+}
+
+// A step of cost doubles the time. Whoever is there with a cheap hash, or is not there, costs as
+// much as the costliest: 2⁴ + 2⁴ + 2⁵ is 2⁶.
+func TestHashesOfSeveralCostsTakeTheSameTime(t *testing.T) {
+	h, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost+2)
+	require.NoError(t, err)
+	u, err := parse([]byte("ann:" + hash(t, "secret") + "\nbob:" + string(h) + "\n"))
+	require.NoError(t, err)
+	var more []int
+	generate = func(_ []byte, cost int) ([]byte, error) { more = append(more, cost); return nil, nil }
+	defer func() { generate = bcrypt.GenerateFromPassword }()
+	for name, want := range map[string][]int{"ann": {bcrypt.MinCost, bcrypt.MinCost + 1}, "bob": nil, "eve": nil} {
+		more = nil
+		require.False(t, u.check(field(name+":"+strings.Repeat("x", 80))))
+		require.Equal(t, want, more, name)
+	}
+	require.Equal(t, h, u.nobody)
+}
+
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	u, err := parse([]byte("ann:" + hash(t, "secret")))
 	require.NoError(t, err)
@@ -79,14 +104,17 @@ func TestKnowingDoesNotAllocate(t *testing.T) {
 
 func TestFilesThatCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                         ": there is nobody in it",
-		"# nobody\n":               ": there is nobody in it",
-		"ann\n":                    ":1: give NAME:HASH",
-		"\n:" + hash(t, "x"):       ":2: give NAME:HASH",
-		"ann:secret\n":             ":1: the hash is none of bcrypt",
-		"ann:$apr1$abc$def\n":      ":1: the hash is none of bcrypt",
-		"ann:" + costly + "\n":     ":1: the hash takes too long to check; give one with a cost of at most 14",
-		twice(hash(t, "x")) + "\n": ":2: the name stands there twice",
+		"":                          ": there is nobody in it",
+		"# nobody\n":                ": there is nobody in it",
+		"ann\n":                     ":1: give NAME:HASH",
+		"\n:" + hash(t, "x"):        ":2: give NAME:HASH",
+		"ann:secret\n":              ":1: the hash is none of bcrypt",
+		"ann:$apr1$abc$def\n":       ":1: the hash is none of bcrypt",
+		"ann:" + hash(t, "x")[:59]:  ":1: the hash is none of bcrypt",
+		"ann:" + hash(t, "x") + ":": ":1: the hash is none of bcrypt",
+		"ann:" + costly[:59] + "=":  ":1: the hash is none of bcrypt",
+		"ann:" + costly + "\n":      ":1: the hash takes too long to check; give one with a cost of at most 14",
+		twice(hash(t, "x")) + "\n":  ":2: the name stands there twice",
 	} {
 		_, err := parse([]byte(text))
 		require.Error(t, err, text)
@@ -115,6 +143,9 @@ func TestAFileThatGetsWorseChangesNothing(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("nonsense"), 0o600))
 	require.ErrorContains(t, g.Reload(), ":1: give NAME:HASH")
 	require.Same(t, before, g.users.Load())
+	require.NoError(t, os.WriteFile(file, before.text, 0o600))
+	require.NoError(t, g.Reload())
+	require.Same(t, before, g.users.Load(), "nobody has to be checked again because of other settings")
 	require.NoError(t, os.WriteFile(file, []byte("ann:"+hash(t, "other")), 0o600))
 	require.NoError(t, g.Reload())
 	require.False(t, g.users.Load().check(field("ann:secret")))

@@ -24,8 +24,9 @@ import (
 
 // Names, and hashes of the password "secret", as `htpasswd -B` makes them.
 const (
-	annIsIn = "ann:$2a$04$BwsvRGz7/DOlLQ6WynTvQufsxzS46LbAkzb1MOLvEc3nCUt2oOAju\n"
-	bobIsIn = "bob:$2a$04$gvk36fgaU5wIsZ7oPvn0XuGiJVveCI5PsPNOqaTn8Qp8UJtPM5zvy\n"
+	annIsIn   = "ann:$2a$04$BwsvRGz7/DOlLQ6WynTvQufsxzS46LbAkzb1MOLvEc3nCUt2oOAju\n"
+	costsMore = "ann:$2y$11$RTNKDxe3xYRJFNYCDwHtf.f3/kKH/tdZZVNw8Zh8wiJMXVh9tZj.q\n" // a tenth of a second
+	bobIsIn   = "bob:$2a$04$gvk36fgaU5wIsZ7oPvn0XuGiJVveCI5PsPNOqaTn8Qp8UJtPM5zvy\n"
 )
 
 // users is a file with these lines.
@@ -114,6 +115,25 @@ func passwords(t *testing.T) {
 	harness.Eventually(t, "what was remembered is forgotten", func() bool {
 		return tell(t, s.Dial(t), "GET", "/about.html", basic("ann:secret")).StatusCode == 401
 	})
+}
+
+var _ = test("APasswordIsCheckedOnceForAll", aPasswordIsCheckedOnceForAll)
+
+// aPasswordIsCheckedOnceForAll: who comes with many connections at once and a right password, as
+// every browser does after a restart of the server, is let in on all of them.
+func aPasswordIsCheckedOnceForAll(t *testing.T) {
+	s := harness.Start(t, append(room(20), "-auth", users(t, costsMore), "-rate-exempt", "none")...)
+	var conns []net.Conn
+	for range 16 {
+		c := s.Dial(t)
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n", basic("ann:secret"))
+		conns = append(conns, c)
+	}
+	for _, c := range conns {
+		status, err := readAll(c)
+		require.NoError(t, err)
+		require.Equal(t, 200, status)
+	}
 }
 
 var _ = test("GuessingIsLimited", guessingIsLimited)
