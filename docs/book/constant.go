@@ -123,7 +123,8 @@ func (p Project) valueOf(folder, name string) (value constant.Value, timed bool,
 	if k := c.Val().Kind(); k != constant.Int && k != constant.Float {
 		return nil, false, fmt.Errorf("%s of %s is no number, or one that only a compiler can tell", name, folder)
 	}
-	return c.Val(), strings.HasSuffix(c.Type().String(), "time.Duration"), nil
+	kind := c.Type().String() // shared/clock counts nanoseconds, as package time does
+	return c.Val(), kind == "time.Duration" || kind == moduleRoot+"shared/clock.Time", nil
 }
 
 // importer type-checks packages of the project, as far as their constants need it.
