@@ -3,7 +3,9 @@ package site
 // What a folder without an index has in it, as a page (-list). It is off unless it is asked for: a
 // list tells what nobody has linked to.
 //
-// A page is made in parked work, anew for each request. What must not be done: nothing may be
+// A page is made in parked work, anew for each request. Reading a folder of many names takes long,
+// so what was read is used for a moment, as a file is, and to read it anew counts for the client's
+// rate. What must not be done: nothing may be
 // listed that could not be asked for, be it hidden, of a type that is not served, or of a name that
 // the guard refuses. And names are somebody's text: in the page they are escaped, and in a link
 // encoded, behind a ./ so that none is taken for a scheme.
@@ -16,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fourways/shared/fault"
@@ -28,7 +31,24 @@ import (
 const (
 	listed     = 500    // names on one page
 	mostListed = 20_000 // names of a folder that are looked at
+
+	listFresh = time.Second // for so long is known what is in a folder of more than one page
+	keptLists = 4           // such folders, of which that is kept
 )
+
+// folderLists is what was in large folders when they were last read. It is safe for concurrent use.
+// A folder that is read again is read by one thread, and others who want to know wait for it.
+type folderLists struct {
+	mu   sync.Mutex
+	kept map[string]*folderList
+}
+
+type folderList struct {
+	mu    sync.Mutex
+	read  time.Time
+	names []sysnet.Named // in order
+	more  bool           // there are others
+}
 
 // listFields let the page load nothing, and use its own style.
 const listFields = "Content-Type: " + htmlType + "\r\n" + noSniff + "Cache-Control: no-cache\r\n" +
@@ -43,9 +63,12 @@ func (s *Site) list(x *session.Exchange) {
 	path := string(x.Path())
 	number := pageNumber(x.Request().Query)
 	var page []byte
+	var cost int
 	var err error
-	x.Park(offload.Lookup, func() { page, err = s.listing(path, number) }, func() {
-		switch {
+	x.Park(offload.Lookup, func() { page, cost, err = s.listing(path, number, time.Now()) }, func() {
+		switch f := x.Charge(cost); {
+		case !f.OK():
+			x.Fail(f)
 		case err == nil:
 			s.answerList(x, page)
 		case faultOf(err).Reason == fault.NotFound:
@@ -75,12 +98,51 @@ func pageNumber(query []byte) int {
 }
 
 // listing makes a page of a folder, whose path ends with a slash. A page beyond the last is the
-// last.
-func (s *Site) listing(path string, number int) ([]byte, error) {
-	all, more, err := s.cfg.Root.List(strings.Trim(path, "/"), mostListed)
+// last. cost is how many requests the page counts as, beside that for it.
+func (s *Site) listing(path string, number int, now time.Time) (page []byte, cost int, err error) {
+	all, more, read, err := s.inFolder(path, now)
 	if err != nil {
-		return nil, err
+		return nil, read / listed, err
 	}
+	pages := max((len(all)+listed-1)/listed, 1)
+	number = min(number, pages)
+	from := (number - 1) * listed
+	return appendList(nil, path, all[from:min(from+listed, len(all))], number, pages, more), read / listed, nil
+}
+
+// inFolder is what is in a folder, as it was a moment ago where it is large. read is how many names
+// were read for that.
+func (s *Site) inFolder(path string, now time.Time) (all []sysnet.Named, more bool, read int, err error) {
+	l := &s.lists
+	l.mu.Lock()
+	known := l.kept[path]
+	l.mu.Unlock()
+	if known == nil {
+		if all, more, read, err = s.readFolder(path); err == nil && read > listed {
+			l.keep(path, &folderList{read: now, names: all, more: more})
+		}
+		return all, more, read, err
+	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if now.Sub(known.read) < listFresh {
+		return known.names, known.more, 0, nil
+	}
+	if all, more, read, err = s.readFolder(path); err != nil || read <= listed {
+		l.forget(path)
+		return all, more, read, err
+	}
+	known.read, known.names, known.more = now, all, more
+	return all, more, read, nil
+}
+
+// readFolder reads a folder, and puts what may be listed in order.
+func (s *Site) readFolder(path string) (all []sysnet.Named, more bool, read int, err error) {
+	all, more, err = s.cfg.Root.List(strings.Trim(path, "/"), mostListed)
+	if err != nil {
+		return nil, false, 0, err
+	}
+	read = len(all)
 	all = slices.DeleteFunc(all, func(n sysnet.Named) bool { return !s.mayList(path, n) })
 	slices.SortFunc(all, func(a, b sysnet.Named) int {
 		if a.Folder != b.Folder {
@@ -88,10 +150,30 @@ func (s *Site) listing(path string, number int) ([]byte, error) {
 		}
 		return cmp.Compare(a.Name, b.Name)
 	})
-	pages := max((len(all)+listed-1)/listed, 1)
-	number = min(number, pages)
-	from := (number - 1) * listed
-	return appendList(nil, path, all[from:min(from+listed, len(all))], number, pages, more), nil
+	return slices.Clip(all), more, read, nil
+}
+
+// keep keeps what is in a folder, in place of what is kept of others if there are too many.
+func (l *folderLists) keep(path string, f *folderList) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.kept) >= keptLists || l.kept == nil {
+		l.kept = make(map[string]*folderList, keptLists)
+	}
+	l.kept[path] = f
+}
+
+func (l *folderLists) forget(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.kept, path)
+}
+
+// clear forgets all.
+func (l *folderLists) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = nil
 }
 
 // kindOrder has folders come before files.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -88,4 +89,39 @@ func TestALongListHasPages(t *testing.T) {
 	for _, query := range []string{"?page=0", "?page=-5", "?page=x", "?page=99999999999999999999", "?x"} {
 		require.Equal(t, first, r.ask("GET /many/"+query+" HTTP/1.1").body, query)
 	}
+}
+
+// Reading a large folder takes long: what was read counts for a moment, and reading it for the
+// client's rate.
+func TestALargeFolderIsReadOnceInAMoment(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	const many = listed + 1
+	for i := range many {
+		r.write(fmt.Sprintf("many/%04d.txt", i), "")
+	}
+	now := time.Now()
+	ask := func(after time.Duration) (names, cost int) {
+		page, cost, err := r.site.listing("/many/", 2, now.Add(after))
+		require.NoError(t, err)
+		return len(links(t, string(page))), cost
+	}
+	for _, tt := range []struct {
+		after       time.Duration
+		names, cost int
+	}{{0, 1, 1}, {0, 1, 0}, {listFresh - 1, 1, 0}, {listFresh, 2, 1}, {2*listFresh - 1, 2, 0}} {
+		names, cost := ask(tt.after)
+		require.Equal(t, [2]int{tt.names, tt.cost}, [2]int{names, cost}, tt.after)
+		r.write("many/new.txt", "")
+	}
+
+	for i := range keptLists {
+		r.site.lists.keep(fmt.Sprintf("/many%d/", i), &folderList{})
+	}
+	require.LessOrEqual(t, len(r.site.lists.kept), keptLists)
+	for range 2 {
+		_, cost, err := r.site.listing("/bare/", 1, now)
+		require.NoError(t, err)
+		require.Zero(t, cost, "a small one is read each time")
+	}
+	require.NotContains(t, r.site.lists.kept, "/bare/")
 }

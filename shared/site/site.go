@@ -93,6 +93,7 @@ type Site struct {
 	store store
 
 	redirects atomic.Pointer[redirects] // nil for none
+	lists     folderLists
 
 	outside sync.Once // for Config.Outside
 
@@ -143,6 +144,7 @@ func (s *Site) Reopen() (other bool, err error) {
 	}
 	if other {
 		s.cache.Clear()
+		s.lists.clear()
 	}
 	return other, errors.Join(s.store.reopen(s.cfg.Root), s.readPages(), s.findApp(), s.readRedirects())
 }
