@@ -149,7 +149,7 @@ for (const s of $$(".stepper")) {
     else return;
     e.preventDefault();
   };
-  s.append(make("div", { className: "steps" }, back, next, says));
+  s.querySelector("h3").after(make("div", { className: "steps" }, back, next, says));
   show(0);
 }
 })();
