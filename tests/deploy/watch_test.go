@@ -52,6 +52,11 @@ func watched(t *testing.T) *harness.Server {
 	return harness.Start(t, "-workers", "1", "-tls-listen", "127.0.0.1:0", "-tls-self-signed", "-listen", "127.0.0.1:0", "-proxy", "/up=http://127.0.0.1:1")
 }
 
+// securedAt is where a server speaks TLS.
+func securedAt(t *testing.T, s *harness.Server) string {
+	return s.Log.Await(t, regexp.MustCompile(`https://(\S+)`))[1]
+}
+
 // TestWhatIsAskedForIsMeasured: each name in rules and dashboard is one of /metrics, and each
 // variable of the dashboard is there.
 func TestWhatIsAskedForIsMeasured(t *testing.T) {
@@ -78,7 +83,7 @@ func TestEachQueryOfTheDashboardHasAnAnswer(t *testing.T) {
 	t.Parallel()
 	prometheus, dir, at := needs(t, "prometheus", "prometheus"), t.TempDir(), free(t)
 	written(t, dir, "fourways.rules.yml", adapted(t, "prometheus/fourways.rules.yml"))
-	conf := written(t, dir, "prometheus.yml", adapted(t, "prometheus/prometheus.yml", "15s", "200ms", "localhost:8080", watched(t).Addr))
+	conf := written(t, dir, "prometheus.yml", adapted(t, "prometheus/prometheus.yml", "15s", "200ms", "localhost:443", securedAt(t, watched(t))))
 	runs(t, exec.Command(prometheus, "--config.file="+conf, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+at, "--log.level=warn"))
 	answers := func(query string) (status string, rows int) {
 		resp, err := http.Get("http://" + at + "/api/v1/query?query=" + url.QueryEscape(query))

@@ -127,7 +127,7 @@ func (m *maker) all() (list []chapter) {
 
 // readChapters reads the chapters, and notes which files they show.
 func (m *maker) readChapters() ([]*book.Doc, error) {
-	names, err := fs.Glob(m.project.FS, "docs/*.md")
+	names, err := fs.Glob(m.project.FS, "docs/[0-9]*.md")
 	if err != nil {
 		return nil, err
 	}
