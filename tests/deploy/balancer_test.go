@@ -55,7 +55,7 @@ func balancers(t *testing.T, one, two *harness.Server, pairs ...string) (both [2
 			"bind :443", "bind "+b.https,
 			"/etc/haproxy/site.pem", pem,
 			"127.0.0.1:8405", "unix@"+filepath.Join(dir, fmt.Sprint("metrics", i)),
-			"inter 2s", "inter 100",
+			"inter 2s", "inter 100", "timeout check 2s", "timeout check 20s",
 			"10.0.0.11:8080", one.Addr, "10.0.0.12:8080", two.Addr)...))
 		name := fmt.Sprint("balancer", 1+i)
 		says(t, haproxy, "-c", "-L", name, "-f", conf)
