@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -165,7 +166,7 @@ type server struct {
 
 var started = regexp.MustCompile(`started on http://([^\s,]+)(?:, https://(\S+))?`)
 
-// start builds a stage, the first time, and starts it on a free port.
+// start builds a stage, the first time, and runs it.
 func (r *rig) start(stage string, flags ...string) (*server, error) {
 	program, err := r.programs.of(r, stage)
 	if err != nil {
@@ -174,11 +175,14 @@ func (r *rig) start(stage string, flags ...string) (*server, error) {
 	return r.run(program, flags...)
 }
 
-// run starts a program of a stage on a free port.
+// run starts a program of a stage, on a free port unless its flags say where.
 func (r *rig) run(program string, flags ...string) (*server, error) {
 	stage := filepath.Base(program)
 	s := &server{done: make(chan struct{})}
-	s.cmd = exec.Command(program, append([]string{"-listen", "127.0.0.1:0"}, flags...)...)
+	if !slices.Contains(flags, "-listen") {
+		flags = append([]string{"-listen", "127.0.0.1:0"}, flags...)
+	}
+	s.cmd = exec.Command(program, flags...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log, err := s.cmd.StderrPipe()
 	if err != nil {
