@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,34 @@ func Lab(chapters []Chapter, name string) Chapter {
 	for _, c := range chapters {
 		if c.Number != "0" && command.MatchString(c.Text) {
 			return c
+		}
+	}
+	return Chapter{}
+}
+
+// Named is the first chapter with one of these words in its file's name. The words are looked for
+// in their order.
+func Named(chapters []Chapter, words ...string) Chapter {
+	for _, word := range words {
+		for _, c := range chapters {
+			if strings.Contains(filepath.Base(c.Path), word) {
+				return c
+			}
+		}
+	}
+	return Chapter{}
+}
+
+var listing = regexp.MustCompile(`<!-- code: (\S+) (.*?) -->`)
+
+// Shows is the first chapter that shows a declaration of a file, by the name that listings have for
+// it: f, type or (*t).f.
+func Shows(chapters []Chapter, file, name string) Chapter {
+	for _, c := range chapters {
+		for _, m := range listing.FindAllStringSubmatch(c.Text, -1) {
+			if m[1] == file && slices.Contains(strings.Split(m[2], "; "), name) {
+				return c
+			}
 		}
 	}
 	return Chapter{}

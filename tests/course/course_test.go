@@ -18,7 +18,7 @@ func TestAChapterIsFoundByWhatItSendsItsReaderTo(t *testing.T) {
 	for name, text := range map[string]string{
 		"00-start.md": "# Start\n\nAn hour: `go run ./tests/lab wake-up`.",
 		"07-pipes.md": "# Being woken\n\nTry `go run ./tests/lab wake-up`.",
-		"12-files.md": "# Files\n\nTry `go run ./tests/lab -yes wake`, and go run ./tests/lab wake again.",
+		"12-files.md": "# Files\n\nTry `go run ./tests/lab -yes wake`, and go run ./tests/lab wake again.\n\n<!-- code: a/b.go f; (*t).g -->",
 		"notes.md":    "# Notes\n\n`go run ./tests/lab notes`",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(root, "docs", name), []byte(text), 0o644))
@@ -30,4 +30,7 @@ func TestAChapterIsFoundByWhatItSendsItsReaderTo(t *testing.T) {
 	require.Equal(t, "chapter 12, Files", Lab(all, "wake").String())
 	require.Equal(t, "docs/12-files.md", Lab(all, "wake").Path)
 	require.Equal(t, "no chapter", Lab(all, "notes").String())
+	require.Equal(t, "12", Named(all, "poll", "files").Number)
+	require.Equal(t, "12", Shows(all, "a/b.go", "(*t).g").Number)
+	require.Empty(t, Shows(all, "a/b.go", "g").Path)
 }

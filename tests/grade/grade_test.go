@@ -6,6 +6,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"fourways/tests/course"
 	"fourways/tests/mutants"
 	kept "fourways/tests/progress"
 )
@@ -25,7 +27,9 @@ func newHunt(t *testing.T) (*hunt, *strings.Builder) {
 	p, err := readProgress(t.TempDir())
 	require.NoError(t, err)
 	var out strings.Builder
-	return &hunt{root: root, progress: p, out: &out}, &out
+	chapters, err := course.Read(root)
+	require.NoError(t, err)
+	return &hunt{root: root, progress: p, out: &out, pick: picker{root: root, chapters: chapters}}, &out
 }
 
 // hunted is the mutant that the tests look for.
@@ -147,8 +151,7 @@ func TestProgressIsKept(t *testing.T) {
 	assert.Equal(t, p, again)
 	var out strings.Builder
 	again.print(&out)
-	assert.Contains(t, out.String(), "hunts: 1 of ")
-	assert.Contains(t, out.String(), ", 8 of ")
+	assert.Regexp(t, `hunts +1 of +\d+ +8 of`, out.String())
 	assert.Contains(t, out.String(), "You are looking for the fault in /tree.")
 
 	require.NoError(t, os.WriteFile(filepath.Join(root, kept.File), []byte("{"), 0o644))
@@ -162,13 +165,17 @@ func TestWhatIsFoundIsNotGivenAgain(t *testing.T) {
 	for _, m := range all[1:] {
 		h.progress.of(m.Name).Found = true
 	}
-	m, err := h.choose("")
+	done := func(m mutants.Mutant) bool {
+		mark := h.progress.Hunts[m.Name]
+		return mark != nil && (mark.Found || mark.Shown)
+	}
+	m, err := h.pick.one("", done)
 	require.NoError(t, err)
 	assert.Equal(t, all[0].Name, m.Name)
 	h.progress.of(m.Name).Shown = true
-	_, err = h.choose("")
+	_, err = h.pick.one("", done)
 	require.ErrorContains(t, err, "all")
-	_, err = h.choose("no-such-mutant")
+	_, err = h.pick.one("no-such-mutant", done)
 	require.Error(t, err)
 }
 
@@ -182,4 +189,45 @@ func TestEveryHuntHasItsLines(t *testing.T) {
 		assert.LessOrEqual(t, from, to, m.Name)
 		assert.LessOrEqual(t, to-from, 40, m.Name)
 	}
+}
+
+// Each hint tells something, none tells the file, and each mutant has a chapter.
+func TestEveryHuntHasItsHintsAndItsChapter(t *testing.T) {
+	h, _ := newHunt(t)
+	found := map[string]int{}
+	for _, m := range mutants.All() {
+		for _, hint := range hintsOf(m) {
+			assert.Greater(t, len(strings.Fields(hint)), 3, "%s: %s", m.Name, hint)
+			assert.NotContains(t, hint, filepath.Base(m.File), m.Name)
+		}
+		c := chapterOf(h.root, h.pick.chapters, m)
+		assert.NotEmpty(t, c.Path, "%s, in %s, is of no chapter", m.Name, m.File)
+		found[c.Number]++
+	}
+	assert.Greater(t, len(found), 9, "they are spread over the course: %v", found)
+}
+
+func TestMutantsAreChosenByChapterAndDifficulty(t *testing.T) {
+	h, out := newHunt(t)
+	never := func(mutants.Mutant) bool { return false }
+	h.pick.chapter, h.pick.level = course.Named(h.pick.chapters, "epoll").Number, hard
+	for range 20 {
+		m, err := h.pick.one("", never)
+		require.NoError(t, err)
+		assert.Equal(t, hard, difficulty(m))
+		assert.Contains(t, h.pick.where(m), "★★★")
+		assert.Equal(t, h.pick.chapter, chapterOf(h.root, h.pick.chapters, m).Number)
+	}
+	h.pick.chapter = "no such chapter"
+	_, err := h.pick.one("", never)
+	require.ErrorContains(t, err, "-list")
+	h.pick.list(out, never)
+	rows := regexp.MustCompile(`0/(\d+)`).FindAllStringSubmatch(out.String(), -1)
+	sum := 0
+	for _, m := range rows {
+		n, err := strconv.Atoi(m[1])
+		require.NoError(t, err)
+		sum += n
+	}
+	assert.Equal(t, len(mutants.All()), sum, "all are in the list\n%s", out)
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -37,6 +36,7 @@ type hunt struct {
 	root     string
 	progress *progress
 	out      io.Writer
+	pick     picker
 }
 
 var errNoHunt = errors.New("you are hunting nothing; go run ./tests/grade hunt begins")
@@ -52,43 +52,21 @@ func (h *hunt) current() (mutants.Mutant, error) {
 
 // begin gives a copy with a mutant in it: the one named, or any that was not found yet.
 func (h *hunt) begin(name, dir string) error {
-	m, err := h.choose(name)
+	m, err := h.pick.one(name, func(m mutants.Mutant) bool {
+		mark := h.progress.Hunts[m.Name]
+		return mark != nil && (mark.Found || mark.Shown)
+	})
 	if err != nil {
 		return err
 	}
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "fourways-hunt-"); err != nil {
-			return err
-		}
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	if err := copyTree(h.root, dir, m); err != nil {
+	if dir, err = makeCopy(h.root, dir, "fourways-hunt-", m); err != nil {
 		return err
 	}
 	h.progress.Hunting, h.progress.Tree = m.Name, dir
 	h.progress.of(m.Name)
-	fmt.Fprintf(h.out, "In %s is this project with one fault, which shows in %s.\nRun it, judge it, read it; then: go run ./tests/grade hunt -at FILE:LINE\n", dir, m.Stage)
+	fmt.Fprintf(h.out, "In %s is this project with one fault, which shows in %s (%s).\nRun it, judge it, read it; then: go run ./tests/grade hunt -at FILE:LINE\n",
+		dir, m.Stage, h.pick.where(m))
 	return nil
-}
-
-func (h *hunt) choose(name string) (mutants.Mutant, error) {
-	if name != "" {
-		m, ok := mutants.Find(name)
-		if !ok {
-			return m, fmt.Errorf("there is no mutant %q", name)
-		}
-		return m, nil
-	}
-	open := slices.DeleteFunc(mutants.All(), func(m mutants.Mutant) bool {
-		mark := h.progress.Hunts[m.Name]
-		return mark != nil && (mark.Found || mark.Shown)
-	})
-	if len(open) == 0 {
-		return mutants.Mutant{}, errors.New("you have hunted them all down")
-	}
-	return open[rand.IntN(len(open))], nil
 }
 
 // answer marks a FILE:LINE.
@@ -147,16 +125,21 @@ func (h *hunt) hint() error {
 		return err
 	}
 	mark := h.progress.of(m.Name)
-	hints := [allHints]string{
-		"What is seen from outside: " + strings.ReplaceAll(m.Name, "-", " ") + ".",
-		"What fails because of it: " + string(m.Check) + ".",
-		"It is in " + path.Dir(m.File) + ".",
-	}
 	mark.Hints = min(mark.Hints+1, allHints)
+	hints := hintsOf(m)
 	for _, text := range hints[:mark.Hints] {
 		fmt.Fprintln(h.out, text)
 	}
 	return nil
+}
+
+// hintsOf is what may be told of a mutant, a little more each time.
+func hintsOf(m mutants.Mutant) [allHints]string {
+	return [allHints]string{
+		"What is seen from outside: " + strings.ReplaceAll(m.Name, "-", " ") + ".",
+		"What fails because of it: " + string(m.Check) + ".",
+		"It is in " + path.Dir(m.File) + ".",
+	}
 }
 
 // giveUp shows the solution.
@@ -202,6 +185,19 @@ func editedLines(root string, m mutants.Mutant) (from, to int, err error) {
 
 // left are folders that a copy does not have: what tells of the mutants, and what no program needs.
 var left = []string{".git", "docs", "tests/mutants", "tests/grade"}
+
+// makeCopy makes a copy with a mutant in it, in a temporary folder if none is named.
+func makeCopy(root, dir, prefix string, m mutants.Mutant) (_ string, err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", prefix); err != nil {
+			return "", err
+		}
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", err
+	}
+	return dir, copyTree(root, dir, m)
+}
 
 // copyTree copies the project into a new folder and makes the mutant's edit there.
 func copyTree(root, dir string, m mutants.Mutant) error {

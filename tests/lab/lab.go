@@ -9,6 +9,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -79,6 +80,7 @@ type result struct {
 	Strips []strip       // above the bars
 	Bars   []bar         // from the top down
 	Answer float64       // to the lab's question
+	Exact  bool          // the answer is a name, such as a status, and nothing is near it
 	Claims []claim
 	Learnt string
 
@@ -105,6 +107,14 @@ func (r *result) held() bool {
 	return !slices.ContainsFunc(r.Claims, func(c claim) bool { return !c.Seen })
 }
 
+// nearEnough is how far off a prediction may be, as a part of what was measured.
+const nearEnough = 0.25
+
+// near reports whether the prediction is near enough.
+func (r *result) near() bool {
+	return *r.predicted == r.Answer || !r.Exact && math.Abs(*r.predicted-r.Answer) <= nearEnough*r.Answer
+}
+
 // judged is the prediction beside the answer, the claims, and the lesson.
 func (r *result) judged(l lab) string {
 	var b strings.Builder
@@ -112,7 +122,11 @@ func (r *result) judged(l lab) string {
 	if p := r.predicted; p == nil {
 		fmt.Fprintf(&b, "Measured: %s.\n", answer)
 	} else {
-		fmt.Fprintf(&b, "You said %s, and it was %s.\n", amount(*p), answer)
+		verdict := "off"
+		if r.near() {
+			verdict = "near enough"
+		}
+		fmt.Fprintf(&b, "You said %s, and it was %s: %s.\n", amount(*p), answer, verdict)
 	}
 	for _, c := range r.Claims {
 		mark := "seen    "

@@ -122,6 +122,34 @@ func TestAResultIsKeptBesideTheOthers(t *testing.T) {
 	require.Equal(t, 6.0, all["ten"].Measured)
 }
 
+// Whoever has seen the outcome predicts nothing any more.
+func TestOnlyTheFirstPredictionIsMarked(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		said []float64 // in one run after the other, -1 for nothing
+		want *bool
+	}{
+		{"none", []float64{-1, -1}, nil},
+		{"near", []float64{5}, new(true)},
+		{"off", []float64{5.5}, new(false)},
+		{"off, and then right", []float64{1, 4}, new(false)},
+		{"near, and then off", []float64{4, 9}, new(true)},
+		{"right, when it was known", []float64{-1, 4}, nil},
+	} {
+		root := t.TempDir()
+		for i := range row.said {
+			r := four()
+			if row.said[i] >= 0 {
+				r.predicted = &row.said[i]
+			}
+			require.NoError(t, keep(root, reads, r))
+		}
+		var all map[string]done
+		require.NoError(t, progress.Read(root, part, &all))
+		require.Equal(t, row.want, all["reads"].Right, row.name)
+	}
+}
+
 func TestAResultIsRecordedWhole(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, recordInto(folder, reads, four()))

@@ -26,6 +26,7 @@ type done struct {
 	Predicted *float64  `json:"predicted,omitempty"`
 	Measured  float64   `json:"measured"`
 	Held      bool      `json:"held"`
+	Right     *bool     `json:"right,omitempty"` // whether the first prediction was near enough: later ones know the answer
 }
 
 // keep notes a lab's result.
@@ -34,7 +35,13 @@ func keep(root string, l lab, r result) error {
 	if err := progress.Read(root, part, &all); err != nil {
 		return err
 	}
-	all[l.name] = done{At: time.Now().Truncate(time.Second), Predicted: r.predicted, Measured: r.Answer, Held: r.held()}
+	before, known := all[l.name]
+	now := done{At: time.Now().Truncate(time.Second), Predicted: r.predicted, Measured: r.Answer, Held: r.held(), Right: before.Right}
+	if r.predicted != nil && !known {
+		right := r.near()
+		now.Right = &right
+	}
+	all[l.name] = now
 	return progress.Write(root, part, all)
 }
 
