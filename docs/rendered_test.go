@@ -64,6 +64,23 @@ func TestAPageThatIsStaleIsFound(t *testing.T) {
 	require.Equal(t, []string{"notes.txt"}, stale(t, p, ".", now), "only what is the book's own is removed")
 }
 
+func TestEachPictureAndTraceIsInAChapter(t *testing.T) {
+	p := project(t)
+	said := ""
+	for _, d := range chapters(t, p) {
+		said += d.Text
+	}
+	for _, kind := range []struct{ word, folder, end string }{{"picture", "docs/pictures", ".svg"}, {"stepper", "docs/steppers", ".json"}} {
+		there, err := fs.ReadDir(p.FS, kind.folder)
+		require.NoError(t, err)
+		for _, e := range there {
+			name, is := strings.CutSuffix(e.Name(), kind.end)
+			require.True(t, is, e.Name())
+			require.Contains(t, said, "<!-- "+kind.word+": "+name+" -->")
+		}
+	}
+}
+
 var (
 	reference  = regexp.MustCompile(`\b(?:href|action|src)="([^"]*)"`)
 	identifier = regexp.MustCompile(`\bid="([^"]*)"`)

@@ -16,7 +16,7 @@ func (m *maker) picture(w io.Writer, name, drawing string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "<figure class=\"picture\">\n%s\n<details><summary>The same in letters</summary>\n<pre>%s</pre>\n</details>\n</figure>\n",
+	fmt.Fprintf(w, "<figure class=\"picture\">\n<div class=\"scroll\">%s</div>\n<details><summary>The same in letters</summary>\n<pre>%s</pre>\n</details>\n</figure>\n",
 		strings.TrimSpace(string(svg)), html.EscapeString(drawing))
 	return nil
 }

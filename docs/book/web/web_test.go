@@ -75,7 +75,7 @@ func TestAChapterAsAPage(t *testing.T) {
 		{"commands stand open", "<pre><code><b>$ </b>echo &#39;a &lt; b&#39; \\\n     c\n<b>$ </b>true</code></pre>"},
 		{"outputs are folded", "<details class=\"output\"><summary>What it prints <small>checked by the tests</small></summary>\n<pre><b>$ echo"},
 		{"predictions are told apart", "<ol class=\"predict\">\n<li>How many?"},
-		{"a picture stands for its drawing", "<svg role=\"img\"></svg>\n<details><summary>The same in letters</summary>\n<pre>&lt;- -&gt;\n</pre>"},
+		{"a picture stands for its drawing", "<svg role=\"img\"></svg></div>\n<details><summary>The same in letters</summary>\n<pre>&lt;- -&gt;\n</pre>"},
 		{"the next chapter is linked", `<a rel="next" href="02-two.html"><small>Next</small> 2 Two</a>`},
 	} {
 		require.Contains(t, page, row.want, row.says)
