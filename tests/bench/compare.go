@@ -42,6 +42,7 @@ func readDocument(file string) (*document, error) {
 	if len(d.Works) == 0 {
 		return nil, fmt.Errorf("%s has no works of a run", file)
 	}
+	d.expand()
 	return d, nil
 }
 
@@ -148,6 +149,16 @@ func (r *result) values(key string) (all []float64) {
 		}
 	}
 	return all
+}
+
+// floorOf is the name of the floor of a work, by the work's name.
+func floorOf(name string) string {
+	for _, w := range works {
+		if w.name == name {
+			return w.floorName()
+		}
+	}
+	return limitName
 }
 
 // columnsOf are the columns of a work by its name, nil where there is none of that name any more.

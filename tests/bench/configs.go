@@ -172,6 +172,7 @@ server.max-fds = @CONNS
 server.max-keep-alive-requests = @REQUESTS
 server.max-keep-alive-idle = @SECONDS
 server.max-read-idle = @SECONDS
+index-file.names = ( "index.html" )
 server.stat-cache-engine = "simple"
 server.defer-accept = @DEFER_SECONDS
 mimetype.assign = ( ".html" => "text/html", ".txt" => "text/plain", ".png" => "image/png", ".jpg" => "image/jpeg" )
@@ -291,7 +292,8 @@ const caddyConfig = `
 		level ERROR
 	}
 }
-http://127.0.0.1:@PORT {
+http://:@PORT {
+	bind 127.0.0.1
 	@PLACE
 }
 `

@@ -6,6 +6,8 @@
 //	go run ./tests/bench -quick
 //	go run ./tests/bench -work small,new -servers 'stage3|nginx|limit' -json out.json
 //	go run ./tests/bench -compare out.json
+//	go run ./tests/bench -record
+//	go run ./tests/bench -scoreboard
 //	go run ./tests/bench -work small -server 'mine=./mine --port {port} --root {root}'
 //
 // One server runs at a time, on one processor, and the load generator on another. The
@@ -61,6 +63,7 @@ type options struct {
 	idle     int       // connections, where memory is measured
 	json     string    // file, or empty
 	html     string    // file, or empty
+	fixed    bool      // -duration was given
 	quick    bool      // the duration follows from how much there is to measure
 	own      []*server // by -server
 	ungated  bool      // they are measured whatever the suite says of them
@@ -69,6 +72,10 @@ type options struct {
 
 	compare string    // file of an earlier run, or empty
 	old     *document // what is in it
+	from    *document // an earlier run that is shown, where nothing is to be measured
+	record  bool      // the run is written to docs/results
+	scores  bool      // the servers are judged, and nothing is measured
+	scored  string    // file with what was found, or empty
 	now     *document // a later run that it is compared with, where nothing is to be measured
 }
 
@@ -111,6 +118,9 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.Func("server", "measure a server of your own beside the others: `NAME=COMMAND`, in which {port}, {root} and {workers} are filled in; may be repeated", o.addOwn)
 	flags.BoolVar(&o.ungated, "ungated", false, "measure the servers of -server although the conformance suite finds that they break a MUST")
 	flags.StringVar(&o.compare, "compare", "", "compare with the run whose -json wrote `OLD.json`; followed by NEW.json, compare the two and measure nothing")
+	from := flags.String("from", "", "measure nothing, and show the run whose -json wrote this `FILE`: its tables, and with -html its page")
+	flags.BoolVar(&o.record, "record", false, "the reference run, in less than 20 minutes: write "+resultsDir+"/"+recordFile+", and the README's table and picture; with -from, only these")
+	flags.BoolVar(&o.scores, "scoreboard", false, "measure nothing: play the conformance suite against every server that serves files, and write "+resultsDir+"/"+scoreFile+" and the README's table of it; with -from, only these")
 	flags.StringVar(&o.generator, "generator", "own", "what asks in works of plain requests: `own` or wrk")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -122,7 +132,10 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	if o.quick && *names == "all" {
 		*names = strings.Join(quickWorks, ",")
 	}
-	if err := o.readRuns(flags.Args()); err != nil {
+	if o.record && *names == "all" {
+		*names = strings.Join(recordWorks, ",")
+	}
+	if err := o.readRuns(*from, flags.Args()); err != nil {
 		return nil, err
 	}
 	switch {
@@ -145,7 +158,14 @@ func parse(args []string, errs io.Writer) (*options, error) {
 }
 
 // readRuns reads the runs that are to be compared.
-func (o *options) readRuns(args []string) (err error) {
+func (o *options) readRuns(from string, args []string) (err error) {
+	if from != "" && o.scores {
+		o.scored = from
+	} else if from != "" {
+		if o.from, err = readDocument(from); err != nil {
+			return fmt.Errorf("-from: %w", err)
+		}
+	}
 	if o.compare == "" {
 		return nil
 	}
@@ -166,6 +186,9 @@ func (o *options) checkQuick(flags *flag.FlagSet) (err error) {
 	flags.Visit(func(f *flag.Flag) {
 		if o.quick && f.Name == "duration" {
 			err = errors.New("-quick says how long a measurement takes; leave -duration away")
+		}
+		if f.Name == "duration" {
+			o.fixed = true
 		}
 	})
 	return err
@@ -205,9 +228,33 @@ func chooseWorks(names string) ([]*work, error) {
 	return slices.DeleteFunc(slices.Clone(works), func(w *work) bool { return !slices.Contains(asked, w.name) }), nil
 }
 
+// showAgain shows an earlier run.
+func showAgain(ctx context.Context, o *options) (int, error) {
+	p := &report{machine: o.from.Machine, works: o.from.Works, configs: o.from.Configs}
+	p.printHead(os.Stdout)
+	for _, now := range p.works {
+		p.print(os.Stdout, now)
+	}
+	printGoals(os.Stdout, p.judge())
+	err := p.writePage(o.html)
+	if o.record {
+		err = errors.Join(err, record(ctx, p))
+	}
+	if err != nil {
+		return failed, err
+	}
+	return measured, nil
+}
+
 // run builds what is measured, out here where the module proxy can be reached, and then
 // measures in a network namespace of its own. In there run is called a second time.
 func run(ctx context.Context, o *options) (int, error) {
+	if o.from != nil {
+		return showAgain(ctx, o)
+	}
+	if o.scored != "" {
+		return scoreAgain(ctx, o.scored)
+	}
 	if o.now != nil {
 		if err := compare(os.Stdout, o.compare, o.old, o.now); err != nil {
 			return failed, err
@@ -231,6 +278,9 @@ func run(ctx context.Context, o *options) (int, error) {
 	}
 	if err := build(ctx, o, dir); err != nil {
 		return failed, err
+	}
+	if o.scores {
+		return scoreboard(ctx, o, dir)
 	}
 	if err := gate(ctx, o); err != nil {
 		return failed, err

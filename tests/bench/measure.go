@@ -75,10 +75,13 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 	if len(all) == 0 {
 		return usage, fmt.Errorf("no server matches -servers %q", o.servers)
 	}
-	if o.quick {
+	switch {
+	case o.quick:
 		o.duration = fit(o, all, quickTime, quickShortest, quickLongest)
-		b.report.machine.Seconds = o.duration.Seconds()
+	case o.record && !o.fixed:
+		o.duration = fit(o, all, recordTime, recordShortest, recordLongest)
 	}
+	b.report.machine.Seconds = o.duration.Seconds()
 	for _, s := range all {
 		if s.absent == "" && len(s.line) == 0 {
 			if text := versionOf(ctx, s); text != "" {
@@ -91,7 +94,7 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 	for _, w := range o.works {
 		b.measureWork(w, all)
 		b.report.remark(w)
-		b.report.printWork(os.Stdout, w)
+		b.report.printWork(os.Stdout)
 		if err := b.report.write(o); err != nil {
 			return failed, err
 		}
@@ -102,6 +105,11 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 	printGoals(os.Stdout, b.report.judge())
 	if o.compare != "" {
 		if err := compare(os.Stdout, o.compare, o.old, b.report.document()); err != nil {
+			return failed, err
+		}
+	}
+	if o.record {
+		if err := record(ctx, b.report); err != nil {
 			return failed, err
 		}
 	}

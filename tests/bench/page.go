@@ -4,13 +4,13 @@ package main
 
 // The page of -html: what the tables say, as charts, in one file that needs nothing from elsewhere.
 //
-// A chart is a column of a work's table in which there is a better and a worse. What must not be
-// done: an axis must begin at nothing, or a small gap looks like a large one.
+// A chart is a column of a work's table in which there is a better and a worse; latencies, curves
+// and memory have charts of their own. What must not be done: nothing may be shown that the JSON
+// does not have, since a page can be made of that alone.
 
 import (
 	_ "embed"
 	"html/template"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -21,37 +21,24 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"join": strings.Join, "plain": plain}).Parse(pageText))
 
-// axis is the width of a chart in the units of its SVG. The page stretches it.
-const axis = 1000
-
 // page is what the template shows.
 type page struct {
 	Machine *machine
+	Glance  glance
 	Works   []pageWork
 	Goals   []judged
+	Configs []*configText
 }
 
 type pageWork struct {
 	*workReport
-	Charts  []chart
-	Table   [][]string // its head first
-	Lacking []string   // who has no figures, and why
-}
-
-// chart is one figure of all servers, the best first.
-type chart struct {
-	Title, Direction string
-	Tied             []string // nobody is the best where they are several
-	Bars             []bar
-}
-
-// bar is one server's.
-type bar struct {
-	Server, Kind, Mark string // Kind is ours, floor or peer
-	Value, Around      string // in the column's unit
-	Length             int    // of axis
-	Low, High          int    // where its rounds begin and end
-	Several            bool   // there are several rounds
+	Warnings []string
+	Charts   []chart
+	Curves   []curves
+	Spreads  []spread
+	Table    [][]string // its head first
+	Lacking  []string   // who has no figures, and why
+	Chosen   []string   // which configurations were
 }
 
 // writePage writes the page to a file if one was asked for.
@@ -59,7 +46,7 @@ func (p *report) writePage(file string) error {
 	if file == "" {
 		return nil
 	}
-	shown := page{Machine: &p.machine, Goals: p.judge()}
+	shown := page{Machine: &p.machine, Glance: newGlance(p.works), Goals: p.judge(), Configs: p.configs}
 	for _, now := range p.works {
 		shown.Works = append(shown.Works, now.page())
 	}
@@ -70,74 +57,66 @@ func (p *report) writePage(file string) error {
 	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
 
+// page is what is shown of a work. One that is not known any more has no charts.
 func (now *workReport) page() pageWork {
-	i := slices.IndexFunc(works, func(w *work) bool { return w.name == now.Work })
-	w := works[i]
-	shown := pageWork{workReport: now, Table: cells(w.columns, w.floorName(), now.Servers)}
-	for _, c := range w.columns {
-		if c.better != told && interesting(c, now.Servers) {
+	columns, floorName := columnsOf(now.Work), floorOf(now.Work)
+	shown := pageWork{workReport: now, Table: cells(columns, floorName, now.Servers), Warnings: now.warnings()}
+	for _, c := range columns {
+		overX := strings.Contains(c.key, "_at_")
+		if c.better != told && !overX && interesting(c, now.Servers) {
 			shown.Charts = append(shown.Charts, newChart(c, now.Servers))
 		}
 	}
+	shown.addCurves()
+	shown.addSpreads(columns)
 	for _, r := range now.Servers {
 		switch {
 		case r.Failed != "":
 			shown.Lacking = append(shown.Lacking, r.Server+" failed: "+r.Failed)
 		case r.Skipped != "":
 			shown.Lacking = append(shown.Lacking, r.Server+": "+r.Skipped)
+		case r.Config != "":
+			shown.Chosen = append(shown.Chosen, r.Server+": "+r.Config)
 		}
 	}
 	return shown
 }
 
-func newChart(c column, rows []*result) chart {
-	rows = slices.DeleteFunc(slices.Clone(rows), func(r *result) bool {
-		_, ok := r.Median[c.key]
-		return !ok
-	})
-	made := chart{Title: c.head, Direction: "less is better"}
-	if c.better == higher {
-		made.Direction = "more is better"
+// addCurves draws what was measured over connections.
+func (shown *pageWork) addCurves() {
+	over, under, key := idleCurve, "idle connections", atIdle
+	if shown.Work == "curve" {
+		over, under, key = connsCurve, "connections", atConns
 	}
-	if names := tied(c, rows); len(names) > 1 {
-		made.Tied = names
-	}
-	slices.SortStableFunc(rows, func(a, b *result) int {
-		less := a.Median[c.key] < b.Median[c.key]
-		if less == (c.better == fewer) {
-			return -1
+	for _, c := range []struct{ key, title string }{
+		{keyCPU, "CPU µs a request"}, {keyRate, "requests a second"}, {keyP99, "p99, µs"},
+	} {
+		made := newCurves(c.title, under, over, func(x int) string { return key(c.key, x) }, shown.Servers)
+		if len(made.Lines) > 0 {
+			shown.Curves = append(shown.Curves, made)
 		}
-		return 1
-	})
-	most := 0.0
-	for _, r := range rows {
-		most = max(most, r.span(c.key).High)
 	}
-	at := func(v float64) int {
-		if most <= 0 {
-			return 0
-		}
-		return int(math.Round(axis * max(v, 0) / most))
-	}
-	for _, r := range rows {
-		value, s := r.Median[c.key], r.span(c.key)
-		made.Bars = append(made.Bars, bar{
-			Server: r.Server, Kind: kindOf(r.Server), Mark: marks[mark(c, r, rows)], Value: c.text(value), Around: c.around(r),
-			Length: at(value), Low: at(s.Low), High: at(s.High), Several: len(r.Rounds) > 1,
-		})
-	}
-	return made
 }
 
-// marks are the words of a table's marks.
-var marks = map[string]string{markBest: "best", markTie: "tie"}
-
-func kindOf(server string) string {
-	switch {
-	case isFloor(server):
-		return "floor"
-	case slices.Contains(ourNames, server):
-		return "ours"
+// addSpreads draws latencies, and what a closed loop omits; then memory.
+func (shown *pageWork) addSpreads(columns []column) {
+	add := func(s spread) {
+		if len(s.Rows) > 0 {
+			shown.Spreads = append(shown.Spreads, s)
+		}
 	}
-	return "peer"
+	latency := []column{{key: keyP50, head: "p50"}, {key: keyP90, head: "p90"}, {key: keyP99, head: "p99"}, {key: keyP999, head: "p99.9"}}
+	for _, key := range []string{keyP90, keyP999} { // what others generate has neither
+		if len(with(shown.Servers, key)) == 0 {
+			latency = slices.DeleteFunc(latency, func(c column) bool { return c.key == key })
+		}
+	}
+	add(newSpread("Latency", latency[0].head+" to "+latency[len(latency)-1].head, latency, shown.Servers))
+	add(newSpread("What a closed loop omits", "p99 while the server stands still for a moment: as a closed loop sees it, and as an open one does",
+		[]column{{key: keyStoppedClosed, head: "closed loop"}, {key: keyStoppedOpen, head: "open loop"}}, shown.Servers))
+	for _, c := range columns {
+		if c.key == keyPSS && len(with(shown.Servers, keyPSS)) > 0 {
+			shown.Charts = append(shown.Charts, newChart(column{key: keyPSS, head: "memory (PSS), MiB", scale: mib, decimals: 1}, shown.Servers))
+		}
+	}
 }

@@ -78,6 +78,7 @@ type result struct {
 	Rounds  []figures `json:"rounds,omitempty"`
 	Skipped string    `json:"skipped,omitempty"`
 	Failed  string    `json:"failed,omitempty"`
+	Values  values    `json:"values,omitempty"`        // of the rounds; in a recorded file alone
 	Config  string    `json:"configuration,omitempty"` // the variant that was chosen, and what the others cost
 }
 
@@ -281,20 +282,25 @@ func shortCommit(commit string) string {
 	return strings.TrimSpace(name + " " + rest)
 }
 
-// printWork prints the table of a work: figures first, then what is to be known about them, and why
-// the others have none.
-func (p *report) printWork(out io.Writer, w *work) {
+// printWork prints the table of the work that was measured last: figures first, then what is to be
+// known about them, and why the others have none.
+func (p *report) printWork(out io.Writer) {
 	if len(p.works) == 0 {
 		return
 	}
-	now := p.works[len(p.works)-1]
+	p.print(out, p.works[len(p.works)-1])
+}
+
+// print prints one of the works.
+func (p *report) print(out io.Writer, now *workReport) {
+	columns, floorName := columnsOf(now.Work), floorOf(now.Work)
 	fmt.Fprintln(out)
-	say(out, "%s: %s", w.name, w.title)
+	say(out, "%s: %s", now.Work, now.Title)
 	if now.Note != "" {
 		say(out, "note: %s", now.Note)
 	}
-	printCells(out, cells(w.columns, w.floorName(), now.Servers))
-	if text := undecidedColumns(w.columns, now.Servers); text != "" {
+	printCells(out, cells(columns, floorName, now.Servers))
+	if text := undecidedColumns(columns, now.Servers); text != "" {
 		say(out, "no winner: %s", text)
 	}
 	for _, text := range now.Remarks {

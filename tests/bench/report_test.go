@@ -9,8 +9,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/xml"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,7 +55,7 @@ func TestWhatIsToBeKnownStandsBesideTheFigures(t *testing.T) {
 		t.Run(tt.says, func(t *testing.T) {
 			p := reported("small", tt.rows)
 			var out bytes.Buffer
-			p.printWork(&out, works[0])
+			p.printWork(&out)
 			one := strings.Join(strings.Fields(out.String()), " ")
 			assert.Contains(t, one, tt.want)
 			assert.NotContains(t, one, tt.not)
@@ -77,7 +79,7 @@ func TestTheReportFitsTheTerminal(t *testing.T) {
 		}
 		p.noteBusy(w, &server{name: "stage1-threadpool"}, time.Second, time.Second)
 		p.remark(w)
-		p.printWork(&out, w)
+		p.printWork(&out)
 	}
 	printGoals(&out, p.judge())
 	require.NoError(t, compare(&out, "old.json", p.document(), p.document()))
@@ -124,4 +126,63 @@ func TestTheTimeLeftFollowsThePace(t *testing.T) {
 	for d, want := range map[time.Duration]string{30 * time.Second: "30 s", 90 * time.Minute: "90 min", 3 * time.Hour: "3.0 h"} {
 		assert.Equal(t, want, roughly(d), fmt.Sprint(d))
 	}
+}
+
+// root is the project's, by a path that runs through this folder and is not cleaned: the go command
+// repeats a test that passed only when a file changed that it opened below its own module, and goes
+// by the path's letters.
+func root(t *testing.T) string {
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	return here + "/../../"
+}
+
+// What the README shows of the reference run is made of its file, by
+// go run ./tests/bench -from docs/results/bench.json -record.
+func TestTheReadmeShowsTheRecordedRun(t *testing.T) {
+	d, err := readDocument(root(t) + resultsDir + "/" + recordFile)
+	require.NoError(t, err)
+	readme, err := os.ReadFile(root(t) + readmeFile)
+	require.NoError(t, err)
+	_, shown, _, err := between(string(readme), benchMark)
+	require.NoError(t, err)
+	assert.Equal(t, d.readme(), shown)
+	picture, err := os.ReadFile(root(t) + resultsDir + "/" + pictureFile)
+	require.NoError(t, err)
+	made, err := d.picture()
+	require.NoError(t, err)
+	assert.Equal(t, string(made), string(picture))
+	assert.NotEmpty(t, d.Machine.Date)
+	assert.NotEmpty(t, d.Machine.Versions)
+}
+
+func TestARecordedRunIsShownAsItWas(t *testing.T) {
+	top := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(top, readmeFile), []byte("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n"), 0o644))
+	require.NoError(t, os.MkdirAll(filepath.Join(top, resultsDir), 0o755))
+	p := reported("small", map[string][]float64{limitName: {5, 5, 5}, "stage3-epoll": {8.12345, 8.2, 8.3}, "nginx": {9, 9, 9}})
+	text, err := p.document().compact().lines()
+	require.NoError(t, err)
+	file := filepath.Join(top, resultsDir, recordFile)
+	require.NoError(t, os.WriteFile(file, text, 0o644))
+	d, err := readDocument(file)
+	require.NoError(t, err)
+	r := d.Works[0].Servers[1]
+	assert.Equal(t, figures{keyCPU: 8.2, keyGenerator: 2.05, keyGeneratorBusy: 0.82}, r.Median)
+	assert.Equal(t, span{8.123, 8.3}, r.Spread[keyCPU], "four digits are kept")
+	for range 2 { // what is there is replaced
+		require.NoError(t, show(top, d))
+	}
+	readme, err := os.ReadFile(filepath.Join(top, readmeFile))
+	require.NoError(t, err)
+	assert.Regexp(t, `(?s)^before\n<!-- bench -->\n.*\| 5.00 \|  \|  \| \*\*8.20\*\* \|.*\| 9.00 \|.*<!-- /bench -->\nafter\n$`, string(readme))
+	assert.NotContains(t, string(readme), "\nold\n")
+	picture, err := os.ReadFile(filepath.Join(top, resultsDir, pictureFile))
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(picture, new(any)), "it is well-formed")
+	assert.Contains(t, string(picture), "stage 3 1.00")
+	again, err := d.compact().lines()
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(again), "to record it again changes nothing")
+	assert.ErrorContains(t, rewrite(filepath.Join(top, readmeFile), "none", ""), "<!-- none -->")
 }

@@ -15,7 +15,7 @@ func main() {
 	root := flag.String("root", ".", "`FOLDER` to serve")
 	pem := flag.String("pem", "", "`FILE` with a certificate and its key, to speak TLS")
 	flag.Parse()
-	files := &fasthttp.FS{Root: *root, AcceptByteRange: true}
+	files := &fasthttp.FS{Root: *root, IndexNames: []string{"index.html"}, AcceptByteRange: true}
 	server := &fasthttp.Server{Handler: files.NewRequestHandler()}
 	if *pem != "" {
 		log.Fatal(server.ListenAndServeTLS(*listen, *pem, *pem))
