@@ -16,6 +16,10 @@ var All = map[string]func() (Trace, error){
 	"level-and-edge": levelAndEdge,
 	"lost-wake-up":   lostWakeUp,
 	"ghost":          ghost,
+	"split":          split,
+	"two-readers":    twoReaders,
+	"gcra":           gcra,
+	"whose-socket":   whoseSocket,
 }
 
 // pipe is a pipe of one page that never waits.
@@ -295,4 +299,65 @@ func ghost() (Trace, error) {
 	r.step("Only when the duplicate is closed does the kernel forget. So take a descriptor off the list before you close it.", "close(the duplicate); epoll_wait = %d", events)
 	p.r = -1
 	return r.trace, r.err
+}
+
+// whoseSocket lets a client wait at a socket of a process's own, and at one that is shared, and
+// closes the descriptor as a death does.
+func whoseSocket() (Trace, error) {
+	r := &recorder{trace: Trace{Title: "Whose socket: a worker dies while a client waits"}}
+	own, shared, client := "", "", ""
+	r.look = func() []Place {
+		return []Place{wordsOf("kernel", "worker's own", own), wordsOf("kernel", "shared", shared), wordsOf("program", "the client", client)}
+	}
+	listener := func() (fd int, addr unix.Sockaddr) {
+		fd = r.must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0))
+		r.must(0, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		r.must(0, unix.Listen(fd, 8))
+		addr, err := unix.Getsockname(fd)
+		r.must(0, err)
+		return fd, addr
+	}
+	connect := func(addr unix.Sockaddr) int {
+		fd := r.must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+		r.must(0, unix.Connect(fd, addr))
+		return fd
+	}
+	alone, addr := listener()
+	own, client = "open, nobody waits", "is about to connect"
+	r.step("A worker has a listening socket of its own, as with -reuseport and no master that keeps it.", "listen")
+	one := connect(addr)
+	defer unix.Close(one)
+	own, client = "open, one client waits", "connected"
+	r.step("A client connects. The kernel does that alone: the client is in this socket's queue, though nobody has accepted it.", "connect = 0")
+	r.must(0, unix.Close(alone))
+	_, err := unix.Read(one, make([]byte, 1))
+	own, client = "gone, with its queue", "connection reset"
+	r.step("The worker dies. Nobody else has this socket open, so it goes, and with it everybody in its queue.", "close; the client's read = %s", nameOf(err))
+
+	master, addr := listener()
+	worker := r.must(unix.Dup(master))
+	shared, client = "open twice, nobody waits", "another, about to connect"
+	r.step("Now the master has made the socket, and keeps it open. The worker has it, too: that is what a duplicate, or a child, is.", "listen; dup")
+	two := connect(addr)
+	defer unix.Close(two)
+	r.must(0, unix.Close(worker))
+	shared, client = "open once, one client waits", "connected"
+	r.step("A client connects, and the worker dies. What is behind the descriptor is still open, and the client notices nothing.", "connect = 0; close")
+	next := r.must(unix.Dup(master))
+	got, _, err := unix.Accept4(next, unix.SOCK_CLOEXEC)
+	r.must(got, err)
+	shared, client = "open twice, nobody waits", "served"
+	r.step("The next worker accepts it.", "dup; accept finds the client")
+	for _, fd := range []int{got, next, master} {
+		r.must(0, unix.Close(fd))
+	}
+	return r.trace, r.err
+}
+
+// nameOf is an error as the manual writes it.
+func nameOf(err error) string {
+	if errno, is := err.(unix.Errno); is {
+		return unix.ErrnoName(errno)
+	}
+	return fmt.Sprint(err)
 }

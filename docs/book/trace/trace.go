@@ -10,7 +10,6 @@ package trace
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 )
 
 // Trace is one recording.
@@ -73,5 +72,5 @@ func short(b string) string {
 	if len(b) > 12 {
 		return fmt.Sprintf("%q… (%d bytes)", b[:4], len(b))
 	}
-	return strings.ReplaceAll(fmt.Sprintf("%q", b), `\r\n`, "␍␊")
+	return fmt.Sprintf("%q", b)
 }

@@ -51,6 +51,10 @@ func TestTheTracesShowWhatTheyAreAbout(t *testing.T) {
 		"level-and-edge": {"level: 0, edge: 0", "level: 1, edge: 1", "level: 1, edge: 0", "level: 1, edge: 0", "level: 1, edge: 1", "level: 0, edge: 0"},
 		"lost-wake-up":   {"= 0", "1)", "= 1", "", "", "= 0", "", "", "1)", "= 1", "", "= 0"},
 		"ghost":          {"(ADD)", "dup", "close", "= 1", "EBADF", "= 0"},
+		"split":          {"", "= NeedData", "= NeedData", "= NeedData", "= NeedData", "= HasRequest"},
+		"two-readers":    {"chunked", "by Content-Length", "by chunks", "", "= Error"},
+		"gcra":           {"", "allowed", "allowed", "allowed", "limited, again in 1 s", "allowed", "allowed"},
+		"whose-socket":   {"listen", "= 0", "ECONNRESET", "dup", "close", "finds the client"},
 		"poll-loop": {"= 0, and sleeps", "= 1", `"GET /small"`, "= 5", "= 1", `"GET /large"`, "= 4096", "= 0, and sleeps", "= 1", `"m"`, "= 1", "= 1904",
 			"= 0, and sleeps"},
 	} {

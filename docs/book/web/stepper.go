@@ -65,11 +65,14 @@ func writePlaces(w io.Writer, title, of string, places []trace.Place, before map
 	}
 }
 
+// signs are bytes that have no look of their own. Not every font has the signs for them.
+var signs = strings.NewReplacer("␍", "CR", "␊", "LF", "␠", "&nbsp;")
+
 // cells draws what lies in a place: a cell for each byte, words as they are, and hatched who waits.
 func cells(p trace.Place) string {
 	var b strings.Builder
 	for _, c := range p.Bytes {
-		fmt.Fprintf(&b, `<span class="byte">%s</span>`, html.EscapeString(string(c)))
+		fmt.Fprintf(&b, `<span class="byte">%s</span>`, signs.Replace(html.EscapeString(string(c))))
 	}
 	words := html.EscapeString(strings.Join(p.Words, ", "))
 	switch {
