@@ -78,6 +78,7 @@ func (m *master) opened(c *change, next settings, err error) bool {
 		return false
 	}
 	if err != nil {
+		m.app.NoteReload(false)
 		m.app.Log.Error(fmt.Sprintf("Not reloaded, all stays as it was: %v", err))
 		m.change = nil
 		m.enter(serving)
@@ -175,7 +176,9 @@ func (m *master) reloaded() {
 	m.change = nil
 	m.enter(serving)
 	m.shrink()
-	if n := m.older(c.began); n > 0 {
+	n := m.older(c.began)
+	m.app.NoteReload(n == 0)
+	if n > 0 {
 		m.app.Log.Error(fmt.Sprintf("Reloaded, but for %d workers, which go by the settings from before until the next reload", n))
 	} else {
 		m.app.Log.Info("Reloaded: all workers go by the settings as they are now. Log files reopened")
@@ -207,6 +210,7 @@ func (m *master) nextFailed() {
 		m.replaceNext()
 		return
 	}
+	m.app.NoteReload(false)
 	m.app.Log.Error("Not reloaded, all stays as it was: the first new worker did not come up")
 	failed := m.settings
 	m.settings, m.change = c.before, nil

@@ -137,15 +137,17 @@ type App struct {
 	gate      *auth.Gate // in front of everything; nil where no password is asked for
 	root      string     // the folder served
 	unpacked  site.Unpacked
-	folder    sharedFolder   // the same, opened
-	rootGone  atomic.Bool    // it cannot be served, as watchRoot has found
-	tls       identity       // what TLS clients are shown
-	secure    *secure.Server // what connections by TLS share; nil for none
-	relays    *relays        // what relayed connections share; nil for none
-	upstreams *upstream.Set  // the servers behind this one; nil for none
-	queues    *spill.Spill   // where bytes wait for slow readers; nil where there are none
-	seed      uint64         // tells this run's request ids from another's
-	finish    func()         // lets go of everything, once the driver has stopped
+	folder    sharedFolder // the same, opened
+	rootGone  atomic.Bool  // it cannot be served, as watchRoot has found
+	// staleAfterReload says that a reload which goes on has left something as it was.
+	staleAfterReload atomic.Bool
+	tls              identity       // what TLS clients are shown
+	secure           *secure.Server // what connections by TLS share; nil for none
+	relays           *relays        // what relayed connections share; nil for none
+	upstreams        *upstream.Set  // the servers behind this one; nil for none
+	queues           *spill.Spill   // where bytes wait for slow readers; nil where there are none
+	seed             uint64         // tells this run's request ids from another's
+	finish           func()         // lets go of everything, once the driver has stopped
 
 	stopUpstreams func() // ends what looks after them; nil before Start
 
@@ -400,6 +402,7 @@ func (a *App) notifyReloaded() {
 	a.logsAnew.wait()
 	a.rootAnew.wait()
 	a.tlsAnew.wait()
+	a.NoteReload(!a.staleAfterReload.Swap(false))
 	if !a.Stats.Stopping() {
 		a.NotifyReady()
 	}

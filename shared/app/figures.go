@@ -47,7 +47,7 @@ func (a *App) metrics(b []byte) (status int, body []byte) {
 func (a *App) figures(state string) *figures.List {
 	a.Publish()
 	ofServer := func(l *figures.List) { a.ofServer(l, state) }
-	return figures.Of(ofServer, a.ofRequests, a.ofSystem, a.ofCache, a.ofClients, a.ofLogs, a.ofCertificates, a.ofLatency, a.ofTLS, a.ofRelays, a.ofUpstreams, a.ofSpill, a.driver.Figures)
+	return figures.Of(ofServer, a.ofRequests, a.ofSystem, a.ofProcesses, a.ofCache, a.ofClients, a.ofLogs, a.ofCertificates, a.ofLatency, a.ofTLS, a.ofRelays, a.ofUpstreams, a.ofSpill, a.driver.Figures)
 }
 
 // state is the server's, in one word. A process of it may drain because it is replaced; that is not
@@ -135,6 +135,41 @@ func (a *App) ofSystem(l *figures.List) {
 	for i, over := range []string{"1m", "5m", "15m"} {
 		l.Add(figures.Row{JSON: "system.load_" + over, Name: "fourways_system_load", Help: "The machine's load average.", Labels: []string{"over", over}, Value: round(load[i], 2)})
 	}
+}
+
+// ofProcesses is what the server uses of the machine, all of its processes together.
+func (a *App) ofProcesses(l *figures.List) {
+	used := a.usage()
+	whole, failed, last := a.Stats.Reloads()
+	l.Add(
+		figures.Row{JSON: "process.cpu_seconds", Long: true, Name: "process_cpu_seconds_total", Help: "Processor time of the server, with all its processes, in seconds.", Kind: figures.Counter, Unit: figures.Seconds, Value: used.CPU.Seconds()},
+		figures.Row{JSON: "process.max_fds", Long: true, Name: "process_max_fds", Help: "Files that each process may have open.", Value: sysnet.MaxFiles()},
+		figures.Row{JSON: "reloads.done", Long: true, Name: "fourways_reloads_total", Help: "Reloads, by whether all that they were to read again was in use after them.", Kind: figures.Counter, Labels: []string{"result", "done"}, Value: whole},
+		figures.Row{JSON: "reloads.failed", Long: true, Name: "fourways_reloads_total", Kind: figures.Counter, Labels: []string{"result", "failed"}, Value: failed},
+		figures.Row{JSON: "reloads.last", Long: true, Name: "fourways_last_reload_time_seconds", Help: "When the last reload was that was done, since unix epoch in seconds; 0 for never.", Unit: figures.Time, Value: last},
+	)
+	if used.Resident > 0 { // where the system says it
+		l.Add(figures.Row{JSON: "process.resident_bytes", Long: true, Name: "process_resident_memory_bytes", Help: "Memory that the server's processes have; what several have counts for each.", Unit: figures.Bytes, Value: used.Resident})
+	}
+	if used.Files > 0 {
+		l.Add(figures.Row{JSON: "process.open_fds", Long: true, Name: "process_open_fds", Help: "Files and sockets that the server's processes have open.", Value: used.Files})
+	}
+}
+
+// usage adds up what the server's processes use. One that ends meanwhile is forgiven: its processor
+// time is its parent's then.
+func (a *App) usage() (sum sysnet.Usage) {
+	pids := map[int]bool{os.Getpid(): true}
+	for i := range max(a.stage.Processes, 1) {
+		p := a.Stats.Process(i)
+		if pid, owner := int(p.PID.Load()), int(p.Owner.Load()); p.State() != stats.Free && pid > 0 {
+			pids[pid], pids[owner] = true, true
+		}
+	}
+	for pid := range pids {
+		sum.Add(sysnet.UsageOf(pid))
+	}
+	return sum
 }
 
 func (a *App) ofCache(l *figures.List) {

@@ -41,5 +41,8 @@ func (a *App) NotifyReloading() {
 	a.Notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, int64(sysnet.Now())/1000))
 }
 
+// NoteReload notes that a reload has ended, and whether all that it was to read again is in use.
+func (a *App) NoteReload(whole bool) { a.Stats.Reloaded(whole, time.Now().Unix()) }
+
 // NotifyStopping says that the service has begun to end.
 func (a *App) NotifyStopping() { a.Notify(daemon.SdNotifyStopping) }

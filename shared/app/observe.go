@@ -2,9 +2,10 @@ package app
 
 // What sessions report, as lines of the log and of the access log.
 //
-// Every thread that serves calls the observer, so it keeps nothing but the two loggers, and never
-// the Exchange. What must not be done: a client's own text must not go into the log unbounded, or a
-// refused client could make us write more than it costs to send. Escaping is the loggers' business.
+// Every thread that serves calls the observer, so it keeps nothing but the two loggers and a time,
+// and never the Exchange. What must not be done: a client's own text must not go into the log
+// unbounded, or a refused client could make us write more than it costs to send. Escaping is the
+// loggers' business.
 
 import (
 	"context"
@@ -13,6 +14,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"fourways/shared/accesslog"
@@ -20,6 +23,7 @@ import (
 	"fourways/shared/http1"
 	"fourways/shared/logging"
 	"fourways/shared/session"
+	"fourways/shared/site"
 	"fourways/shared/sysnet"
 )
 
@@ -27,6 +31,9 @@ import (
 type observer struct {
 	log    *slog.Logger
 	access *accesslog.Logger // nil for none
+	// hidden is when it was last logged that somebody asked for what only others see, in
+	// nanoseconds of the monotonic clock; 0 for never.
+	hidden *atomic.Int64
 }
 
 // Done writes an answer's line into the access log.
@@ -89,17 +96,53 @@ func protocol(r *http1.Request) []byte {
 }
 
 // Refused writes one line that says which client was turned away and why. The request's line is
-// what the client sent, so the log escapes it.
+// what the client sent, so the log escapes it, and what is the client's comes last.
 func (o observer) Refused(x *session.Exchange, f fault.Fault) {
+	if f.Reason == fault.NotFound {
+		o.notShown(x)
+	}
 	if !f.Reason.Refusal() || !o.log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
-	o.log.Warn("refused",
+	line := []any{
 		"client", clientName(x),
 		"reason", f.Reason.String(),
 		"status", f.Status,
 		"id", string(x.ID()),
-		"request", shortLine(x))
+		"request", shortLine(x),
+	}
+	switch f.Reason { // what is another's attack may be one's own setting
+	case fault.ForeignHost:
+		line = append(line, "host", shortened(hostOf(x.Request())), "see", "-host")
+	case fault.RefusedType:
+		line = append(line, "see", "-types")
+	}
+	o.log.Warn("refused", line...)
+}
+
+// hostOf is the Host that a request asks for.
+func hostOf(r *http1.Request) []byte {
+	if r.Form == http1.AbsoluteForm {
+		return r.Authority
+	}
+	return r.Get(http1.Host)
+}
+
+// notShownEvery is how often it is said that somebody asks for what others may see.
+const notShownEvery = time.Minute
+
+// notShown says, now and then, that a request for a monitoring route or a probe was answered with
+// 404, and by which flag its client could see it: who has set up a Prometheus wonders why.
+func (o observer) notShown(x *session.Exchange) {
+	flag := site.ShownBy(x.Path())
+	if flag == "" {
+		return
+	}
+	now, last := int64(x.Clock().Now()), o.hidden.Load()
+	if last != 0 && now-last < int64(notShownEvery) || !o.hidden.CompareAndSwap(last, now) {
+		return
+	}
+	o.log.Info("Not shown, as if it was not there", "client", clientName(x), "path", string(x.Path()), "see", flag)
 }
 
 // maxLogged is how many bytes of a request's line a line of the log takes, as they are

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -512,7 +513,7 @@ func (a *App) assemble() (err error) {
 		Process:  a.stage.Process,
 		Handler:  a.site,
 		Prober:   a.site,
-		Observer: observer{log: a.Log, access: a.access},
+		Observer: observer{log: a.Log, access: a.access, hidden: new(atomic.Int64)},
 		MaxConns: int64(l.Conns), // see fitConns
 		Trusted:  cfg.Clients.TrustedProxies,
 

@@ -105,6 +105,7 @@ func (a *App) reopenRoot() {
 	}
 	switch {
 	case err != nil:
+		a.staleAfterReload.Store(true)
 		a.Log.Error("The served folder was not opened anew", "root", a.root, "error", err)
 	case other:
 		a.rootGone.Store(false)

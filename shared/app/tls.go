@@ -302,6 +302,7 @@ func (a *App) reloadTLS() {
 		changed, err = a.tls.certs.Reload()
 	}
 	if err != nil {
+		a.staleAfterReload.Store(true)
 		a.Log.Error(fmt.Sprintf("Certificates not reloaded, the old ones stay in use: %v", err))
 		return
 	}

@@ -66,6 +66,18 @@ func digest(element string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// ShownBy is the flag that says who sees a path: that of a monitoring route or of a probe. It is
+// empty for all others.
+func ShownBy(path []byte) string {
+	switch string(path) {
+	case healthRoute, statsRoute, pageRoute, metricsRoute:
+		return "-monitor-from"
+	case aliveRoute, readyRoute:
+		return "-probe-from"
+	}
+	return ""
+}
+
 // reports reports whether a path is that of a monitoring route.
 func (s *Site) reports(path string) bool {
 	r := &s.cfg.Reports

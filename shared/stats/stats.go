@@ -112,6 +112,10 @@ type common struct {
 	beganUnix atomic.Int64  // the same by the wall clock, in seconds since 1970
 	stopping  atomic.Uint64 // 1 once the server, and not just one of its processes, is to end
 	failing   atomic.Uint64 // workers that should be there and cannot be kept alive
+	reloads   atomic.Uint64 // how often all that a reload is to read again was in use after it
+	unloaded  atomic.Uint64 // how often it was not
+	reloaded  atomic.Int64  // when it was last, in seconds since 1970; 0 for never
+	_         [5 * 8]byte   // what follows has cache lines of its own
 	series    series
 	_         [(64 - unsafe.Sizeof(series{})%64) % 64]byte
 }
@@ -126,7 +130,7 @@ type Layout struct {
 // counter or reason changes it by itself; what else changes the meaning of the memory without
 // changing a size must change version. It is never 0.
 func (l Layout) fingerprint() uint64 {
-	const version = 6
+	const version = 7
 	h := fnv.New64a()
 	for _, n := range [...]int{version, int(unsafe.Sizeof(Process{})), int(unsafe.Sizeof(Slot{})), int(numCounters), l.Processes, l.Slots} {
 		h.Write([]byte(strconv.Itoa(n) + " ")) // not by package fmt: what imports this one does no I/O
@@ -223,6 +227,23 @@ func (r *Region) SetFailing(workers int) { r.common.failing.Store(uint64(workers
 
 // Failing is what SetFailing noted.
 func (r *Region) Failing() int { return int(r.common.failing.Load()) }
+
+// Reloaded notes that a reload has ended, at a time in seconds since 1970, and whether all that it
+// was to read again is in use now.
+func (r *Region) Reloaded(whole bool, unix int64) {
+	if !whole {
+		r.common.unloaded.Add(1)
+		return
+	}
+	r.common.reloaded.Store(unix)
+	r.common.reloads.Add(1)
+}
+
+// Reloads is how many reloads have brought what they were to bring, how many have not, and when the
+// last of the first was; 0 for never.
+func (r *Region) Reloads() (whole, failed uint64, last int64) {
+	return r.common.reloads.Load(), r.common.unloaded.Load(), r.common.reloaded.Load()
+}
 
 // SawActive notes that n connections are open at once.
 func (r *Region) SawActive(n int64) {

@@ -68,7 +68,7 @@ var (
 	quoted      = `"(?:[^"\\]|\\.)*"`
 	textLine    = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+(?:-\d+)?\] `)
 	refusedLine = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+(?:-\d+)?\] refused level=WARN` +
-		` client=(127\.66\.0\.20|192\.0\.2\.1|unknown) reason=[a-z0-9-]+ status=\d{3} id=[A-Za-z0-9._-]{1,64} request=(?:` + quoted + `|[^ ="\\]+)$`)
+		` client=(127\.66\.0\.20|192\.0\.2\.1|unknown) reason=[a-z0-9-]+ status=\d{3} id=[A-Za-z0-9._-]{1,64} request=(?:` + quoted + `|[^ ="\\]+)(?: host=(?:` + quoted + `|[^ ="\\]+))?(?: see=-[a-z-]+)?$`)
 	combinedLine = regexp.MustCompile(`^(?:127\.66\.0\.20|127\.0\.0\.1|192\.0\.2\.1|-) - - \[[^\]"]+\] "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*" \d{3} \d+` +
 		strings.Repeat(` "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*"`, 3) + ` \d+\.\d{6}$`)
 )
