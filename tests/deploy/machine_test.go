@@ -51,6 +51,7 @@ mount -t tmpfs run run
 mount -t tmpfs tmp tmp
 mount -t sysfs -o ro sys sys
 mount -t tmpfs lists var/lib/apt/lists
+rm -f var/lib/man-db/auto-update # which takes longer than all the rest
 mount -t cgroup2 cgroup sys/fs/cgroup
 cp -r "$2" root/release
 mkdir old
