@@ -49,7 +49,7 @@ type machine struct {
 	Namespace  bool              `json:"own_network_namespace"`
 	OpenFiles  uint64            `json:"open_files"` // that a process may have
 	Rounds     int               `json:"rounds"`
-	Seconds    float64           `json:"seconds_per_measurement"`
+	Seconds    float64           `json:"seconds_per_measurement"` // 0 where it is another for each work
 	Touched    bool              `json:"idle_connections_made_a_request"`
 	Notes      []string          `json:"notes,omitempty"`
 }
@@ -63,7 +63,7 @@ func describe(o *options, b *bench, notes []string) machine {
 		ServerCPU: b.serverCPU, ClientCPU: b.clientCPU, BehindCPU: b.behindCPU,
 		Generator:  map[string]string{"own": "a generator of our own", "wrk": "wrk for plain requests"}[o.generator],
 		Congestion: readOr("/proc/sys/net/ipv4/tcp_congestion_control"),
-		Namespace:  os.Getenv(insideDir) != "", Rounds: o.rounds, Seconds: o.duration.Seconds(), Touched: o.touch, Notes: notes,
+		Namespace:  os.Getenv(insideDir) != "", Rounds: o.rounds, Seconds: secondsOf(o), Touched: o.touch, Notes: notes,
 	}
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
@@ -74,6 +74,14 @@ func describe(o *options, b *bench, notes []string) machine {
 		m.MemoryMiB = int(uint64(info.Totalram) * uint64(info.Unit) / mib)
 	}
 	return m
+}
+
+// secondsOf is how long each measurement is, where all are as long.
+func secondsOf(o *options) float64 {
+	if budget, _, _ := o.budget(); budget > 0 {
+		return 0
+	}
+	return o.duration.Seconds()
 }
 
 // commandLine is the command of a run, for a shell.

@@ -75,13 +75,6 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 	if len(all) == 0 {
 		return usage, fmt.Errorf("no server matches -servers %q", o.servers)
 	}
-	switch {
-	case o.quick:
-		o.duration = fit(o, all, quickTime, quickShortest, quickLongest)
-	case o.record && !o.fixed:
-		o.duration = fit(o, all, recordTime, recordShortest, recordLongest)
-	}
-	b.report.machine.Seconds = o.duration.Seconds()
 	for _, s := range all {
 		if s.absent == "" && len(s.line) == 0 {
 			if text := versionOf(ctx, s); text != "" {
@@ -89,9 +82,10 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 			}
 		}
 	}
-	b.pace = newPace(os.Stderr, whole(o, all, o.duration))
+	b.pace = newPace(os.Stderr, 0)
 	b.report.printHead(os.Stdout)
-	for _, w := range o.works {
+	for i, w := range o.works {
+		b.fitRest(o.works[i:], all)
 		b.measureWork(w, all)
 		b.report.remark(w)
 		b.report.printWork(os.Stdout)
@@ -250,13 +244,13 @@ func (b *bench) measureWork(w *work, all []*server) {
 				continue
 			}
 			if b.report.failed(w, s) {
-				b.pace.passed(w.expected(b.o.duration, b.o.idle))
+				b.pace.passed(w.expected(b.o.duration, b.o.idleAt(w)))
 				continue
 			}
 			b.pace.say(fmt.Sprintf("%s, round %d of %d: %s", w.name, round+1, b.o.rounds, s.name))
 			chosen := b.choose(w, s)
 			f, err := b.measureOnce(w, s, chosen.variant)
-			b.pace.passed(w.expected(b.o.duration, b.o.idle))
+			b.pace.passed(w.expected(b.o.duration, b.o.idleAt(w)))
 			if b.ctx.Err() != nil { // what was cut short is no figure
 				return
 			}
@@ -547,7 +541,7 @@ func (b *bench) measureIdleMemory(w *work, r *running) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := r.idleOf(w, b.o.idle)
+	n := r.idleOf(w, b.o.idleAt(w))
 	f := figures{keyIdle: float64(n)}
 	err = b.withIdle(w, r, n, func() error {
 		select {

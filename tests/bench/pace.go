@@ -14,7 +14,8 @@ import (
 // Beside its measurements each round of a server takes some time.
 const (
 	startTime = 350 * time.Millisecond // starting, checking and stopping a server
-	hundreds  = 400 * time.Millisecond // opening and closing a thousand idle connections
+	thousand  = 120 * time.Millisecond // opening and closing a thousand idle connections
+	shakes    = 960 * time.Millisecond // their handshakes, where they are by TLS
 )
 
 // expected is how long one round of a server takes at a work.
@@ -24,18 +25,18 @@ func (w *work) expected(d time.Duration, idle int) time.Duration {
 	case w.name == "idle-rate":
 		all += time.Duration(len(idleCurve)-1) * d
 		for _, n := range idleCurve {
-			all += hundreds * time.Duration(n) / 1000
+			all += thousand * time.Duration(n) / 1000
 		}
 	case w.name == "curve":
-		all += time.Duration(len(connsCurve)-1)*d + hundreds*time.Duration(idle)/1000
+		all += time.Duration(len(connsCurve)-1)*d + thousand*time.Duration(idle)/1000
 	case w.name == "open":
 		all += 2 * d
 	case w.name == "overload":
 		all += d
 	case w.idle:
-		all += min(settleTime, settleShare*d) - d + hundreds*time.Duration(idle)/1000
+		all += min(settleTime, settleShare*d) - d + thousand*time.Duration(idle)/1000
 		if w.tls != nil {
-			all += 6 * hundreds * time.Duration(idle) / 1000 // handshakes
+			all += shakes * time.Duration(idle) / 1000
 		}
 	case w.name == "held":
 		all += 2 * d
@@ -43,6 +44,15 @@ func (w *work) expected(d time.Duration, idle int) time.Duration {
 		all += startTime
 	}
 	return all
+}
+
+// idleAt is how many connections are idle at a work. A recorded run has no time for ten thousand
+// handshakes with each server.
+func (o *options) idleAt(w *work) int {
+	if o.record && w.tls != nil {
+		return min(o.idle, recordShakes)
+	}
+	return o.idle
 }
 
 // whole is how long a run takes with measurements of a length.
@@ -53,7 +63,7 @@ func whole(o *options, all []*server, d time.Duration) (sum time.Duration) {
 			if !s.concerned(w) || s.skips(w) != "" {
 				continue
 			}
-			sum += time.Duration(o.rounds) * w.expected(d, o.idle)
+			sum += time.Duration(o.rounds) * w.expected(d, o.idleAt(w))
 			if s.variants == nil {
 				continue
 			}
@@ -77,6 +87,29 @@ func fit(o *options, all []*server, budget, shortest, longest time.Duration) tim
 	return d
 }
 
+// budget is how long the whole may take; 0 where the command line says how long a measurement is.
+func (o *options) budget() (all, shortest, longest time.Duration) {
+	switch {
+	case o.quick:
+		return quickTime, quickShortest, quickLongest
+	case o.record && !o.fixed:
+		return recordTime, recordShortest, recordLongest
+	}
+	return 0, 0, 0
+}
+
+// fitRest finds how long each measurement of the works that are left may be, at the pace up to
+// here.
+func (b *bench) fitRest(left []*work, all []*server) {
+	rest := *b.o
+	rest.works = left
+	if budget, shortest, longest := b.o.budget(); budget > 0 {
+		b.o.duration = fit(&rest, all, b.pace.expected(budget-b.pace.elapsed()), shortest, longest)
+	}
+	b.report.seconds = b.o.duration.Seconds()
+	b.pace.total = b.pace.done + whole(&rest, all, b.o.duration)
+}
+
 // pace tells how far a run is. It belongs to the goroutine that measures.
 type pace struct {
 	out   io.Writer
@@ -93,9 +126,19 @@ func newPace(out io.Writer, total time.Duration) *pace {
 func (p *pace) say(what string) {
 	left := p.total - p.done
 	if p.done > 0 {
-		left = time.Duration(float64(left) * float64(time.Since(p.began)) / float64(p.done))
+		left = time.Duration(float64(left) * float64(p.elapsed()) / float64(p.done))
 	}
 	fmt.Fprintf(p.out, "bench: %3.0f %%, %s left: %s\n", 100*p.done.Seconds()/max(p.total, 1).Seconds(), roughly(left), what)
+}
+
+func (p *pace) elapsed() time.Duration { return time.Since(p.began) }
+
+// expected is how much of what was expected fits in a time, at the pace up to here.
+func (p *pace) expected(d time.Duration) time.Duration {
+	if p.done == 0 {
+		return d
+	}
+	return time.Duration(float64(d) * float64(p.done) / float64(p.elapsed()))
 }
 
 // passed is told of what is measured, or never will be.

@@ -48,6 +48,7 @@ type report struct {
 	works    []*workReport
 	configs  []*configText
 	failures int
+	seconds  float64 // of each measurement of the work under way
 }
 
 // configText is a configuration of another server's, with the words in capitals not yet filled in.
@@ -62,6 +63,7 @@ type workReport struct {
 	Work    string    `json:"work"`
 	Title   string    `json:"title"`
 	Note    string    `json:"note,omitempty"`
+	Seconds float64   `json:"seconds_per_measurement"`
 	Busy    string    `json:"warning,omitempty"`
 	Uneven  string    `json:"uneven_rounds,omitempty"`
 	Remarks []string  `json:"remarks,omitempty"`
@@ -111,7 +113,7 @@ func newReport(o *options, b *bench, notes []string) *report {
 // row finds or makes the row of a server at a work.
 func (p *report) row(w *work, s *server) *result {
 	if len(p.works) == 0 || p.works[len(p.works)-1].Work != w.name {
-		p.works = append(p.works, &workReport{Work: w.name, Title: w.title, Note: w.note()})
+		p.works = append(p.works, &workReport{Work: w.name, Title: w.title, Note: w.note(), Seconds: p.seconds})
 	}
 	now := p.works[len(p.works)-1]
 	for _, r := range now.Servers {
@@ -264,9 +266,9 @@ func (p *report) printHead(out io.Writer) {
 	}
 	say(out, "%s is the best beside the floors; %s cannot be told from the best, %s", markBest, markTie, said)
 	if m.Rounds > 1 {
-		say(out, "medians of %d rounds of %g s, ± half of what lies between the lowest and the highest", m.Rounds, m.Seconds)
+		say(out, "medians of %d rounds, ± half of what lies between the lowest and the highest", m.Rounds)
 	} else {
-		say(out, "one round of %g s: nothing is known of the spread", m.Seconds)
+		say(out, "one round: nothing is known of the spread")
 	}
 	for _, note := range m.Notes {
 		say(out, "note: %s", note)
@@ -295,7 +297,11 @@ func (p *report) printWork(out io.Writer) {
 func (p *report) print(out io.Writer, now *workReport) {
 	columns, floorName := columnsOf(now.Work), floorOf(now.Work)
 	fmt.Fprintln(out)
-	say(out, "%s: %s", now.Work, now.Title)
+	length := ""
+	if now.Seconds > 0 {
+		length = fmt.Sprintf("; %g s each", now.Seconds)
+	}
+	say(out, "%s: %s%s", now.Work, now.Title, length)
 	if now.Note != "" {
 		say(out, "note: %s", now.Note)
 	}

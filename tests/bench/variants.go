@@ -218,6 +218,7 @@ func (b *bench) try(w *work, s *server, all []string) choice {
 	rounds, each := b.o.trying()
 	b.o.duration = min(before, each)
 	least := map[string]float64{}
+	b.pace.passed(time.Duration(rounds*len(all)) * (startTime + b.o.duration))
 	for range rounds {
 		for _, v := range all {
 			f, err := b.measureOnce(w, s, v)

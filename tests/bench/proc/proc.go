@@ -34,11 +34,12 @@ const (
 
 // Stat is what is used of /proc/PID/stat.
 type Stat struct {
-	Parent int // process id
-	Used   Times
+	Parent int   // process id
+	Own    Times // in whole ticks, as Waited is
+	Waited Times // of the children it has waited for
 }
 
-// Times is processor time, in whole ticks: of a process and of the children it has waited for.
+// Times is processor time.
 type Times struct {
 	User   time.Duration // in its own code
 	System time.Duration // in the kernel, for it
@@ -49,7 +50,8 @@ func (t Times) Sum() time.Duration { return t.User + t.System }
 
 // Since is what was used after an earlier moment.
 func (t Times) Since(before Times) Times {
-	return Times{User: t.User - before.User, System: t.System - before.System}
+	user := min(max(t.User-before.User, 0), t.Sum()-before.Sum())
+	return Times{User: user, System: t.Sum() - before.Sum() - user}
 }
 
 // ParseStat reads the text of /proc/PID/stat. The name in it stands in parentheses and
@@ -71,7 +73,7 @@ func ParseStat(text string) (Stat, error) {
 		}
 		ticks[i] = time.Duration(n) * Tick
 	}
-	return Stat{Parent: parent, Used: Times{User: ticks[0] + ticks[2], System: ticks[1] + ticks[3]}}, nil
+	return Stat{Parent: parent, Own: Times{ticks[0], ticks[1]}, Waited: Times{ticks[2], ticks[3]}}, nil
 }
 
 // Tree is the process and its descendants, as long as they run.
@@ -105,15 +107,35 @@ func CPU(root int) (time.Duration, error) {
 	return used.Sum(), err
 }
 
-// Used is the same, by where it was used.
+// Used is the same, by where it was used: of what a running process has used the sum is exact, and
+// its parts are known as far as ticks tell them.
 func Used(root int) (sum Times, err error) {
 	err = each(root, func(pid int) error {
 		s, err := readStat(pid)
-		sum.User += s.Used.User
-		sum.System += s.Used.System
-		return err
+		if err != nil {
+			return err
+		}
+		own := s.Own
+		if exact, err := clock(pid); err == nil && own.Sum() > 0 {
+			user := time.Duration(float64(exact) * float64(own.User) / float64(own.Sum()))
+			own = Times{User: user, System: exact - user}
+		} else if err == nil {
+			own = Times{System: exact} // it has just begun
+		}
+		sum.User += own.User + s.Waited.User
+		sum.System += own.System + s.Waited.System
+		return nil
 	})
 	return sum, err
+}
+
+// clock reads the processor time clock of a process (clock_getcpuclockid(3)), all its threads
+// together.
+func clock(pid int) (time.Duration, error) {
+	const sched = 2 // CPUCLOCK_SCHED, of the low bits of such a clock's number
+	var now unix.Timespec
+	err := unix.ClockGettime(int32(^pid<<3|sched), &now)
+	return time.Duration(now.Nano()), err
 }
 
 // Memory is what a server holds, in bytes.

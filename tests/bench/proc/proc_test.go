@@ -8,6 +8,7 @@ package proc
 import (
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -23,8 +24,8 @@ func TestParseStat(t *testing.T) {
 		want       Stat
 		fails      bool
 	}{
-		{"a plain name", "40 (nginx)" + rest, Stat{17, Times{2800 * time.Millisecond, 1700 * time.Millisecond}}, false},
-		{"a name with blanks and parentheses", "40 (a) R 1 (b)" + rest, Stat{17, Times{2800 * time.Millisecond, 1700 * time.Millisecond}}, false},
+		{"a plain name", "40 (nginx)" + rest, Stat{17, Times{2500 * time.Millisecond, 1500 * time.Millisecond}, Times{300 * time.Millisecond, 200 * time.Millisecond}}, false},
+		{"a name with blanks and parentheses", "40 (a) R 1 (b)" + rest, Stat{17, Times{2500 * time.Millisecond, 1500 * time.Millisecond}, Times{300 * time.Millisecond, 200 * time.Millisecond}}, false},
 		{"a line cut short is refused", "40 (nginx) S 17 40", Stat{}, true},
 		{"nothing is refused", "", Stat{}, true},
 		{"words for numbers are refused", "40 (x) S a b c d e f g h i j k l m n o p q", Stat{}, true},
@@ -79,6 +80,25 @@ func TestThisProcessAndAPinnedChild(t *testing.T) {
 	require.NoError(t, err)
 	assert.Positive(t, m.PSS)
 	assert.Positive(t, m.Peak)
+}
+
+func TestProcessorTimeIsKnownBetterThanByTicks(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "while :; do :; done")
+	require.NoError(t, cmd.Start())
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	for used := time.Duration(0); used%Tick == 0; {
+		before, err := Used(cmd.Process.Pid)
+		require.NoError(t, err)
+		runtime.Gosched()
+		after, err := Used(cmd.Process.Pid)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, after.Sum(), before.Sum())
+		since := after.Since(before)
+		assert.GreaterOrEqual(t, since.User, time.Duration(0))
+		assert.GreaterOrEqual(t, since.System, time.Duration(0))
+		used = after.Sum()
+	}
 }
 
 func TestWhatAProcessorIsBusyWith(t *testing.T) {
