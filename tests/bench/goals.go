@@ -37,6 +37,7 @@ type goal struct {
 // goals are in the order of the works.
 var goals = []goal{
 	{work: "small", key: keyCPU, servers: loops, atMost: 1.10, of: limitName},
+	{work: "small", key: keyCPU, servers: []string{uringName}, atMost: 0.9, of: "stage3-epoll"},
 	{work: "small", key: keyCPU, servers: threads, atMost: 1.5, of: "stage3-epoll"},
 	{work: "small", key: keyCPU, servers: runners, atMost: 1.3, of: "stage3-epoll"},
 	{work: "pipelined", key: keyCPU, servers: loops, atMost: 2.0, of: limitName},
@@ -48,7 +49,7 @@ var goals = []goal{
 	{work: "100m", key: keyCPUPerGB, servers: loops, atMost: 1.10, of: limitName},
 	{work: "100m", key: keyCPUPerGB, servers: loops, atMost: 1, of: "nginx"},
 	{work: "100m", key: keyCPUPerGB, servers: runners, atMost: 1.15, of: stage1Name},
-	{work: "idle-memory", key: keyPerConn, servers: loops, atMost: 350},
+	{work: "idle-memory", key: keyPerConn, servers: append([]string{uringName}, loops...), atMost: 350},
 	{work: "idle-rate", key: atIdle(keyCPU, idleConns), servers: loops, atMost: 1.05, ofKey: atIdle(keyCPU, 0)},
 	{work: "slow", key: keyP99, servers: loops, atMost: 1, of: best},
 	{work: "tls-full", key: keyCPU, servers: loops, atMost: 0.65, of: "nginx"},
