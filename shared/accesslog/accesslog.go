@@ -192,6 +192,9 @@ func lost(lines []byte, written int) uint64 {
 	return n
 }
 
+// GiveTo is [logging.File.GiveTo].
+func (l *Logger) GiveTo(uid, gid int) error { return l.file.GiveTo(uid, gid) }
+
 // Reopen writes what is there to the old file and goes on in a new one of the same name. Where only
 // the writing fails, or does not end, the new one is in use all the same, and the error is an
 // ErrOldFile: a full disk is a reason to rotate, and the lines are lost either way. Else it fails

@@ -47,10 +47,23 @@ func (a *App) becomeUser() error {
 	case os.Geteuid() != 0:
 		return fmt.Errorf("cannot become the user %q: only root can; start as root, or leave -user out", name)
 	}
+	if err := a.giveLogs(who); err != nil {
+		return fmt.Errorf("cannot give the log files to the user %q: %w; leave -user out", name, err)
+	}
 	if err := who.become(); err != nil {
 		return fmt.Errorf("cannot become the user %q: %w; leave -user out", name, err)
 	}
 	return nil
+}
+
+// giveLogs makes the logs his that were made just now: he opens them again after a signal, and so
+// does each worker process.
+func (a *App) giveLogs(who account) error {
+	err := a.logFile.GiveTo(who.uid, who.gid)
+	if a.access != nil {
+		err = errors.Join(err, a.access.GiveTo(who.uid, who.gid))
+	}
+	return err
 }
 
 // become changes the groups first: afterwards it would not be allowed to.

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -40,6 +41,7 @@ type File struct {
 
 	mu   sync.Mutex // for a word, never over a system call
 	file *opened    // under mu
+	made bool       // it was not there when it was opened
 
 	opening sync.Mutex // held while a Reopen is under way, however long its folder takes
 	writing sync.Mutex // held over each Write
@@ -76,7 +78,12 @@ func Open(path string) (*File, error) {
 // reader unless O_NONBLOCK is given (fifo(7)); then it fails with ENXIO. Later writes to it wait in
 // Go's own poller, where a close ends them.
 func (f *File) open() error {
-	next, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
+	next, err := os.OpenFile(f.path, flags|os.O_EXCL, fileMode)
+	made := err == nil
+	if errors.Is(err, fs.ErrExist) {
+		next, err = os.OpenFile(f.path, flags, fileMode)
+	}
 	if errors.Is(err, syscall.ENXIO) {
 		return fmt.Errorf("%w: a FIFO that nobody reads", err)
 	}
@@ -85,9 +92,21 @@ func (f *File) open() error {
 	}
 	info, _ := next.Stat()
 	f.mu.Lock()
-	f.file = &opened{next, info}
+	f.file, f.made = &opened{next, info}, made
 	f.mu.Unlock()
 	return nil
+}
+
+// GiveTo makes the file that of a user, if it is one that we have made: he is to open it again. Any
+// other may be somebody's, by a link, and stays his.
+func (f *File) GiveTo(uid, gid int) error {
+	f.mu.Lock()
+	file, made := f.file, f.made
+	f.mu.Unlock()
+	if !made {
+		return nil
+	}
+	return file.Chown(uid, gid)
 }
 
 // named says which file an error is about, where it does not say so itself.

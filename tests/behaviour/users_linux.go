@@ -68,6 +68,31 @@ func becomesAnotherUser(t *testing.T) {
 	require.Zero(t, s.Wait(t))
 }
 
+var _ = test("LogsOfAnotherUser", logsOfAnotherUser)
+
+// logsOfAnotherUser: a log that root makes in root's folder is the user's, so each process can open
+// it, and again after a signal. One that was there stays whose it was.
+func logsOfAnotherUser(t *testing.T) {
+	uid, _, dir := asRoot(t)
+	log, old := filepath.Join(dir, "access.log"), filepath.Join(dir, "old.log")
+	s := harness.Start(t, "-root", dir, "-user", "nobody", "-access-log", log)
+	require.Equal(t, uid, owner(t, log))
+	s.Signal(t, syscall.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile(`Log files reopened`))
+	require.NotContains(t, s.Log.String(), "not reopened")
+
+	require.NoError(t, os.WriteFile(old, nil, 0o666))
+	require.NoError(t, os.Chmod(old, 0o666))
+	harness.Start(t, "-root", dir, "-user", "nobody", "-access-log", old)
+	require.Equal(t, "0", owner(t, old))
+}
+
+func owner(t *testing.T, file string) string {
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	return strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Uid))
+}
+
 // statusLine is the words of one line of a thread's status (proc_pid_status(5)).
 func statusLine(t *testing.T, file, name string) []string {
 	text, err := os.ReadFile(file)
