@@ -48,8 +48,8 @@ func newServer(a *app.App, accept app.Accept, io app.IO) (*server, error) {
 			Name:      name,
 			Listeners: listeners,
 			Slow:      s.slow,
-			Uring:     uring,
-			Sharers:   sharers,
+			Uring:     uring, Auto: io == app.Auto,
+			Sharers: sharers,
 		})
 		if err != nil {
 			return nil, err

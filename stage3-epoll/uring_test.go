@@ -6,7 +6,11 @@ package main
 // are no sessions. What is the same code in both loops is not tested twice.
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +41,7 @@ func TestBehaviourOverUring(t *testing.T) {
 		"PassedOn", "AClientThatLeavesFreesTheUpstream", "TunnelsArePassedOn", "PausedReader", "AbsentReader", "ColdFiles", "Interruptions", "OutOfDescriptors",
 		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn", "RelayRate", "RelaysLeaveNothingBehind",
 		"LargeFileOverTLS", "HalfClosedTLS", "HandshakesWaitForTheirTurn", "ProxyHeaderInPieces", "SlowReadersDoNotHoldWhoSends", "RefusalWhileSending",
-		"StopUnderLoad", "StopCutsWhatIsLeft", "StopEndsIdleConnections", "StopAnswersTheBacklog", "StopFinishesDownloads", "UploadsFolder")
+		"StopUnderLoad", "StopCutsWhatIsLeft", "StopEndsIdleConnections", "StopAnswersTheBacklog", "StopFinishesDownloads", "UploadsFolder", "ASuspendedServerBlamesNobody")
 }
 
 // Loops that share a listener are told of a connection one at a time.
@@ -70,4 +74,32 @@ func TestLoopsOverUringMayShareOneSocket(t *testing.T) {
 	code, _, stderr := harness.Run(t, "-io", "telepathy")
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "epoll, uring or auto")
+}
+
+// Rings are memory that the system locks. Where it locks enough for some loops only, the others
+// wait by epoll, or the server says what to do.
+func TestRingsForSomeLoopsOnly(t *testing.T) {
+	needsUring(t)
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil || os.Getuid() != 0 {
+		t.Skip("only root can give up CAP_IPC_LOCK, by setpriv(1)")
+	}
+	start := func(kib int, io string) *exec.Cmd {
+		return exec.Command(setpriv, "--bounding-set=-ipc_lock", "prlimit", fmt.Sprintf("--memlock=%d:%[1]d", kib<<10),
+			harness.Binary(), "-listen", "127.0.0.1:0", "-io", io, "-workers", "4")
+	}
+	for kib := 100; kib < 1000; kib += 100 {
+		s := harness.StartCommand(t, start(kib, "auto"))
+		for range 16 {
+			status, _ := s.Get(t, "/")
+			require.Equal(t, 200, status)
+		}
+		if strings.Contains(s.Log.String(), "There is no more io_uring for this loop") {
+			said, err := start(kib, "uring").CombinedOutput()
+			require.Error(t, err)
+			require.Contains(t, string(said), "-io auto does without it")
+			return
+		}
+	}
+	t.Skip("this kernel counts no memory of rings")
 }

@@ -160,6 +160,7 @@ func (s *server) prepare(a *app.App) (err error) {
 		Listeners: listeners,
 		Slow:      s.slow,
 		Uring:     uring,
+		Auto:      s.opt.io == app.Auto,
 		Room:      a.Room,
 		Watched:   s.entry,
 		Beat:      s.opt.beat(),

@@ -56,6 +56,7 @@ type Options struct {
 	Listeners []app.Listener // the loop owns and closes them
 	Slow      *offload.Pool
 	Uring     bool // over io_uring, which Choose has found to work
+	Auto      bool // and over epoll where the system has not enough of it for all loops
 
 	// Sharers tells how many loops share the listeners, this one included. Nil where each
 	// loop has its own.
@@ -112,7 +113,7 @@ func New(opt Options) (*Loop, error) {
 	}
 	err := l.poll.Open()
 	if err == nil && opt.Uring {
-		err = useUring(l) // which has the poller's wake-ups alone
+		err = l.overUring() // which has the poller's wake-ups alone
 	}
 	if err != nil {
 		return nil, err

@@ -96,10 +96,13 @@ func (p *poller) Look(events []event) int {
 }
 
 // Wait tells Go's scheduler, which may use the processor for other work meanwhile. A signal ends it
-// early; the caller then looks at the time and waits again.
+// early, also that by which a suspended process goes on: then it looks what has come meanwhile.
 func (p *poller) Wait(events []event, timeout int) int {
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeout), 0, 0)
-	return reported(int(n), errno)
+	if errno != unix.EINTR {
+		return reported(int(n), errno)
+	}
+	return p.Look(events)
 }
 
 // reported is how many are ready. A signal ends a wait with nothing (EINTR); any other error

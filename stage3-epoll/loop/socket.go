@@ -178,7 +178,7 @@ func (l *Loop) expired(s *socket) {
 	if s.parked {
 		l.look(s)
 	} else {
-		l.drive(s, l.uring == nil)
+		l.drive(s, s.asked&askBytes == 0)
 	}
 }
 

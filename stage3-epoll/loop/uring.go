@@ -63,3 +63,17 @@ func Choose(how app.IO, log *slog.Logger) (uring bool, err error) {
 	}
 	return false, fmt.Errorf("io_uring cannot be used here: %w; -io auto does without it then", err)
 }
+
+// overUring has a loop wait by io_uring. A ring is memory that the system locks, and may be one too
+// many (getrlimit(2), RLIMIT_MEMLOCK): the first loops have one then.
+func (l *Loop) overUring() error {
+	err := useUring(l)
+	switch {
+	case err != nil && l.opt.Auto:
+		l.log.Warn("There is no more io_uring for this loop, so it waits for readiness", "error", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("there is no io_uring for %s: %w; allow more locked memory (ulimit -l), or -io auto does without it", l.opt.Name, err)
+	}
+	return nil
+}

@@ -136,6 +136,9 @@ func (u *uring) wait() int {
 	}
 	if len(u.nudged) == 0 && u.ring.waiting() == 0 {
 		u.ring.sleep(u.timeout())
+		if u.ring.waiting() == 0 {
+			u.ring.look() // a process that was suspended wakes by a signal, before what has come meanwhile
+		}
 	}
 	// A call does no more than so many things besides. What is left may have come in time for a
 	// deadline that is due now.

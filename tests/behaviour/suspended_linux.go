@@ -33,7 +33,11 @@ func aSuspendedServerBlamesNobody(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { ln.Close() })
-	s := harness.Start(t, append([]string{"-head-timeout", "3", "-idle-timeout", "3", "-proxy-timeout", "3", "-proxy", "/app=http://" + ln.Addr().String()}, room(8)...)...)
+	args := append([]string{"-head-timeout", "3", "-idle-timeout", "3", "-proxy-timeout", "3", "-proxy", "/app=http://" + ln.Addr().String()}, room(8)...)
+	if !oneThreadEach() {
+		args = append(args, "-relay", "127.0.0.1:0="+ln.Addr().String(), "-tunnel-timeout", "3")
+	}
+	s := harness.Start(t, args...)
 
 	passed := s.Dial(t)
 	require.NoError(t, sendGet(passed, "/app"))
@@ -42,6 +46,10 @@ func aSuspendedServerBlamesNobody(t *testing.T) {
 	t.Cleanup(func() { upstream.Close() })
 	_, err = upstream.Read(make([]byte, 4<<10))
 	require.NoError(t, err)
+	var relayed, target net.Conn
+	if !oneThreadEach() {
+		relayed, target = relay(t, s, ln)
+	}
 	idle, late := s.Dial(t), s.Dial(t)
 	status, err := Exchange(idle, "/")
 	require.NoError(t, err)
@@ -49,24 +57,61 @@ func aSuspendedServerBlamesNobody(t *testing.T) {
 	fmt.Fprintf(late, "GET /about.html HTTP/1.1\r\n")
 	s.Get(t, "/") // by then that was read
 
-	processes := s.Processes(t)
-	for _, pid := range processes {
-		require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
-	}
-	harness.Eventually(t, "all threads are suspended", func() bool { return !slices.ContainsFunc(processes, runs) })
-	fmt.Fprintf(late, "Host: localhost\r\n\r\n")
-	require.NoError(t, sendGet(idle, "/"))
-	_, err = io.WriteString(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	require.NoError(t, err)
-	time.Sleep(limit + limit/4) // nothing can happen meanwhile but that
-	for _, pid := range slices.Backward(processes) {
-		require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
-	}
+	suspend(t, s, limit+limit/4, func() {
+		fmt.Fprintf(late, "Host: localhost\r\n\r\n")
+		require.NoError(t, sendGet(idle, "/"))
+		_, err = io.WriteString(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		require.NoError(t, err)
+		if relayed != nil {
+			_, err = relayed.Write([]byte{1})
+			require.NoError(t, err)
+		}
+	})
 	for name, c := range map[string]net.Conn{"in the middle of its head": late, "between two requests": idle, "whose answer was here": passed} {
 		status, err := readAll(c)
 		require.NoError(t, err, name)
 		require.Equal(t, 200, status, name)
 	}
+	if relayed != nil {
+		_, err = target.Read(make([]byte, 1))
+		require.NoError(t, err)
+		passes(t, target, relayed)
+	}
+}
+
+// relay is both ends of a relay to a target.
+func relay(t *testing.T, s *harness.Server, to net.Listener) (client, target net.Conn) {
+	client, err := net.Dial("tcp", s.Log.Await(t, relayingOn)[1])
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	target, err = to.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { target.Close() })
+	passes(t, client, target)
+	return client, target
+}
+
+// suspend suspends all threads of a server for a time, in which something happens elsewhere.
+func suspend(t *testing.T, s *harness.Server, d time.Duration, meanwhile func()) {
+	processes := s.Processes(t)
+	for _, pid := range processes {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	}
+	harness.Eventually(t, "all threads are suspended", func() bool { return !slices.ContainsFunc(processes, runs) })
+	meanwhile()
+	time.Sleep(d) // what is to happen is that it passes
+	for _, pid := range slices.Backward(processes) {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	}
+}
+
+// passes sees a byte through.
+func passes(t *testing.T, from, to net.Conn) {
+	_, err := from.Write([]byte{1})
+	require.NoError(t, err)
+	require.NoError(t, to.SetDeadline(time.Now().Add(harness.Patience)))
+	_, err = to.Read(make([]byte, 1))
+	require.NoError(t, err)
 }
 
 // runs reports whether a thread of a process is not suspended (proc_pid_stat(5), state).
