@@ -285,6 +285,9 @@ func (t *transfer) End() {
 	x.Resume()
 }
 
+// Held is how much the kernel holds for the client.
+func (t *transfer) Held() int64 { return t.x.Held() }
+
 // Lost tries once more, where that does no harm, or gives up.
 func (t *transfer) Lost(why upstream.Loss) {
 	t.times, t.why, t.link = t.link.Times(), why.Fault(), nil

@@ -209,3 +209,30 @@ func TestATunnelIsNotSilentWhileItsClientReads(t *testing.T) {
 	r.pass(60 * clock.Second)
 	require.Equal(t, "reset", stateOf(r.client), "now it is")
 }
+
+// What lies in the kernel is read long before there is room for more: on either side.
+func TestATunnelIsNotSilentWhileTheKernelsBuffersAreRead(t *testing.T) {
+	for _, side := range []string{"client", "target"} {
+		t.Run(side, func(t *testing.T) {
+			r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 60 * clock.Second })
+			held := int64(0)
+			r.thread.Unsent = func(int) int64 { return held }
+			r.send(r.client, upgrade)
+			r.send(r.target(), switched)
+			holds := func(n int64) {
+				if side == "target" {
+					r.target().Held = n
+				} else {
+					held = n
+				}
+			}
+			for left := range int64(5) {
+				holds(5000 - 1000*left)
+				r.pass(60 * clock.Second)
+				require.Equal(t, "open", stateOf(r.client))
+			}
+			r.pass(60 * clock.Second)
+			require.Equal(t, "reset", stateOf(r.client), "nothing of it was read any more")
+		})
+	}
+}

@@ -64,7 +64,7 @@ func (l *leg) step() machine.Want {
 	if l.settle(); r.over {
 		return machine.WantClose
 	}
-	if r.thread.Clock.Now() >= r.moved+r.srv.Timeout {
+	if r.thread.Clock.Now() >= r.moved+r.srv.Timeout && !r.drains() {
 		r.end()
 		return machine.WantClose
 	}

@@ -101,10 +101,28 @@ type relay struct {
 	addrs          []sysnet.Addr  // of the target, that are not tried yet
 	why            error          // the last one tried has failed
 	moved          clock.Time     // when something has moved last, either way
+	held           int64          // bytes that the kernel held for both ends at the last look
 	deadline       clock.Time     // of connecting
 	retry          clock.Time     // when to try again; 0 for not
 	open           bool           // the target is connected
 	over           bool           // both ends are to be closed, with a reset
+}
+
+// drains reports whether an end has taken, or got, some of what the kernel holds for it, since the
+// last look. A socket of which megabytes are unread has no room for more until a third of them is
+// read, which takes a slow reader longer than a short timeout; and that is not silence.
+func (r *relay) drains() bool {
+	held := int64(0)
+	for _, l := range []*leg{r.client, r.target} {
+		if !l.closed {
+			held += sysnet.Unsent(int(l.fd))
+		}
+	}
+	if held == r.held {
+		return false
+	}
+	r.held, r.moved = held, r.thread.Clock.Now()
+	return true
 }
 
 // connect begins a connection to the next of the target's addresses.

@@ -306,6 +306,9 @@ func (x *Exchange) EndTunnel() {
 	x.Nudge()
 }
 
+// Held is how many bytes the kernel holds for the client.
+func (x *Exchange) Held() int64 { return x.s.unsent() }
+
 // CloseTunnel says that the other end of a tunnel is gone. What its client still sends is dropped,
 // and how long it may take for the rest is a matter of its reading alone. EndTunnel comes after the
 // last of that.

@@ -35,6 +35,7 @@ type User interface {
 	End()          // the answer is complete; of a tunnel, that the target sends nothing more
 	Closed()       // the tunnel has ended, both ways
 	Lost(why Loss) // the answer will not come, or not whole
+	Held() int64   // of a tunnel: bytes that the kernel holds for the user's own peer
 
 	// Body is given some of the answer's body. With it passes one reference of ref; where that is
 	// nil, p is valid during the call.
@@ -104,6 +105,7 @@ type Link struct {
 	order     machine.Order
 	state     state
 	last      clock.Time   // until when an idle one is kept
+	held      int64        // of a tunnel: bytes that the kernel held for both ends at the last look
 	reused    bool         // the connection has had a request before this one
 	heard     bool         // some of the answer has come
 	paused    bool         // the user takes no more of the answer for now
@@ -221,13 +223,14 @@ func (l *Link) Detach() {
 // nobody is the user of a link that is left to itself.
 type nobody struct{}
 
-func (nobody) Connected() {}
-func (nobody) Room()      {}
-func (nobody) Interim()   {}
-func (nobody) Response()  {}
-func (nobody) End()       {}
-func (nobody) Closed()    {}
-func (nobody) Lost(Loss)  {}
+func (nobody) Connected()  {}
+func (nobody) Room()       {}
+func (nobody) Interim()    {}
+func (nobody) Response()   {}
+func (nobody) End()        {}
+func (nobody) Closed()     {}
+func (nobody) Lost(Loss)   {}
+func (nobody) Held() int64 { return 0 }
 
 func (nobody) Body(_ []byte, ref chain.Ref) {
 	if ref != nil {
@@ -384,10 +387,7 @@ func (l *Link) Stalled() {
 // tunnel is step for a link that is no HTTP any more.
 func (l *Link) tunnel(now clock.Time) machine.Want {
 	l.moved()
-	l.deadline = l.active + l.local.set.opt.TunnelTimeout
-	if l.detached {
-		l.deadline = l.active + l.local.set.opt.Timeout
-	}
+	l.deadline = l.active + l.silence()
 	out := l.client.Out()
 	switch {
 	case l.eof && l.hungUp:
@@ -396,7 +396,7 @@ func (l *Link) tunnel(now clock.Time) machine.Want {
 	case l.broken:
 		l.lose(Broken)
 		return machine.WantClose
-	case now >= l.deadline:
+	case now >= l.deadline && !l.drains(now):
 		l.lose(TooLate)
 		return machine.WantClose
 	case l.ends && out.Empty() && !l.shut:
@@ -411,6 +411,26 @@ func (l *Link) tunnel(now clock.Time) machine.Want {
 		l.user.Room()
 	}
 	return l.wanting()
+}
+
+// silence is how long a tunnel may be silent.
+func (l *Link) silence() clock.Time {
+	if l.detached {
+		return l.local.set.opt.Timeout
+	}
+	return l.local.set.opt.TunnelTimeout
+}
+
+// drains reports whether either end of a tunnel has taken, or got, some of what the kernel holds
+// for it, since the last look. Then the tunnel is not silent, however long its sockets have no room
+// for more: a slow reader makes some only when he has read a third of megabytes.
+func (l *Link) drains(now clock.Time) bool {
+	held := l.local.set.opt.Sockets.Unsent(l.fd) + l.user.Held()
+	if held == l.held {
+		return false
+	}
+	l.held, l.active, l.deadline = held, now, now+l.silence()
+	return true
 }
 
 // part is the end of a tunnel, both ways.

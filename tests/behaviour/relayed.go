@@ -416,6 +416,25 @@ func relayIsSilentForTooLong(t *testing.T) {
 	r.ended(t)
 }
 
+var _ = test("ARelayIsNotSilentWhileItsBuffersAreRead", aRelayIsNotSilentWhileItsBuffersAreRead)
+
+// aRelayIsNotSilentWhileItsBuffersAreRead: what the kernel holds for the client is more than it
+// reads in the time for which a relay may be silent, and so is what has to be read of it before
+// there is room for more.
+func aRelayIsNotSilentWhileItsBuffersAreRead(t *testing.T) {
+	const size, pieces = 2 << 20, 40
+	r := relayFrom(t, "-tunnel-timeout", "2", "-sock-buf", fmt.Sprint(size))
+	client, target := r.pair(t)
+	require.NoError(t, client.(*net.TCPConn).SetReadBuffer(size/pieces))
+	_, err := io.CopyN(target, zeros{}, size)
+	require.NoError(t, err)
+	for range pieces {
+		time.Sleep(6 * time.Second / pieces) // as slowly as it reads
+		_, err = io.CopyN(io.Discard, client, size/pieces)
+		require.NoError(t, err)
+	}
+}
+
 var _ = test("RelayLeavesNobodysBytesToTheSystem", relayLeavesNobodysBytesToTheSystem)
 
 // relayLeavesNobodysBytesToTheSystem: a client that has ended its direction and reads nothing

@@ -49,6 +49,7 @@ type Socket struct {
 	Pending bool  // the connection is still being made
 	Err     error // why it could not be made
 	Room    int64 // bytes that the peer takes before the socket is full; below 0 for all
+	Held    int64 // bytes that the kernel holds for the peer, as Unsent reports them
 	Want    machine.Want
 
 	d      *Driver
@@ -140,6 +141,9 @@ func (d *Driver) Silent(fd int) bool {
 	s := d.at(fd)
 	return len(s.in) == 0 && !s.eof && !s.broken
 }
+
+// Unsent is what the test says that the kernel holds.
+func (d *Driver) Unsent(fd int) int64 { return d.at(fd).Held }
 
 // OnlyHungUp reports whether the peer has hung up.
 func (d *Driver) OnlyHungUp(fd int) bool { return d.at(fd).hungUp && !d.at(fd).broken }
