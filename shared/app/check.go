@@ -121,11 +121,16 @@ func (a *App) tryTLS() error {
 	return err
 }
 
-// tryUsers looks whether there are the user and the groups. Whether this process could become that
-// user says nothing: the server may be started by another one.
+// tryUsers looks whether there are the user and the groups, and the folders of Unix sockets.
+// Whether this process could become that user says nothing: the server may be started by another
+// one.
 func (a *App) tryUsers() error {
 	for _, l := range a.wanted() {
-		if _, err := l.access(); err != nil {
+		_, err := l.access()
+		if err == nil && l.Addr.Path != "" {
+			err = writable(filepath.Dir(l.Addr.Path))
+		}
+		if err != nil {
 			return fmt.Errorf("cannot listen on %v: %w", l.Addr, err)
 		}
 	}

@@ -41,7 +41,6 @@ const (
 	remembered  = 4096     // fields that were right; when there are more, all are forgotten
 	atOnce      = 4        // passwords that are checked, or wait for it
 	guessCost   = 40       // requests that a password which has to be checked counts as, at most
-	byteOrder   = "\ufeff" // at the beginning of a file that an editor of Windows has written
 	basicScheme = "basic " // in lower case
 	hashLength  = 60       // bytes of bcrypt's
 
@@ -127,7 +126,7 @@ func parse(text []byte) (*users, error) {
 	u := &users{text: text, hashes: map[string][]byte{}, correct: map[[sha256.Size]byte]struct{}{}}
 	rand.Read(u.key[:]) // never fails (crypto/rand)
 	number := 0
-	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte(byteOrder))) {
+	for line := range bytes.Lines(text) {
 		number++
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {

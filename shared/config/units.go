@@ -135,8 +135,8 @@ func parseSize(value string, unit int64) (int64, bool) {
 		return whole * unit, err == nil && whole <= math.MaxInt64/unit
 	}
 	letter := strings.ToUpper(rest[:1])[0]
-	switch strings.ToUpper(rest[1:]) {
-	case "", "B", "IB":
+	switch rest[1:] { // and no letter that only looks like one of these in capitals, as ı does
+	case "", "b", "B", "ib", "iB", "IB", "Ib":
 	default:
 		return 0, false
 	}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,7 @@ const (
 	permanently     = "301"     // where a line has no status
 	below           = "/*"      // at the end of FROM
 	splat           = "/:splat" // at the end of TO
+	splatWord       = ":splat"
 	commentSign     = "#"
 	redirectedWords = 3 // of a line at most
 )
@@ -86,7 +88,7 @@ func parseRedirects(text []byte) (*redirects, error) {
 var (
 	errRedirectWords  = errors.New("give FROM TO, or FROM TO STATUS")
 	errRedirectStatus = errors.New("give a status of 301, 302, 303, 307 or 308")
-	errRedirectFrom   = errors.New("FROM is no path that a request can have; give one as /old, or /old/* for all below it, decoded")
+	errRedirectFrom   = errors.New("FROM is no path that a request can have; give one as /old, or /old/* for all below it, decoded and without a query")
 	errRedirectTo     = errors.New("TO is neither a path nor a URL; give one as /new or https://example.org/new, with /:splat at its end for what * has stood for")
 	errRedirectLoop   = errors.New("TO leads to FROM again")
 	errRedirectTwice  = errors.New("FROM stands there twice")
@@ -107,16 +109,16 @@ func (r *redirects) add(words []string) error {
 		return errRedirectStatus
 	}
 	folder, all := strings.CutSuffix(from, below)
-	if !possible(folder, all) {
+	if !possible(folder, all) || pattern(folder) {
 		return errRedirectFrom
 	}
 	if to.target, to.splat = strings.CutSuffix(to.target, splat); to.splat {
 		to.target += "/"
 	}
-	if !goodTarget(to.target) || to.splat && !all {
+	to.query = !strings.ContainsAny(to.target, "?#")
+	if !goodTarget(to.target) || to.splat && (!all || !to.query) || strings.Contains(to.target, splatWord) {
 		return errRedirectTo
 	}
-	to.query = !strings.ContainsAny(to.target, "?#")
 	place := r.exact
 	if all {
 		place = r.below
@@ -124,11 +126,36 @@ func (r *redirects) add(words []string) error {
 	if _, twice := place[folder]; twice {
 		return errRedirectTwice
 	}
-	if to.target == folder || all && strings.HasPrefix(to.target, folder+"/") {
+	if at := here(to.target); at == folder || all && strings.HasPrefix(at, folder+"/") {
 		return errRedirectLoop
 	}
 	place[folder] = to
 	return nil
+}
+
+// pattern reports whether what is meant as a path looks like more than one, or like one that is
+// still encoded. Taken as it is it would fit nothing, and nobody would see why.
+func pattern(path string) bool {
+	for i := range len(path) {
+		if path[i] == '*' || path[i] == '?' || path[i] == '%' && len(path)-i > 2 && isHex(path[i+1]) && isHex(path[i+2]) {
+			return true
+		}
+	}
+	return false
+}
+
+// here is the path of this site that a target leads to, as a browser asks for it and we decode it;
+// empty where it leads elsewhere.
+func here(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || u.Host != "" {
+		return ""
+	}
+	at := path.Clean(u.Path)
+	if strings.HasSuffix(u.Path, "/") && at != "/" {
+		at += "/"
+	}
+	return at
 }
 
 // possible reports whether a path can be that of a request once it is decoded; that of a folder has

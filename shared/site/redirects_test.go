@@ -93,12 +93,30 @@ func TestRedirectsThatCannotBe(t *testing.T) {
 		"/old /old":                      "TO leads to FROM again",
 		"/old/* /old/new/:splat":         "TO leads to FROM again",
 		"/* /new":                        "TO leads to FROM again",
+		"/old /old?a":                    "TO leads to FROM again",
+		"/old /%6fld#a":                  "TO leads to FROM again",
+		"/old /a/../old":                 "TO leads to FROM again",
+		"/old/* /a/../%6Fld/:splat":      "TO leads to FROM again",
+		"/old/* /new/:splat/x":           "TO is neither",
+		"/old/* /new:splat":              "TO is neither",
+		"/old/* /new/:splat?x":           "TO is neither",
+		"/old/* /new?x=/:splat":          "TO is neither",
+		"/a/*/b /new":                    "FROM is no path",
+		"/a* /new":                       "FROM is no path",
+		"/a?x=1 /new":                    "FROM is no path",
+		"/a%20b /new":                    "FROM is no path",
 		"/old /a\n/old /b":               "FROM stands there twice",
 	} {
 		_, err := parseRedirects([]byte("# first\n" + line))
 		require.ErrorContains(t, err, want, line)
 		require.Regexp(t, `^:[23]: `, err.Error(), line)
 	}
+}
+
+func TestRedirectsMayBeginWithAByteOrderMark(t *testing.T) {
+	r := redirecting(t, "\ufeff/old /new\r\n/100% /new")
+	require.Equal(t, "/new", r.ask("GET /old HTTP/1.1").Header.Get("Location"))
+	require.Equal(t, "/new", r.ask("GET /100%25 HTTP/1.1").Header.Get("Location"))
 }
 
 func TestRedirectsAreReadAgain(t *testing.T) {

@@ -77,7 +77,7 @@ type Spill struct {
 	disk disk
 
 	files atomic.Int64 // that there are, or are about to be
-	told  atomic.Int64 // when Failed was last called, in nanoseconds since 1970
+	told  atomic.Int64 // when Failed was last called, on the monotonic clock; 0 for never
 }
 
 // disk is what is done with files. Tests put something slower in the place of the system's.
@@ -163,8 +163,8 @@ func (s *Spill) giveFile() { s.files.Add(-1) }
 
 // failed reports what is wrong with the disk, unless it was reported within the last minute.
 func (s *Spill) failed(err error) {
-	last, now := s.told.Load(), time.Now().UnixNano()
-	if s.cfg.Failed != nil && now-last >= int64(tellEvery) && s.told.CompareAndSwap(last, now) {
+	last, now := s.told.Load(), int64(sysnet.Now()) // and not the wall clock, which may be set back
+	if s.cfg.Failed != nil && (last == 0 || now-last >= int64(tellEvery)) && s.told.CompareAndSwap(last, now) {
 		s.cfg.Failed(err)
 	}
 }

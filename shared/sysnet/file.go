@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync/atomic"
 
@@ -274,10 +275,24 @@ func Fstat(fd int, st *Stat) error {
 
 func fill(sys *unix.Stat_t, st *Stat) error {
 	*st = Stat{
-		Size: sys.Size, ModTime: sys.Mtim.Nano(), ChangeTime: sys.Ctim.Nano(),
+		Size: sys.Size, ModTime: instant(sys.Mtim.Unix()), ChangeTime: instant(sys.Ctim.Unix()),
 		Dev: uint64(sys.Dev), Ino: uint64(sys.Ino), Links: uint64(sys.Nlink),
 	}
 	return st.setKind(uint32(sys.Mode))
+}
+
+// instant is a time in nanoseconds since 1970. One that does not fit, before 1678 or after 2261, is
+// the first or the last that does: a file system may have times that are wider, and anybody may set
+// them (utimensat(2)).
+func instant(sec, nano int64) int64 {
+	const most = math.MaxInt64/1_000_000_000 - 1
+	switch {
+	case sec > most:
+		return math.MaxInt64
+	case sec < -most:
+		return math.MinInt64
+	}
+	return sec*1e9 + nano
 }
 
 func (st *Stat) setKind(mode uint32) error {

@@ -123,7 +123,7 @@ func fillx(sys *unix.Statx_t, st *Stat) error {
 	return st.setKind(uint32(sys.Mode))
 }
 
-func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+func nanoseconds(t unix.StatxTimestamp) int64 { return instant(t.Sec, int64(t.Nsec)) }
 
 // terminated is the path as the kernel reads it, with a NUL after it. A long one moves to memory of
 // its own.

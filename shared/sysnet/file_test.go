@@ -6,6 +6,7 @@ package sysnet
 import (
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -352,4 +353,13 @@ func TestWhatIsOfThisMachine(t *testing.T) {
 	require.True(t, IsLocal(int(file.Fd())))
 	require.NoError(t, file.Close())
 	require.False(t, IsLocal(-1), "where the system does not say, one may have to wait")
+}
+
+func TestTimesThatDoNotFitAreTheLastThatDo(t *testing.T) {
+	for sec, want := range map[int64]int64{
+		1: 1e9 + 5, 0: 5, -1: -1e9 + 5, 9e9: 9e18 + 5,
+		10_413_792_000: math.MaxInt64, math.MaxInt64: math.MaxInt64, -10_413_792_000: math.MinInt64, math.MinInt64: math.MinInt64,
+	} {
+		require.Equal(t, want, instant(sec, 5), sec)
+	}
 }

@@ -76,7 +76,23 @@ func (a *Access) set(path string) error {
 	if a.Mode == 0 {
 		return nil
 	}
-	return os.Chmod(path, os.FileMode(a.Mode))
+	return chmodSocket(path, a.Mode)
+}
+
+// chmodSocket changes the mode of a socket's file, and not of what a link leads to that somebody
+// has put in its place: whoever may write to the folder could have root change any file. Where the
+// system cannot do that at once (fchmodat2(2), since Linux 6.6) there is still a moment for it.
+func chmodSocket(path string, mode uint32) error {
+	err := unix.Fchmodat(unix.AT_FDCWD, path, mode, unix.AT_SYMLINK_NOFOLLOW)
+	if err != unix.EOPNOTSUPP {
+		return err
+	}
+	if info, err := os.Lstat(path); err != nil {
+		return err
+	} else if info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("%s is no socket any more", path)
+	}
+	return os.Chmod(path, os.FileMode(mode))
 }
 
 // ErrInUse: something else listens on the address.

@@ -1,6 +1,7 @@
 package sysnet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,12 @@ var (
 	ErrTooLarge = errors.New("too large")
 )
 
+// byteOrderMark is what some editors put in front of UTF-8. It means nothing.
+const byteOrderMark = "\ufeff"
+
 // ReadSmall reads a file of at most so many bytes, and what there is to tell of it. It does not
-// wait for a FIFO's writer, and takes nothing but regular files.
+// wait for a FIFO's writer, and takes nothing but regular files. A byte order mark at the beginning
+// is left out.
 func ReadSmall(path string, most int64) ([]byte, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -39,5 +44,5 @@ func ReadSmall(path string, most int64) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return data, info, nil
+	return bytes.TrimPrefix(data, []byte(byteOrderMark)), info, nil
 }

@@ -195,6 +195,17 @@ func TestACutSocketWakesWhoIsBlockedOnIt(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+func TestTheModeIsTheSocketsAndNotThatOfALinksTarget(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "x.sock")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.Symlink(file, link))
+	require.Error(t, (&Access{Mode: 0o666, Group: -1}).set(link))
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+}
+
 func TestSilentIsWhoHasNeitherSaidAnythingNorGone(t *testing.T) {
 	for name, says := range map[string]func(fd int) error{
 		"has sent":      func(fd int) error { _, err := unix.Write(fd, []byte("x")); return err },

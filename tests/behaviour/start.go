@@ -102,6 +102,7 @@ func check(t *testing.T) {
 		{"an application that is not there", []string{"-root", dir, "-spa", "/index.html"}, 2, "-spa"},
 		{"a log in no folder", []string{"-log-file", filepath.Join(dir, "none", "log")}, 2, "-log-file"},
 		{"an access log that is a folder", []string{"-access-log", dir}, 2, "-access-log"},
+		{"a socket in no folder", []string{"-listen", "unix:" + filepath.Join(dir, "none", "x.sock")}, 2, "cannot listen on unix:"},
 		{"uploads in no folder", []string{"-uploads", filepath.Join(dir, "none")}, 2, "-uploads"},
 		{"a certificate that is none", []string{"-tls-listen", "127.0.0.1:0", "-tls-cert", file, "-tls-key", file}, 2, file},
 		{"ticket keys that are none", []string{"-tls-listen", "127.0.0.1:0", "-tls-self-signed", "-tls-ticket-keys", file}, 2, file},
