@@ -39,7 +39,7 @@ var tests = map[string][]func(*testing.T){
 	"partial":  {partial.TestAllIsSentInOrder, partial.TestEveryWayToTakeIt, partial.TestTheRestIsTheRest, partial.TestAFileThatShrinks, partial.TestAnErrorIsPassedOn},
 	"selfpipe": {selfpipe.TestAPostWakes, selfpipe.TestManyPostsBlockNobodyAndWakeOnce, selfpipe.TestNoWakeUpIsLost},
 	"epoller":  {epoller.TestItTellsWhatPollTells, epoller.TestWhatIsWantedAlreadyCostsNoCall, epoller.TestItWaits, epoller.TestOnlyWhatIsReadyIsTold},
-	"drain": {drain.TestAnEdgeIsReadToItsEnd, drain.TestNothingIsReadWithoutAnEdge, drain.TestAGreedyOneHasItsBudgetAndIsNotForgotten, drain.TestATurnEnds,
+	"drain": {drain.TestAnEdgeIsReadToItsEnd, drain.TestNothingIsReadWithoutAnEdge, drain.TestAGreedyOneHasItsBudgetAndIsNotForgotten, drain.TestTheBudgetIsOfAllReadsTogether, drain.TestATurnEnds,
 		drain.TestEndsAndErrors, drain.TestTwoEdgesAreOneTurn},
 	"reqline": {reqline.TestWholeLines, reqline.TestEverySplit, reqline.TestWhatFollowsIsNotTaken},
 	"chunks":  {chunks.TestWholeBodies, chunks.TestEverySplit, chunks.TestByteByByte},

@@ -29,6 +29,8 @@ var bodies = []struct {
 	{"fffffffffffffff\r\n", "large"},
 	{"10000000000000005\r\nhello\r\n", "bad"},
 	{"\r\nhello", "bad"},
+	{";a=b\r\nhello\r\n", "bad"},
+	{"5\r\nhelloX\n0\r\n\r\n", "bad"},
 	{"+5\r\nhello\r\n", "bad"},
 	{" 5\r\nhello\r\n", "bad"},
 	{"5 \r\nhello\r\n", "bad"},

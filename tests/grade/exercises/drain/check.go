@@ -89,6 +89,14 @@ func TestAGreedyOneHasItsBudgetAndIsNotForgotten(t *testing.T) {
 	}
 }
 
+func TestTheBudgetIsOfAllReadsTogether(t *testing.T) {
+	l, log := heard()
+	l.Edge(&socket{name: "a", text: strings.Repeat("x", 3*Budget), sip: Budget - 3})
+	if l.Turn(); strings.Count(log.String(), "x") != Budget {
+		t.Errorf("%q: %d bytes in a turn, want %d", log, strings.Count(log.String(), "x"), Budget)
+	}
+}
+
 // One that never runs dry must not keep a turn from ending.
 func TestATurnEnds(t *testing.T) {
 	l, _ := heard()

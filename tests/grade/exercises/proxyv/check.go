@@ -40,6 +40,7 @@ var headers = []struct {
 	{Signature[:3], "more"},
 	{"GET / HTTP/1.1\r\n", "bad"},
 	{"\r\n\r\nGET", "bad"},
+	{Signature[:len(Signature)-1] + "X", "bad"},
 	{header(0x11, 0x11, ipv4), "bad"},
 	{header(0x22, 0x11, ipv4), "bad"},
 	{header(0x21, 0x11, ipv4[:11]), "bad"},

@@ -53,6 +53,10 @@ func TestAPostWakes(t *testing.T) {
 	if readable(t, m.FD(), 0) {
 		t.Error("all is collected, and the loop is woken again and again")
 	}
+	m.Post(8)
+	if got := m.Collect(); !slices.Equal(got, []int{8}) {
+		t.Errorf("the next Collect gives %v, want [8]", got)
+	}
 }
 
 func TestManyPostsBlockNobodyAndWakeOnce(t *testing.T) {

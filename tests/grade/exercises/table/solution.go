@@ -78,7 +78,7 @@ func (t *Table) makeRoom(now time.Time) bool {
 
 // keyOf is what tells one client from another.
 func keyOf(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
+	addr = addr.Unmap()
 	if addr.Is4() {
 		return addr
 	}

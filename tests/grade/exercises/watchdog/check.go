@@ -56,9 +56,9 @@ func TestWhoHangsIsAskedAndThenKilledOnce(t *testing.T) {
 	w.hangs[1] = true
 	w.pass(Limit)
 	w.want(t, "just at the limit")
-	w.pass(2 * Look)
+	w.pass(Look)
 	w.want(t, "over it", "ask 1")
-	w.pass(Grace - 3*Look)
+	w.pass(Grace - Look)
 	w.want(t, "within the grace", "ask 1")
 	w.pass(10 * time.Second)
 	w.want(t, "after it", "ask 1", "kill 1")
