@@ -21,12 +21,10 @@ const width = 50
 // Measures of the SVG, in pixels.
 const (
 	svgWidth  = 720
-	svgLabels = 250 // where bars begin
-	svgValues = 90  // room for the figure after the longest one
 	svgRow    = 30
 	svgTop    = 12
-	svgLetter = 10.0 // the most that a character of a cell takes
-	cellEdge  = 2    // characters' room at a cell's edges
+	svgLetter = 8.2 // of a character, on the average
+	cellEdge  = 1   // characters' room at a cell's edges
 )
 
 // longest is the largest number that has to be drawn.
@@ -35,11 +33,14 @@ func (r *result) longest() float64 {
 	for _, b := range r.Bars {
 		most = max(most, b.To)
 	}
-	if r.predicted != nil && *r.predicted < 3*most { // one that is far off would leave no room
+	if r.marked() && *r.predicted < 3*most { // one that is far off would leave no room
 		most = max(most, *r.predicted)
 	}
 	return cmp.Or(most, 1)
 }
+
+// marked reports whether the prediction is a mark beside the bars.
+func (r *result) marked() bool { return r.predicted != nil && len(r.Bars) > 0 && !r.Apart }
 
 // says is a bar's figure.
 func (b bar) says(unit string) string {
@@ -75,7 +76,7 @@ func (r *result) drawn() string {
 		}
 		fmt.Fprintf(&out, "%-*s %s %s\n", label, b.Label, string(cells), b.says(r.Unit))
 	}
-	if p := r.predicted; p != nil && *p <= r.longest() && len(r.Bars) > 0 {
+	if p := r.predicted; r.marked() && *p <= r.longest() {
 		fmt.Fprintf(&out, "%-*s %s▲ you: %s\n", label, "", strings.Repeat(" ", max(int(*p*scale+0.5)-1, 0)), amount(*p))
 	}
 	return out.String()
@@ -125,6 +126,7 @@ func (r *result) svg(title string) string {
 		rows++
 	}
 	height := svgTop + rows*svgRow + svgTop
+	svgLabels, svgValues := r.margins()
 	scale := (svgWidth - svgLabels - svgValues) / r.longest()
 	var out strings.Builder
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">%s`+"\n",
@@ -137,48 +139,66 @@ func (r *result) svg(title string) string {
 			class = "open"
 		}
 		from, to := svgLabels+b.From*scale, svgLabels+b.To*scale
-		fmt.Fprintf(&out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, svgLabels-10, y+19, html.EscapeString(b.Label))
+		fmt.Fprintf(&out, `<text x="%.0f" y="%d" text-anchor="end">%s</text>`, svgLabels-10, y+19, html.EscapeString(b.Label))
 		fmt.Fprintf(&out, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="%d" rx="3"/>`, class, from, y+4, max(to-from, 1), svgRow-8)
 		fmt.Fprintf(&out, `<text class="dim" x="%.1f" y="%d">%s</text>`+"\n", to+8, y+19, html.EscapeString(b.says(r.Unit)))
 	}
-	if p := r.predicted; p != nil && *p <= r.longest() && len(r.Bars) > 0 {
+	switch p := r.predicted; {
+	case r.marked() && *p <= r.longest():
 		x := svgLabels + *p*scale
 		fmt.Fprintf(&out, `<line class="you" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text class="dim" x="%.1f" y="%d">you: %s</text>`+"\n",
 			x, x, svgTop+strips*svgRow, height-svgRow, x+6, height-svgTop, amount(*p))
+	case p != nil:
+		fmt.Fprintf(&out, `<text class="dim" x="%.1f" y="%d">you: %s, measured: %s</text>`+"\n", svgLabels, height-svgTop, amount(*p), amount(r.Answer))
 	}
 	out.WriteString("</svg>\n")
 	return out.String()
 }
 
-// svgStrips draws the strips, and what their colours are. A cell is as wide as its share of the
-// text.
+// margins is where bars begin, and how much room the figures after them take, in pixels.
+func (r *result) margins() (labels, values float64) {
+	figure := 0
+	for _, b := range r.Bars {
+		figure = max(figure, utf8.RuneCountInString(b.says(r.Unit)))
+	}
+	return svgLetter*float64(r.labels()) + 2*svgTop, svgLetter*float64(figure) + 2*svgTop
+}
+
+// svgStrips draws the strips, and what their colours are. A cell is as wide as its text, or as its
+// share where there is no room for all.
 func (r *result) svgStrips(out *strings.Builder) {
 	y := svgTop
+	left, _ := r.margins()
 	for _, s := range r.Strips {
-		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, svgLabels-10, y+19, html.EscapeString(s.Label))
+		fmt.Fprintf(out, `<text x="%.0f" y="%d" text-anchor="end">%s</text>`, left-10, y+19, html.EscapeString(s.Label))
 		all := 0
 		for _, c := range s.Cells {
-			all += utf8.RuneCountInString(c.Text) + cellEdge
+			all += utf8.RuneCountInString(c.Text) + 2*cellEdge
 		}
-		x := float64(svgLabels)
+		letter, x := min((svgWidth-left-svgTop)/float64(all), svgLetter), left
 		for _, c := range s.Cells {
-			wide := min(float64(svgWidth-svgLabels-svgTop)/float64(all), svgLetter) * float64(utf8.RuneCountInString(c.Text)+cellEdge)
-			fmt.Fprintf(out, `<rect class="k%d" x="%.1f" y="%d" width="%.1f" height="%d" rx="3"/><text x="%.1f" y="%d" textLength="%.1f" lengthAdjust="spacingAndGlyphs">%s</text>`,
-				c.Kind, x, y+4, wide-2, svgRow-8, x+4, y+19, wide-10, html.EscapeString(c.Text))
+			wide := letter * float64(utf8.RuneCountInString(c.Text)+2*cellEdge)
+			squeeze := ""
+			if letter < svgLetter {
+				squeeze = fmt.Sprintf(` textLength="%.1f" lengthAdjust="spacingAndGlyphs"`, wide-2*cellEdge*letter)
+			}
+			fmt.Fprintf(out, `<rect class="k%d" x="%.1f" y="%d" width="%.1f" height="%d" rx="3"/><text x="%.1f" y="%d"%s>%s</text>`,
+				c.Kind, x, y+4, wide-2, svgRow-8, x+cellEdge*letter-1, y+19, squeeze, html.EscapeString(c.Text))
 			x += wide
 		}
 		out.WriteByte('\n')
 		y += svgRow
 	}
-	if l := r.legend(); l != "" {
-		fmt.Fprintf(out, `<text class="dim" x="%d" y="%d">`, svgLabels, y+19)
-		for k, name := range r.Kinds {
-			if name != "" {
-				fmt.Fprintf(out, `<tspan class="m%d">■</tspan> %s `, k, html.EscapeString(name))
-			}
-		}
-		out.WriteString("</text>\n")
+	if r.legend() == "" {
+		return
 	}
+	fmt.Fprintf(out, `<text class="dim" x="%d" y="%d" text-anchor="end">`, svgWidth-svgTop, y+19)
+	for k, name := range r.Kinds {
+		if name != "" {
+			fmt.Fprintf(out, `<tspan class="m%d"> ■</tspan> %s`, k, html.EscapeString(name))
+		}
+	}
+	out.WriteString("</text>\n")
 }
 
 // inWords is what is drawn, for those who cannot see it.

@@ -36,7 +36,7 @@ const comers = 40
 func runHang(r *rig) (res result, err error) {
 	watchdog := either(r, 2, 3)
 	workers := either(r, 2, 4)
-	res = result{Unit: "s", Learnt: "That a process is there tells nothing. A heartbeat that only the loop itself can make tells that it still turns, and another\n" +
+	res = result{Unit: "s", Apart: true, Learnt: "That a process is there tells nothing. A heartbeat that only the loop itself can make tells that it still turns, and another\n" +
 		"process judges it: one that hangs ends itself when it is asked, and shows where; one that is stopped has to be killed."}
 	root, err := r.folder("page.txt", 100)
 	if err != nil {

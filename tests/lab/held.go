@@ -6,6 +6,7 @@ package main
 // the answer must not be so small that the kernel's buffers on the way hold it.
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -129,15 +130,7 @@ func (a *application) answer(c net.Conn) {
 // hold has a client ask through a proxy, and returns for how long the application was busy with it,
 // and how much the client had read by then.
 func (r *rig) hold(a *application, s *server, slow bool, looked time.Duration) (taken span, read int64, err error) {
-	dial := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
-		if slow {
-			raw.Control(func(fd uintptr) {
-				err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, slowBuffer)
-			})
-		}
-		return err
-	}}
-	c, err := dial.DialContext(r.ctx, "tcp", s.addr)
+	c, err := dial(r.ctx, s.addr, slow)
 	if err != nil {
 		return taken, 0, err
 	}
@@ -178,4 +171,18 @@ func (r *rig) hold(a *application, s *server, slow bool, looked time.Duration) (
 	case <-r.ctx.Done():
 		return taken, 0, r.ctx.Err()
 	}
+}
+
+// dial connects, with a small buffer in the kernel for a client who is to be slow: a large one
+// would read for it.
+func dial(ctx context.Context, addr string, slow bool) (net.Conn, error) {
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if slow {
+			raw.Control(func(fd uintptr) {
+				err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, slowBuffer)
+			})
+		}
+		return err
+	}}
+	return d.DialContext(ctx, "tcp", addr)
 }

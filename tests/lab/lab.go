@@ -81,6 +81,7 @@ type result struct {
 	Bars   []bar         // from the top down
 	Answer float64       // to the lab's question
 	Exact  bool          // the answer is a name, such as a status, and nothing is near it
+	Apart  bool          // the answer is not on the scale of the bars
 	Claims []claim
 	Learnt string
 

@@ -86,6 +86,19 @@ func TestBarsAreDrawnToScale(t *testing.T) {
 		"         "+strings.Repeat(" ", 24)+"▲ you: 2\n", r.drawn())
 }
 
+// A prediction in per cent is no place on a scale in seconds.
+func TestAPredictionOnAnotherScaleIsNoMark(t *testing.T) {
+	r := four()
+	r.Apart, r.predicted = true, new(2.0)
+	require.NotContains(t, r.drawn(), "▲")
+	require.NotContains(t, r.svg("x"), "<line")
+	require.Contains(t, r.svg("x"), "you: 2, measured: 4")
+	r.Apart = false
+	require.Contains(t, r.drawn(), "▲ you: 2")
+	require.Contains(t, r.svg("x"), "<line")
+	require.NotContains(t, r.svg("x"), "measured: 4")
+}
+
 func TestStripsAreDrawnAboveTheBars(t *testing.T) {
 	r := result{Unit: "bytes", Kinds: [kinds]string{good: "read", bad: "left"}}
 	r.strip("edge", cell{"FOUR WAY", good}, cell{"S TO WAIT", bad})

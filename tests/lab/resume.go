@@ -36,7 +36,7 @@ var resume = lab{
 
 func runResume(r *rig) (res result, err error) {
 	full, resumed := either(r, 150, 1000), either(r, 150, 2000)
-	res = result{Unit: "µs of the server's processor", Learnt: "The signature is most of a full handshake. A ticket holds what both ends knew, sealed with a key that all workers have, so it\n" +
+	res = result{Unit: "µs of the server's processor", Apart: true, Learnt: "The signature is most of a full handshake. A ticket holds what both ends knew, sealed with a key that all workers have, so it\n" +
 		"is worth as much at another worker as at the one that gave it. Where they do not share the key, most clients pay again, and no log says so."}
 	root, err := r.folder("page.txt", 100)
 	if err != nil {

@@ -42,12 +42,12 @@ func runSlowRead(r *rig) (res result, err error) {
 	}
 	r.say("one client reads as fast as it can, one steadily, one stops")
 	began := time.Now()
-	stopped, err := film(s.addr)
+	stopped, err := r.film(s.addr, false)
 	if err != nil {
 		return res, err
 	}
 	defer stopped.Close()
-	steady, err := film(s.addr)
+	steady, err := r.film(s.addr, true)
 	if err != nil {
 		return res, err
 	}

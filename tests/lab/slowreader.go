@@ -27,7 +27,7 @@ var slowReader = lab{
 func runSlowReader(r *rig) (res result, err error) {
 	looked := either(r, 500*time.Millisecond, 3*time.Second)
 	size := either[int64](r, 128<<20, 1<<30)
-	res = result{Unit: "ms", Learnt: "A write that waits gives the thread away to whoever reads slowest. One that does not returns what fitted: the program has to\n" +
+	res = result{Unit: "ms", Apart: true, Learnt: "A write that waits gives the thread away to whoever reads slowest. One that does not returns what fitted: the program has to\n" +
 		"remember the rest for each client, and poll tells when there is room. And one that takes all it can get has a turn's share, no more."}
 	root, err := r.folderWithHole("film.txt", size)
 	if err != nil {
@@ -44,7 +44,7 @@ func runSlowReader(r *rig) (res result, err error) {
 		return res, err
 	}
 	r.say("a thread that waits in write: a small file, beside a client that has stopped reading")
-	stopped, err := film(waiting.Addr().String())
+	stopped, err := r.film(waiting.Addr().String(), false)
 	if err != nil {
 		return res, err
 	}
@@ -58,7 +58,7 @@ func runSlowReader(r *rig) (res result, err error) {
 		return res, err
 	}
 	r.say("stage 2: small files, beside a client that has stopped reading")
-	still, err := film(loop.addr)
+	still, err := r.film(loop.addr, false)
 	if err != nil {
 		return res, err
 	}
@@ -136,15 +136,16 @@ func medianOf(r *rig, addr string) (span, error) {
 	return all[len(all)/2], nil
 }
 
-// film asks for the large file and reads its first bytes.
-func film(addr string) (net.Conn, error) {
-	c, err := net.Dial("tcp", addr)
+// film asks for the large file and reads its first byte.
+func (r *rig) film(addr string, slow bool) (net.Conn, error) {
+	c, err := dial(r.ctx, addr, slow)
 	if err != nil {
 		return nil, err
 	}
 	if _, err = io.WriteString(c, request("/film.txt")); err == nil {
 		c.SetReadDeadline(time.Now().Add(answerTime))
 		_, err = c.Read(make([]byte, 1))
+		c.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
 		c.Close()
@@ -156,7 +157,7 @@ func film(addr string) (net.Conn, error) {
 // it can, and whether that one was still at it then.
 func (r *rig) besideGreedy(addr string, size int64) (served int, left bool, err error) {
 	r.say("stage 2: small files, beside a client that takes the large one as fast as it can")
-	c, err := film(addr)
+	c, err := r.film(addr, false)
 	if err != nil {
 		return 0, false, err
 	}

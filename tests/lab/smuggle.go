@@ -39,7 +39,7 @@ var envelope = fmt.Sprintf("POST /page.txt HTTP/1.1\r\nHost: localhost\r\nConten
 	len(lastPart+smuggled))
 
 func runSmuggle(r *rig) (res result, err error) {
-	res = result{Unit: "answers", Exact: true, Kinds: [kinds]string{plain: "head", good: "body", bad: "the attacker's request", other: "the other user's request"},
+	res = result{Unit: "answers", Exact: true, Apart: true, Kinds: [kinds]string{plain: "head", good: "body", bad: "the attacker's request", other: "the other user's request"},
 		Learnt: "Each reader alone serves honest clients for years. Together they give the attacker's request line the other user's cookie.\n" +
 			"You cannot know what the other one chose, so choose nothing: what can be read in two ways is refused, and the connection closed."}
 	res.strip("sent", cell{"POST head", plain}, cell{`0\r\n\r\n`, good}, cell{"GET /admin.txt … X: ", bad}, cell{"GET /page.txt … id=victim", other})

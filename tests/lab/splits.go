@@ -49,7 +49,7 @@ type parsed struct {
 
 func runSplits(r *rig) (res result, err error) {
 	rounds := either(r, 5, 40)
-	res = result{Unit: "µs", Learnt: "A parser that remembers how far it has looked does work that grows with the head. One that begins again after each\n" +
+	res = result{Unit: "µs", Apart: true, Learnt: "A parser that remembers how far it has looked does work that grows with the head. One that begins again after each\n" +
 		"byte does work that grows with its square, and the client who drips pays for none of it. The cuts decide nothing else."}
 	var dripped map[int]parsed
 	var allocs uint64

@@ -31,7 +31,7 @@ const (
 )
 
 func runTruncate(r *rig) (res result, err error) {
-	res = result{Unit: "bytes", Kinds: [kinds]string{good: "as sent", bad: "never sent"},
+	res = result{Unit: "bytes", Apart: true, Kinds: [kinds]string{good: "as sent", bad: "never sent"},
 		Learnt: "sendfile copies nothing, so what is in the socket is the file's own page, and whoever changes the file changes what was sent.\n" +
 			"A file that is served is never edited in place: write a new one beside it, and rename it."}
 	for _, way := range []struct {

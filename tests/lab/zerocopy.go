@@ -38,7 +38,7 @@ type moved struct {
 func runZerocopy(r *rig) (res result, err error) {
 	times := either(r, 4, 16)
 	const mib = 128
-	res = result{Unit: "µs of processor for a MiB", Learnt: "Read and write copy each byte twice, into the program's buffer and out of it, 64 KiB at a time. sendfile gives the socket\n" +
+	res = result{Unit: "µs of processor for a MiB", Apart: true, Learnt: "Read and write copy each byte twice, into the program's buffer and out of it, 64 KiB at a time. sendfile gives the socket\n" +
 		"the pages where they lie, as many as it takes. What is left is TCP, which costs the same."}
 	root, err := r.folderWithHole("film.jpg", mib<<20)
 	if err != nil {
