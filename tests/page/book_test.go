@@ -27,7 +27,9 @@ const faint = `(() => {
 	while (walk.nextNode()) {
 		const e = walk.currentNode.parentElement, style = getComputedStyle(e);
 		if (!walk.currentNode.data.trim() || !e.checkVisibility() || e.closest("script, style, [aria-disabled=true]")) continue;
-		const [a, b] = [light(parse(e.closest("svg") ? style.fill : style.color)), light(behind(e.closest("svg") ? e.closest("svg").parentElement : e))].sort((x, y) => y - x);
+		const drawn = e.closest("svg"), on = drawn && e.classList.contains("on"); // words on a drawn area come right after it
+		const ground = on ? parse(getComputedStyle(e.previousElementSibling).fill) : behind(drawn ? drawn.parentElement : e);
+		const [a, b] = [light(parse(drawn ? style.fill : style.color)), light(ground)].sort((x, y) => y - x);
 		const size = parseFloat(style.fontSize), large = size >= 24 || size >= 18.66 && style.fontWeight >= 700;
 		if ((a + 0.05) / (b + 0.05) < (large ? 3 : 4.5)) wrong.add(((a + 0.05) / (b + 0.05)).toFixed(2) + " " + e.tagName + "." + e.getAttribute("class") + ": " + walk.currentNode.data.trim().slice(0, 30));
 	}
@@ -127,6 +129,9 @@ func TestTheBookRemembersWhatItsReaderSays(t *testing.T) {
 	v.show(s.URL(""), "/course/")
 	require.Equal(t, "01-bytes-on-a-socket.html", eval[string](v, `[...document.querySelectorAll("main .read")].map((a) => a.getAttribute("href")).join()`))
 	require.Equal(t, "01-bytes-on-a-socket.html", eval[string](v, `document.querySelector("[data-continue]:not([hidden]) a").getAttribute("href")`))
+	v.show(s.URL(""), "/course/06-epoll.html")
+	require.NoError(t, chromedp.Do(v.ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector(".term").focus({focusVisible: true})`)))
+	v.await("what has the focus is explained", `getComputedStyle(document.activeElement, "::after").content === JSON.stringify(document.activeElement.dataset.says)`)
 	v.show(s.URL(""), "/course/search.html?q=lost+wake")
 	require.True(t, eval[bool](v, `(() => { const hits = [...document.querySelectorAll("#index li:not([hidden])")];
 		return hits.length > 0 && hits.length < 40 && hits.every((li) => /lost/i.test(li.textContent)); })()`))

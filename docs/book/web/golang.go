@@ -11,6 +11,7 @@ import (
 	"go/token"
 	"html"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -96,7 +97,7 @@ func (m *maker) source(name string) (string, error) {
 	b.WriteString(headline("source", name))
 	fmt.Fprintf(&b, "<h1><code>%s</code></h1>\n<div class=\"rows\">\n", html.EscapeString(name))
 	for _, r := range rows(string(src), named) {
-		b.WriteString(r.html())
+		b.WriteString(r.html(m.sources[name]))
 	}
 	b.WriteString("</div>\n")
 	return b.String(), nil
@@ -201,13 +202,23 @@ func commentLines(src string) map[int]bool {
 	return out
 }
 
-func (r row) html() string {
+// html writes a row; shows says which chapters show its declarations.
+func (r row) html(shows map[string][]chapter) string {
 	var b strings.Builder
 	b.WriteString("<div class=\"row\">\n<div>")
 	for _, name := range r.names {
 		fmt.Fprintf(&b, `<a id="%s"></a>`, html.EscapeString(name))
 	}
 	b.WriteString(remarks(r.comment))
+	var said []chapter
+	for _, name := range r.names {
+		for _, c := range shows[name] {
+			if !slices.Contains(said, c) {
+				said = append(said, c)
+				fmt.Fprintf(&b, `<p class="shown"><a href="%s">Chapter %s: %s</a></p>`, c.page(), c.number, html.EscapeString(c.title))
+			}
+		}
+	}
 	b.WriteString("</div>\n")
 	code := strings.Trim(strings.Join(r.code, "\n"), "\n")
 	if code != "" {

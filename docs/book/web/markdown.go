@@ -114,15 +114,9 @@ func (r *chapterRenderer) fence(w util.BufWriter, src []byte, n ast.Node, enteri
 	case isPicture:
 		r.err = r.m.picture(w, picture, body)
 	case language == "go":
-		file, names, is := shown(directive)
-		if is {
-			fmt.Fprintf(w, `<figure class="code"><figcaption>%s</figcaption>`, listed(file, names))
-		} else {
-			w.WriteString(`<figure class="code">`)
-		}
-		fmt.Fprintf(w, "<pre><code>%s</code></pre></figure>\n", colour(body))
+		fmt.Fprintf(w, "<figure class=\"code\">%s<pre><code>%s</code></pre></figure>\n", caption(shown(directive), " "), colour(body))
 	case language == "diff":
-		differs(w, strings.TrimPrefix(directive, "diff: "), body)
+		differs(w, caption(shown(directive), "→"), body)
 	case language == "console":
 		console(w, body, strings.HasPrefix(directive, "run"))
 	default:
@@ -132,9 +126,8 @@ func (r *chapterRenderer) fence(w util.BufWriter, src []byte, n ast.Node, enteri
 }
 
 // differs writes a difference: what has gone, and what has come.
-func differs(w util.BufWriter, between, body string) {
-	from, to, _ := strings.Cut(between, "->")
-	fmt.Fprintf(w, `<figure class="code"><figcaption>%s → %s</figcaption><pre>`, html.EscapeString(strings.TrimSpace(from)), html.EscapeString(strings.TrimSpace(to)))
+func differs(w util.BufWriter, caption, body string) {
+	fmt.Fprintf(w, `<figure class="code diff">%s<pre>`, caption)
 	for i, line := range strings.Split(strings.TrimSuffix(body, "\n"), "\n") {
 		if i > 0 {
 			w.WriteString("\n")
@@ -151,21 +144,27 @@ func differs(w util.BufWriter, between, body string) {
 	w.WriteString("</pre></figure>\n")
 }
 
-// listed says what a listing shows, with links to where it stands.
-func listed(file, names string) string {
-	var b strings.Builder
-	page := sourcePage(file)
-	fmt.Fprintf(&b, `<a href="%s">%s</a>`, page, html.EscapeString(file))
-	for name := range strings.SplitSeq(names, ";") {
-		name = strings.TrimSpace(name)
-		if at := strings.IndexByte(name, '['); at >= 0 {
-			name = name[:at]
-		}
-		if name == "package" {
-			continue
-		}
-		fmt.Fprintf(&b, ` <a href="%s#%s">%s</a>`, page, html.EscapeString(name), html.EscapeString(name))
+// caption says what is shown, with links to where it stands. A file is named once, before what is
+// shown of it.
+func caption(list []declaration, between string) string {
+	if len(list) == 0 {
+		return ""
 	}
+	var b strings.Builder
+	b.WriteString("<figcaption>")
+	for i, d := range list {
+		page := sourcePage(d.file)
+		if i > 0 {
+			b.WriteString(between)
+		}
+		if i == 0 || d.file != list[i-1].file {
+			fmt.Fprintf(&b, `<a href="%s">%s</a> `, page, html.EscapeString(d.file))
+		}
+		if d.name != "package" {
+			fmt.Fprintf(&b, `<a href="%s#%s">%s</a>`, page, html.EscapeString(d.name), html.EscapeString(d.name))
+		}
+	}
+	b.WriteString("</figcaption>")
 	return b.String()
 }
 
@@ -239,7 +238,7 @@ func (r *chapterRenderer) target(to string) (string, bool) {
 		return to, true
 	case strings.HasSuffix(file, ".go"):
 		name := path.Join("docs", file)
-		return sourcePage(name), r.m.sources[name]
+		return sourcePage(name), r.m.sources[name] != nil
 	case strings.HasSuffix(file, ".md") && !strings.Contains(file, "/"):
 		if place != "" {
 			place = "#" + place

@@ -28,7 +28,7 @@ type Fragments map[string]string
 type maker struct {
 	project  book.Project
 	parts    []part
-	sources  map[string]bool // files that have a page
+	sources  map[string]map[string][]chapter // files that have a page: by the names that chapters show
 	glossary []term
 }
 
@@ -51,7 +51,7 @@ func pageOf(markdown string) string { return strings.TrimSuffix(path.Base(markdo
 
 // Make makes all fragments of the book.
 func Make(p book.Project) (Fragments, error) {
-	m := &maker{project: p, sources: map[string]bool{}}
+	m := &maker{project: p, sources: map[string]map[string][]chapter{}}
 	out := Fragments{}
 	if err := m.readParts(); err != nil {
 		return nil, err
@@ -132,8 +132,10 @@ func (m *maker) readChapters() ([]*book.Doc, error) {
 		return nil, err
 	}
 	var docs []*book.Doc
+	all := m.all()
 	for _, name := range names {
-		if !slices.ContainsFunc(m.all(), func(c chapter) bool { return c.file == name }) {
+		at := slices.IndexFunc(all, func(c chapter) bool { return c.file == name })
+		if at < 0 {
 			return nil, fmt.Errorf("%s is not in the README's table of the parts", name)
 		}
 		d, err := m.project.Open(name)
@@ -142,8 +144,8 @@ func (m *maker) readChapters() ([]*book.Doc, error) {
 		}
 		docs = append(docs, d)
 		for _, f := range d.Fences {
-			if file, _, is := shown(f.Directive); is {
-				m.sources[file] = true
+			for _, s := range shown(f.Directive) {
+				m.show(s, all[at])
 			}
 		}
 	}
@@ -158,19 +160,45 @@ func (m *maker) readStages() error {
 			return err
 		}
 		for _, name := range names {
-			if !strings.HasSuffix(name, "_test.go") {
-				m.sources[name] = true
+			if !strings.HasSuffix(name, "_test.go") && m.sources[name] == nil {
+				m.sources[name] = map[string][]chapter{}
 			}
 		}
 	}
 	return nil
 }
 
-// shown reads the directive of a listing: the file, and the names of what is shown of it.
-func shown(directive string) (file, names string, is bool) {
-	rest, is := strings.CutPrefix(directive, "code: ")
-	file, names, _ = strings.Cut(strings.TrimSpace(rest), " ")
-	return file, names, is && strings.HasSuffix(file, ".go")
+// show notes that a chapter shows a declaration.
+func (m *maker) show(d declaration, c chapter) {
+	if m.sources[d.file] == nil {
+		m.sources[d.file] = map[string][]chapter{}
+	}
+	if !slices.Contains(m.sources[d.file][d.name], c) {
+		m.sources[d.file][d.name] = append(m.sources[d.file][d.name], c)
+	}
+}
+
+// declaration is one of a file, by the name that a directive gives it.
+type declaration struct{ file, name string }
+
+// shown reads the directive of a listing or of a difference: what is shown.
+func shown(directive string) (list []declaration) {
+	word, rest, _ := strings.Cut(directive, ": ")
+	switch word {
+	case "code":
+		file, names, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		for name := range strings.SplitSeq(names, ";") {
+			name, _, _ = strings.Cut(strings.TrimSpace(name), "[")
+			list = append(list, declaration{file, name})
+		}
+	case "diff":
+		rest, _, _ = strings.Cut(rest, ";") // what follows are names that count as the same
+		for side := range strings.SplitSeq(rest, "->") {
+			file, name, _ := strings.Cut(strings.TrimSpace(side), " ")
+			list = append(list, declaration{file, name})
+		}
+	}
+	return slices.DeleteFunc(list, func(d declaration) bool { return !strings.HasSuffix(d.file, ".go") })
 }
 
 // chapter makes the page of one chapter.

@@ -58,7 +58,7 @@ func writePlaces(w io.Writer, title, of string, places []trace.Place, before map
 		if later && !reflect.DeepEqual(before[p.Name], p) {
 			class += " new"
 		}
-		fmt.Fprintf(&b, "<div class=\"%s\"><span>%s</span><span>%s</span></div>\n", class, html.EscapeString(p.Name), cells(p))
+		fmt.Fprintf(&b, "<div class=\"%s\"><span>%s</span> <span>%s</span></div>\n", class, html.EscapeString(p.Name), cells(p))
 	}
 	if b.Len() > 0 {
 		fmt.Fprintf(w, "<div><b>%s</b>\n%s</div>\n", title, b.String())

@@ -18,8 +18,9 @@ import (
 var small = map[string]string{
 	"README.md":         "| part | chapters |\n| --- | --- |\n| I The wait | [1 One](docs/01-one.md) · [2 Two](docs/02-two.md) |\n",
 	"docs/glossary.txt": "# words\nsocket, sockets: One end of a connection.\nlistening socket: The one \"at the door\".\n",
+	"stage1/r.go":       "package q\n\nfunc r() {}\n",
 	"docs/02-two.md":    "# Two\n\n## The end\n\nSee [one](01-one.md#a-part).\n",
-	"stage/q.go":        "// Package q is small.\n//\n// It owns nothing.\npackage q\n\n// put puts.\nfunc (q *queue) put() {\n\tx := `\n// no comment`\n\t// why\n\treturn 1 < 2\n}\n",
+	"stage1/q.go":       "// Package q is small.\n//\n// It owns nothing.\npackage q\n\n// put puts.\nfunc (q *queue) put() {\n\tx := `\n// no comment`\n\t// why\n\treturn 1 < 2\n}\n",
 	"stage/r.go":        "package q\n\nfunc notShown() {}\n",
 	"stage/r_test.go":   "package q\n",
 	"docs/01-one.md": `# One
@@ -30,13 +31,13 @@ A socket & a socket, and a listening socket. It is "here"; see [two](02-two.md) 
 
 > A note.
 
-<!-- code: stage/q.go (*queue).put -->
+<!-- code: stage1/q.go (*queue).put -->
 ` + "```go\nfunc f() { return \"<\" } // no\n```" + `
 
 <!-- run -->
 ` + "```console\n$ echo 'a < b' \\\n     c\na < b c\n$ true\n```" + `
 
-<!-- diff: stage/q.go a -> stage/q.go b -->
+<!-- diff: stage1/q.go (*queue).put -> stage1/r.go r; q r -->
 ` + "```diff\n x\n-a\n+<b>\n```" + `
 
 ## Predict
@@ -69,9 +70,9 @@ func TestAChapterAsAPage(t *testing.T) {
 		{"the explanation is an attribute", `data-says="The one &#34;at the door&#34;.">listening socket</a>`},
 		{"links lead to pages", `see <a href="02-two.html">two</a> and <span>a file</span>`},
 		{"a quotation is a note", "<aside class=\"note\">\n<p>A note.</p>\n</aside>"},
-		{"a listing says where it stands", `<a href="source-stage-q.html#(*queue).put">(*queue).put</a>`},
+		{"a listing says where it stands", `<a href="source-stage1-q.html#(*queue).put">(*queue).put</a>`},
 		{"Go has colours", `<b>func</b> f() { <b>return</b> <u>&#34;&lt;&#34;</u> } <i>// no</i>`},
-		{"a difference says what it leads to", "<figcaption>stage/q.go a → stage/q.go b</figcaption><pre> x\n<del>-a</del>\n<ins>+&lt;b&gt;</ins></pre>"},
+		{"a difference says what it leads to", `<a href="source-stage1-q.html#(*queue).put">(*queue).put</a>→<a href="source-stage1-r.html">stage1/r.go</a> <a href="source-stage1-r.html#r">r</a></figcaption><pre>` + " x\n<del>-a</del>\n<ins>+&lt;b&gt;</ins></pre>"},
 		{"commands stand open", "<pre><code><b>$ </b>echo &#39;a &lt; b&#39; \\\n     c\n<b>$ </b>true</code></pre>"},
 		{"outputs are folded", "<details class=\"output\"><summary>What it prints <small>checked by the tests</small></summary>\n<pre><b>$ echo"},
 		{"predictions are told apart", "<ol class=\"predict\">\n<li>How many?"},
@@ -85,10 +86,10 @@ func TestAChapterAsAPage(t *testing.T) {
 }
 
 func TestASourceAsAPage(t *testing.T) {
-	page := made(t)["source-stage-q.html"]
+	page := made(t)["source-stage1-q.html"]
 	for _, row := range []struct{ says, want string }{
 		{"comments are paragraphs", "<div><p>Package q is small.\n</p><p>It owns nothing.\n</p></div>\n<pre><b>package</b> q</pre>"},
-		{"declarations have names", "<div><a id=\"(*queue).put\"></a><p>put puts.\n</p></div>"},
+		{"declarations have names", "<div><a id=\"(*queue).put\"></a><p>put puts.\n</p><p class=\"shown\"><a href=\"01-one.html\">Chapter 1: One</a></p></div>"},
 		{"what is in a string is no comment", "<u>`\n// no comment`</u></pre>"},
 		{"a comment within stands beside its code", "<div><p>why\n</p></div>\n<pre>\t<b>return</b> <u>1</u> &lt; <u>2</u>\n}</pre>"},
 	} {
