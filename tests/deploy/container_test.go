@@ -75,7 +75,7 @@ func TestAsAContainer(t *testing.T) {
 	c, dir := readContainerfile(t), short(t)
 	www := written(t, dir, "www/index.html", "a page")
 	program := filepath.Join(dir, "fourways")
-	build := exec.Command("go", "build", "-o", program, "fourways/"+served)
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "fourways/"+served)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)

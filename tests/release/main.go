@@ -160,7 +160,7 @@ func (r *release) build(file, stage string, env ...string) error {
 func (r *release) helps() (map[string]help, error) {
 	helps := map[string]help{}
 	for _, stage := range r.stages {
-		cmd := exec.Command("go", "run", "-buildvcs=false", ".", "-h")
+		cmd := exec.Command("go", "run", "-trimpath", "-buildvcs=false", ".", "-h")
 		cmd.Dir = filepath.Join(r.root, stage)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // of this machine, whatever is built
 		text, err := cmd.Output()
