@@ -31,11 +31,13 @@ const usualName = 256
 func (s *Site) file(x *session.Exchange) {
 	path := x.Path()
 	name := path[1:]
-	if f := s.types.Check(path); f.Reason == fault.RefusedType && !guard.Hidden(path) {
-		s.folder(x, string(name), f) // a folder may have a dot in its name
-		return
-	} else if !f.OK() {
+	switch f := s.types.Check(path); {
+	case f.OK():
+	case f.Reason != fault.RefusedType || guard.Hidden(path):
 		x.Fail(f)
+		return
+	case !s.clean(path):
+		s.folder(x, string(name), f) // a folder may have a dot in its name
 		return
 	}
 	switch {
@@ -82,6 +84,9 @@ func (s *Site) notLoaded(x *session.Exchange, err error) {
 	path := x.Path()
 	switch f := faultOf(err); {
 	case f.Reason == fault.NotFound && s.clean(path): // then the path itself may be a folder's
+		if refused := s.types.Check(path); !refused.OK() {
+			f = refused
+		}
 		s.folder(x, string(path[1:]), f)
 	case errors.Is(err, filecache.ErrFolder) && path[len(path)-1] != '/':
 		s.redirect(x)

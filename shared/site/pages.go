@@ -27,9 +27,10 @@ const htmlExtension = ".html"
 // varyAccept says that who asks for something else than a page may get another answer.
 const varyAccept = "Vary: Accept\r\n"
 
-// clean reports whether a path may be that of a page without its extension.
+// clean reports whether a path may be that of a page without its extension. What looks like one may
+// be part of the name, as in /v1.2, if it is not that of a file that is served.
 func (s *Site) clean(path []byte) bool {
-	return s.cfg.CleanURLs && path[len(path)-1] != '/' && len(guard.Extension(path)) == 0 && !guard.WellKnown(path)
+	return s.cfg.CleanURLs && path[len(path)-1] != '/' && !s.types.Allows(guard.Extension(path)) && !guard.WellKnown(path)
 }
 
 // missing answers for a path that leads to nothing: with the application's page where somebody goes

@@ -29,6 +29,10 @@ func TestCleanURLs(t *testing.T) {
 	r.write("sub.html", "<p>sub's page")
 	r.write("sub/deep.html", "<p>deep")
 	r.write("only/index.html", "<p>only")
+	r.write("v1.2.html", "<p>1.2")
+	r.write("v2.0/a.txt", "a")
+	r.write("script.js", "1")
+	r.write("about.txt.html", "<p>")
 	r.write("f.html/x.html", "<p>x") // a folder that is called like a page
 	for _, again := range []string{"", ", from the cache"} {
 		for _, tt := range []struct {
@@ -47,6 +51,11 @@ func TestCleanURLs(t *testing.T) {
 			{"a page with a slash", "/about/", 404, "", ""},
 			{"what is not there", "/nothing", 404, "", ""},
 			{"a file without an extension", "/noext", 404, "", ""},
+			{"a page with a dot in its name", "/v1.2", 200, "<p>1.2", ""},
+			{"a folder with a dot in its name", "/v2.0", 301, "", "/v2.0/"},
+			{"what is not there, of a type that is not served", "/script.php", 415, "", ""},
+			{"a file of a type that is not served", "/script.js", 415, "", ""},
+			{"what is not there, of a type that is served", "/about.txt", 404, "", ""},
 			{"a hidden name", "/.git", 415, "", ""},
 			{"a token without an extension", "/.well-known/acme-challenge/a-To_ken", 200, "a-To_ken.thumbprint", ""},
 			{"a name too long with its extension", "/" + string(make255()) + "", 404, "", ""},
