@@ -103,11 +103,11 @@ func (a *App) reopenRoot() {
 	if a.gate != nil {
 		err = errors.Join(err, a.gate.Reload())
 	}
-	switch {
-	case err != nil:
+	if err != nil { // of the root, or of a file that was read with it
 		a.staleAfterReload.Store(true)
-		a.Log.Error("The served folder was not opened anew", "root", a.root, "error", err)
-	case other:
+		a.Log.Error("Not all that is served was opened anew, and the rest stays as it was", "root", a.root, "error", err)
+	}
+	if other {
 		a.rootGone.Store(false)
 		a.Log.Info("Serving the folder that has the root's name now", "root", a.root)
 		a.tellUploads()

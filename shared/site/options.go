@@ -53,7 +53,7 @@ func (s *Site) options(x *session.Exchange) {
 var acmeFolder = []byte("/.well-known/acme-challenge/")
 
 // Open reports whether a request needs no password where others do: it is to come by https first;
-// it is the question before one of another origin, which has no password with it (Fetch,
+// it is the question before one of another origin, which has neither a password nor a body (Fetch,
 // "CORS-preflight fetch"); it asks for a report that its client may see; or a certificate authority
 // looks for its token.
 func (s *Site) Open(x *session.Exchange) bool {
@@ -62,7 +62,7 @@ func (s *Site) Open(x *session.Exchange) bool {
 	case s.elsewhere(x):
 		return true
 	case r.Method == http1.OPTIONS:
-		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod)
+		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod) && !r.HasBody()
 	case r.Method == http1.GET || r.Method == http1.HEAD:
 		return bytes.HasPrefix(x.Path(), acmeFolder) || s.reports(string(x.Path())) && s.monitors(x)
 	}

@@ -198,7 +198,9 @@ func rootThatChanges(t *testing.T) {
 	build("second")
 	root := filepath.Join(dir, "current")
 	require.NoError(t, os.Symlink("first", root))
-	s := harness.Start(t, "-root", root)
+	redirects := filepath.Join(dir, "redirects")
+	require.NoError(t, os.WriteFile(redirects, nil, 0o644))
+	s := harness.Start(t, "-root", root, "-redirects", redirects)
 	text := func() string { return string(askFor(t, s, "").body) }
 	require.Equal(t, "first", text())
 
@@ -216,6 +218,19 @@ func rootThatChanges(t *testing.T) {
 	build("second")
 	s.Signal(t, syscall.SIGHUP)
 	harness.Eventually(t, "the folder is served again", func() bool { return text() == "second" && status() == 200 })
+
+	if hasMaster() {
+		return // it would refuse the reload as a whole
+	}
+	require.NoError(t, os.WriteFile(redirects, []byte("nonsense\n"), 0o644))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "second")))
+	build("second")
+	served := s.Log.Count("Serving the folder that has the root's name now")
+	s.Signal(t, syscall.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile("Not all that is served was opened anew"))
+	harness.Eventually(t, "that the folder is another one is told all the same", func() bool {
+		return s.Log.Count("Serving the folder that has the root's name now") > served
+	})
 }
 
 var _ = test("UploadsOfARootThatChanges", uploadsOfARootThatChanges)

@@ -81,6 +81,7 @@ func passwords(t *testing.T) {
 		{"a report for somebody else", "GET", "/health", forwarded, false, 403},
 		{"a token of a certificate authority", "GET", "/.well-known/acme-challenge/x", forwarded, false, 404},
 		{"the question of another origin", "OPTIONS", "/about.html", preflight, false, 204},
+		{"such a question with a body", "OPTIONS", "/about.html", preflight + "Content-Length: 1\r\n", false, 401},
 		{"OPTIONS otherwise", "OPTIONS", "/about.html", "", false, 401},
 		{"from elsewhere by plain HTTP", "GET", "/about.html", forwarded + basic("ann:secret"), false, 403},
 		{"from elsewhere by TLS", "GET", "/about.html", forwarded + basic("ann:secret"), true, 200},
