@@ -277,7 +277,7 @@ func newCurves(title, under string, xs []int, key func(int) string, rows []*resu
 		made.X = append(made.X, tick{place(i), short(x)})
 	}
 	for _, r := range rows {
-		line := curve{Server: r.Server, Kind: kindOf(r.Server)}
+		line := curve{Server: shortName(r.Server), Kind: kindOf(r.Server)}
 		var points []string
 		for i, x := range xs {
 			if v := r.Median[key(x)]; v > 0 {
