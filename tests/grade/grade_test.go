@@ -59,6 +59,14 @@ func TestTheCopyHasTheFaultAndDoesNotTellIt(t *testing.T) {
 		assert.NoDirExists(t, filepath.Join(dir, hidden))
 	}
 	assert.FileExists(t, filepath.Join(dir, "tests/judge/main.go"))
+	shown, err := filepath.Glob(filepath.Join(dir, pages, "*.html"))
+	require.NoError(t, err)
+	require.NotEmpty(t, shown, "the stages serve them")
+	for _, page := range shown {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		assert.Equal(t, 2, strings.Count(string(text), "\n"), "%s shows the code without the fault", page)
+	}
 	require.Error(t, h.begin(m.Name, dir), "a folder that is not empty")
 }
 

@@ -186,6 +186,15 @@ func editedLines(root string, m mutants.Mutant) (from, to int, err error) {
 // left are folders that a copy does not have: what tells of the mutants, and what no program needs.
 var left = []string{".git", "docs", "tests/mutants", "tests/grade"}
 
+// pages is the book that the stages serve. It shows the code as it ought to be.
+const pages = "shared/course/pages/"
+
+// withoutText keeps the first line of a page, which says what it is.
+func withoutText(page string) string {
+	head, _, _ := strings.Cut(page, "\n")
+	return head + "\n<p>The text is not in this copy, since it shows the code without the fault.</p>\n"
+}
+
 // makeCopy makes a copy with a mutant in it, in a temporary folder if none is named.
 func makeCopy(root, dir, prefix string, m mutants.Mutant) (_ string, err error) {
 	if dir == "" {
@@ -232,6 +241,9 @@ func copyTree(root, dir string, m mutants.Mutant) error {
 			if edited, err = m.Apply(edited); err != nil {
 				return err
 			}
+		}
+		if strings.HasPrefix(name, pages) && path.Ext(name) == ".html" {
+			edited = withoutText(edited)
 		}
 		if name == "go.work" {
 			edited = strings.ReplaceAll(edited, "\t./docs\n", "")
