@@ -68,7 +68,11 @@ func (r *recorder) epoll(fd int, events uint32) int {
 // levelAndEdge watches one pipe in both ways at once.
 func levelAndEdge() (Trace, error) {
 	r := &recorder{trace: Trace{Title: "Level and edge: the same bytes, watched in two ways"}}
-	in := r.pipe()
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return r.trace, err
+	}
+	in := pipe{ends[0], ends[1]}
 	defer in.close()
 	level, edge := r.epoll(in.r, unix.EPOLLIN), r.epoll(in.r, unix.EPOLLIN|unix.EPOLLET)
 	defer unix.Close(level)
@@ -344,6 +348,7 @@ func whoseSocket() (Trace, error) {
 	shared, client = "open once, one client waits", "connected"
 	r.step("A client connects, and the worker dies. What is behind the descriptor is still open, and the client notices nothing.", "connect = 0; close")
 	next := r.must(unix.Dup(master))
+	r.must(unix.Poll([]unix.PollFd{{Fd: int32(next), Events: unix.POLLIN}}, -1)) // the client's last packet may be under way
 	got, _, err := unix.Accept4(next, unix.SOCK_CLOEXEC)
 	r.must(got, err)
 	shared, client = "open twice, nobody waits", "served"
