@@ -126,7 +126,7 @@ func behind(t *testing.T, uploads string, args ...string) *harness.Server {
 func TestHAProxyServesALameDuckOut(t *testing.T) {
 	t.Parallel()
 	uploads := t.TempDir()
-	one, two := behind(t, uploads, "-drain-delay", "2"), behind(t, uploads)
+	one, two := behind(t, uploads, "-drain-delay", "5"), behind(t, uploads)
 	b := balancers(t, one, two, "gt 2000", "gt 1000000")[0]
 	var asked, uploaded atomic.Int64
 	var failed sync.Map

@@ -251,5 +251,10 @@ func TestEachCommandOfOperating(t *testing.T) {
 	require.Empty(t, after, "commands that are not on the page")
 	m.until(t, "tail -n 1 /var/log/fourways/access.log | grep '^127.0.0.1 '") // by the PROXY header: not 10.0.0.1
 	m.does(t, "systemctl stop fourways && tail -n 1 /var/log/fourways/server.log | grep Stopped")
+	// With its sockets held by systemd, who comes while it is restarted waits.
+	m.does(t, "systemctl stop haproxy && cp /usr/share/doc/fourways/deploy/fourways.conf /etc/fourways && systemctl start fourways.socket")
+	m.does(t, "curl -sSf https://example.org/ && curl -sSfL http://example.org/")
+	m.does(t, "systemctl kill --signal=KILL fourways && curl -sSf --retry 20 --retry-all-errors https://example.org/")
+	m.does(t, "systemctl stop fourways.socket fourways")
 	m.does(t, "apt-get remove -y fourways && ! test -e /usr/bin/fourways")
 }

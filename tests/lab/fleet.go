@@ -110,6 +110,7 @@ func runFleet(r *rig) (res result, err error) {
 			m = model{server: seen.servers[0].Seconds() / float64(seen.requests), balancer: seen.balancer.Seconds() / float64(seen.requests), burst: fleetBurst}
 			r.say("a request costs the server %.1f µs of its processor, and the balancer %.1f", 1e6*m.server, 1e6*m.balancer)
 		}
+		r.say("of the busiest processor's time, %.0f requests a second; on paper %.0f", seen.capacity(), m.capacity(n))
 		if n > 1 {
 			got := seen.capacity() / m.capacity(n)
 			res.claims(got > 0.5 && got < 2, "%d servers: the capacity is %.2f times the model's, which knows one server only", n, got)

@@ -23,7 +23,7 @@ import (
 
 var rolling = lab{
 	name:    "rolling",
-	seconds: 60,
+	seconds: 90,
 	asks: "Two servers after a balancer, and eight clients that get and post without a rest. Each server is stopped by TERM and started again, " +
 		"then killed with -9, then replaced by USR2. How many requests are lost in all?",
 	unit: "requests",
@@ -32,8 +32,8 @@ var rolling = lab{
 
 const (
 	rollers   = 8                    // clients
-	rollPause = 4 * time.Millisecond // between a client's requests: the machine has other things to do
-	lameDuck  = "1"                  // seconds: more than the balancer needs to notice
+	rollPause = 8 * time.Millisecond // between a client's requests: the machine has other things to do
+	lameDuck  = "3"                  // seconds: more than the balancer needs to notice, however busy the machine is
 )
 
 // traffic is clients and what has become of their requests.
