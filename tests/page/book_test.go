@@ -138,6 +138,19 @@ func TestTheBookRemembersWhatItsReaderSays(t *testing.T) {
 	v.quiet(s.URL(""))
 }
 
+func TestTheBookOnPaper(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0", "-max-requests", "0")
+	v := open(t, tab, "about:blank", 800)
+	_, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
+	require.NoError(t, err)
+	v.show(s.URL(""), "/course/06-epoll.html")
+	require.True(t, eval[bool](v, `[...document.querySelectorAll("header, .contents, button, .ask")].every((e) => !e.checkVisibility())`), "what one can only click at is left out")
+	require.True(t, eval[bool](v, `[...document.querySelectorAll(".stepper .frame")].every((e) => e.checkVisibility())`), "each key frame is there")
+	v.quiet(s.URL(""))
+}
+
 func TestAStepperIsPlayedByKeys(t *testing.T) {
 	tab := browser(t)
 	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0", "-max-requests", "0")
