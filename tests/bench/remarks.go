@@ -42,6 +42,9 @@ func (now *workReport) remark(columns []column, floorName string) {
 
 // ofGenerator tells the generator's own limit, and beside whom it was reached.
 func (now *workReport) ofGenerator() string {
+	if now.Work == "open" { // it mostly waits
+		return ""
+	}
 	least, full := math.Inf(1), []string{}
 	for _, r := range now.Servers {
 		if v, ok := r.Median[keyGenerator]; ok && v > 0 {

@@ -324,7 +324,7 @@ func configured(file string, config func(*work, string) string, args ...string) 
 		}
 		text := strings.NewReplacer(
 			"@PORT", strconv.Itoa(at.port), "@ROOT", at.root, "@DIR", at.dir, "@UPSTREAM", at.upstream,
-			"@CONNS", strconv.Itoa(maxConns), "@HALF", strconv.Itoa(maxConns/2), "@REQUESTS", anyRequests, "@APACHE_FACTOR", strconv.Itoa(apacheConns/apacheThreads), "@APACHE_THREADS", strconv.Itoa(apacheThreads), "@SECONDS", strconv.Itoa(forever), "@KEPT", keptIdle,
+			"@CONNS", strconv.Itoa(maxConns), "@HALF", strconv.Itoa(maxConns/2), "@REQUESTS", anyRequests, "@APACHE_FACTOR", strconv.Itoa(apacheFactor), "@APACHE_THREADS", strconv.Itoa(apacheThreads), "@SECONDS", strconv.Itoa(forever), "@KEPT", keptIdle,
 			"@PEM", at.pem, "@FILE", w.file, "@HAPROXY_CONNS", strconv.Itoa(haproxyConns), "@HAPROXY_PIPES", strconv.Itoa(haproxyPipes), "@DEFERRED", deferred, "@DEFER_SECONDS", deferSeconds, "@USER", user(),
 		).Replace(config(w, at.variant))
 		path := filepath.Join(at.dir, file)

@@ -59,10 +59,11 @@ func apacheVariants(w *work) []string {
 }
 
 // Settings of Apache. Its event MPM has a thread for each connection that is being answered, and
-// room for so many others, as long as a thread is free: else it closes idle ones.
+// room for so many others for each thread, 16 at most: more wait in the listener's queue.
 const (
-	apacheConns   = 10_000
 	apacheThreads = 256
+	apacheFactor  = 16
+	apacheConns   = apacheThreads * apacheFactor
 )
 
 // apacheModules is where distributions put what Apache is made of.

@@ -109,7 +109,7 @@ var notes = map[string]string{
 	"open": fmt.Sprintf("Requests leave at a constant rate, and latency counts from the moment at which each was meant to. Then the server is stopped for a %dth of the time. "+
 		"Of that, the closed loop sees one slow answer on each connection, and its p99 hardly moves: it stops asking while it waits, and omits all that would have come (coordinated omission). "+
 		"The open loop sees what its clients would have.", stopShare),
-	"overload": fmt.Sprintf("Clients that are refused (503, or no answer) come again after 10 ms. Stage 1 is as it comes, with %d threads, a queue of 50 and 100 requests a connection; the others have no limit. Kept is the rate of answers, of that with %d clients.", crowdThreads, crowdBase),
+	"overload": fmt.Sprintf("Clients that are refused (503, or no answer) come again after 100 ms. Stage 1 is as it comes, with %d threads, a queue of 50 and 100 requests a connection; the others have no limit. Kept is the rate of answers, of that with %d clients.", crowdThreads, crowdBase),
 	"uploads":  "Each answer means that the file is whole and on the disk: written under another name, flushed, renamed, the folder flushed. The folder is in memory (/dev/shm) where there is one. Only the stages and net/http are asked: the others store no uploads by themselves.",
 	"mixed":    "Of 20 requests 14 are for 1 KiB, 4 for 16 KiB, one for 64 KiB and one for 1 MiB.",
 	"hey":      "hey is a slow generator, and shares out its processor by itself: the rates are its own. It is here because everybody has it.",

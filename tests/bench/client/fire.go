@@ -22,9 +22,10 @@ import (
 // Sizes and times of the loop.
 const (
 	fireEvents = 512
-	fireBuffer = 64 << 10              // bytes that one recv(2) takes, where they are looked at
-	restTime   = 10 * time.Millisecond // before a client that was refused comes again
-	openPause  = 256                   // connections opened before the server has a moment to accept them
+	fireBuffer = 64 << 10               // bytes that one recv(2) takes, where they are looked at
+	restTime   = 10 * time.Millisecond  // before a client comes again whose request failed
+	crowdTime  = 100 * time.Millisecond // the same for one of a crowd, who was refused
+	openPause  = 256                    // connections opened before the server has a moment to accept them
 )
 
 // shot is one connection.
@@ -412,7 +413,11 @@ func (f *fire) lost(s *shot, err error) {
 
 // later has a client come again after a while.
 func (f *fire) later(s *shot) {
-	f.resting = append(f.resting, rest{f.now + int64(restTime), s})
+	wait := restTime
+	if f.load.Crowd {
+		wait = crowdTime
+	}
+	f.resting = append(f.resting, rest{f.now + int64(wait), s})
 }
 
 func (f *fire) drop(s *shot) {
