@@ -35,6 +35,7 @@ func main() {
 		Listen:  sysnet.ListenOptions{DeferAccept: true},
 		Sockets: accept.Sockets,
 		Slots:   func(c *config.Config) int { return c.Workers },
+		Pipes:   true,
 		Threads: func(c *config.Config) (own, others int) {
 			return c.Workers + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},

@@ -78,6 +78,7 @@ func newStage() (app.Stage, *options) {
 		Listen:  sysnet.ListenOptions{DeferAccept: true},
 		Sockets: opt.accept.Sockets,
 		Slots:   func(*config.Config) int { return maxWorkers + 1 }, // of each position, which count from 1
+		Pipes:   true,
 		Threads: func(c *config.Config) (own, others int) {
 			each, _ := workerThreads(c)
 			return app.GoThreads(runtime.GOMAXPROCS(0)), c.Workers * each

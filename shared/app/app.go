@@ -75,6 +75,8 @@ type Stage struct {
 	// than there are processors can be busy at once.
 	Blocking bool
 	LogName  string // the default name of a worker in the log; empty for "main"
+	// Pipes says that its threads send what is in pipes ([session.Thread]).
+	Pipes bool
 	// CatchStacks has the stacks that Go's runtime writes at the end of a process go to the log
 	// file as well, if there is one.
 	CatchStacks bool
@@ -141,13 +143,15 @@ type App struct {
 	rootGone  atomic.Bool  // it cannot be served, as watchRoot has found
 	// staleAfterReload says that a reload which goes on has left something as it was.
 	staleAfterReload atomic.Bool
-	tls              identity       // what TLS clients are shown
-	secure           *secure.Server // what connections by TLS share; nil for none
-	relays           *relays        // what relayed connections share; nil for none
-	upstreams        *upstream.Set  // the servers behind this one; nil for none
-	queues           *spill.Spill   // where bytes wait for slow readers; nil where there are none
-	seed             uint64         // tells this run's request ids from another's
-	finish           func()         // lets go of everything, once the driver has stopped
+	tls              identity        // what TLS clients are shown
+	secure           *secure.Server  // what connections by TLS share; nil for none
+	relays           *relays         // what relayed connections share; nil for none
+	upstreams        *upstream.Set   // the servers behind this one; nil for none
+	queues           *spill.Spill    // where bytes wait for slow readers; nil where there are none
+	pipes            []*sysnet.Pipes // of each thread
+	inPipes          int             // descriptors that they may have
+	seed             uint64          // tells this run's request ids from another's
+	finish           func()          // lets go of everything, once the driver has stopped
 
 	stopUpstreams func() // ends what looks after them; nil before Start
 
@@ -591,6 +595,7 @@ func (a *App) Thread(slot int, worker string) *session.Thread {
 	if a.stage.Ledgers != nil {
 		l.Ledger = a.stage.Ledgers(a.stage.Process)
 	}
+	a.givePipes(l)
 	sysnet.ReadClock(&l.Clock)
 	return l
 }

@@ -138,6 +138,9 @@ func (a *App) Close() {
 		a.site.Close()
 	}
 	a.folder.close()
+	for _, p := range a.pipes {
+		p.Close()
+	}
 	if a.access != nil {
 		a.access.Close()
 	}
@@ -171,7 +174,7 @@ func (a *App) reservedFor(part int) int { return a.reserved * part / reservedFil
 func (a *App) fitConns() error {
 	own := sysnet.OpenDescriptors(a.files)
 	free := a.files - own - a.reserved
-	files := a.forFiles(free)
+	files := a.forFiles(free) + a.inPipes
 	a.room = free - files
 	all := a.room / a.descriptors()
 	if all < 1 {

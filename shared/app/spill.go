@@ -9,7 +9,9 @@ package app
 
 import (
 	"fourways/shared/figures"
+	"fourways/shared/session"
 	"fourways/shared/spill"
+	"fourways/shared/sysnet"
 )
 
 // openSpill checks that files can be made where they are to be, once before anything is served.
@@ -52,6 +54,31 @@ func (a *App) forFiles(free int) int {
 	n := max(free/spillShare, 1)
 	a.queues.LimitFiles(int64(n))
 	return n
+}
+
+// pipesEach is how many pipes a thread may have at most. What is in one leaves in the turn in which
+// it came, so these are for the sockets of one turn. For one of them there must be pipeShare files
+// that may be open.
+const (
+	pipesEach = 16
+	pipeShare = 64
+)
+
+// givePipes gives a thread pipes for what it passes on. Their descriptors are none for connections.
+func (a *App) givePipes(l *session.Thread) {
+	if a.queues == nil || !a.stage.Pipes {
+		return
+	}
+	threads := a.Config.Workers
+	if a.stage.Processes > 1 {
+		threads = 1
+	}
+	n := min(pipesEach, a.files/(pipeShare*threads))
+	if pipes := sysnet.NewPipes(n); pipes != nil {
+		l.Pipes = pipes
+		a.pipes = append(a.pipes, pipes)
+		a.inPipes += 2 * n
+	}
 }
 
 // ofSpill tells of what waits for slow readers.

@@ -52,19 +52,21 @@ type Chain struct {
 	passed bool // that range is sent or dropped, and the socket still is
 }
 
-// segment is one piece: bytes when file is nil, else a range of the file.
+// segment is one piece: a range of the file where that is not nil, what is in the pipe where that
+// is not, else bytes.
 type segment struct {
 	p     []byte
 	chunk []byte // the pool's chunk that p lies in, if this is the last segment in it
 	ref   Ref    // released when the segment is sent
 	file  File
 	off   int64 // bytes from the file's beginning
-	n     int64 // bytes of the file
+	n     int64 // bytes of the file, or in the pipe
+	pipe  Pipe
 	read  int64 // bytes at the range's beginning that NoteRead has noted
 }
 
 func (s *segment) len() int64 {
-	if s.file != nil {
+	if s.file != nil || s.pipe != nil {
 		return s.n
 	}
 	return int64(len(s.p))
@@ -228,11 +230,11 @@ func (q *Chain) AppendFile(f File, off, n int64) {
 }
 
 // Bytes appends to iov the byte segments at the front of the chain, up to iov's capacity, for
-// writev(2) or sendmsg(2). more reports whether a file range comes straight after them, so that the
-// kernel can be told to wait for it (MSG_MORE).
+// writev(2) or sendmsg(2). more reports whether a file range or a pipe comes straight after them,
+// so that the kernel can be told to wait for it (MSG_MORE).
 func (q *Chain) Bytes(iov [][]byte) (_ [][]byte, more bool) {
 	for i := q.head; i < len(q.segs); i++ {
-		if q.segs[i].file != nil {
+		if q.segs[i].file != nil || q.segs[i].pipe != nil {
 			return iov, true
 		}
 		if len(iov) == cap(iov) {
@@ -323,9 +325,12 @@ func (q *Chain) closeUp() {
 }
 
 func (s *segment) advance(n int64) {
-	if s.file != nil {
+	switch {
+	case s.file != nil:
 		s.off, s.n, s.read = s.off+n, s.n-n, max(s.read-n, 0)
-	} else {
+	case s.pipe != nil:
+		s.n -= n
+	default:
 		s.p = s.p[n:]
 	}
 }

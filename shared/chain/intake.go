@@ -20,37 +20,53 @@ const (
 	// leastRef is how many bytes are worth a reference. A third of this is copied as fast as the
 	// chain and the pool are looked after.
 	leastRef = IntakeSize / 4
-	// keptBlocks is how many blocks an Intake keeps for the next reads.
-	keptBlocks = 16
+	// keptBlocks is how many blocks an Intake keeps for the next reads, and keptPipefuls how many
+	// of those into which a pipe was drained.
+	keptBlocks   = 16
+	keptPipefuls = 4
 )
 
 // Intake lends memory for reads.
 type Intake struct {
-	pool *bufpool.Pool
-	cur  *block // what the next read goes into; nil before it
-	free []*block
+	pool     *bufpool.Pool // of IntakeSize
+	pipefuls *bufpool.Pool // of PipeSize
+	cur      *block        // what the next read goes into; nil before it
+	free     []*block      // without memory
 }
 
 // block is the memory of one read. The read has a reference, until Took passes it on.
 type block struct {
-	in *Intake
-	p  []byte
+	in   *Intake
+	pool *bufpool.Pool
+	p    []byte
 }
 
 // NewIntake makes an Intake, without any memory yet.
-func NewIntake() *Intake { return &Intake{pool: bufpool.New(IntakeSize, keptBlocks)} }
+func NewIntake() *Intake {
+	return &Intake{pool: bufpool.New(IntakeSize, keptBlocks), pipefuls: bufpool.New(PipeSize, keptPipefuls)}
+}
 
 // Room is memory for the next read. It stays the same until Took.
 func (in *Intake) Room() []byte {
 	if in.cur == nil {
-		if n := len(in.free); n > 0 {
-			in.cur, in.free = in.free[n-1], in.free[:n-1]
-		} else {
-			in.cur = &block{in: in}
-		}
-		in.cur.p = in.pool.Get()
+		in.cur = in.lend(IntakeSize)
 	}
 	return in.cur.p
+}
+
+// lend lends a block of at least n bytes, of which there are at most PipeSize.
+func (in *Intake) lend(n int64) *block {
+	var b *block
+	if last := len(in.free) - 1; last >= 0 {
+		b, in.free = in.free[last], in.free[:last]
+	} else {
+		b = &block{in: in}
+	}
+	if b.pool = in.pool; n > IntakeSize {
+		b.pool = in.pipefuls
+	}
+	b.p = b.pool.Get()
+	return b
 }
 
 // Took is the first n bytes of Room, which were read. Where they are many, one reference of them
@@ -67,7 +83,7 @@ func (in *Intake) Took(n int) (p []byte, ref Ref) {
 
 // Release gives the block back.
 func (b *block) Release() {
-	b.in.pool.Put(b.p)
+	b.pool.Put(b.p)
 	b.p = nil
 	if len(b.in.free) < keptBlocks {
 		b.in.free = append(b.in.free, b)

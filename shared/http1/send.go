@@ -84,6 +84,19 @@ func (s *sender) WriteFile(f chain.File, off, n int64) {
 	s.endChunk()
 }
 
+// TakesPipe reports whether a part of the body may be what is in a pipe: all that was written
+// before has left, and no chunk has to be put around it.
+func (s *sender) TakesPipe() bool {
+	return s.tx == txBody && !s.chunked && !s.noBody && s.out.Empty()
+}
+
+// WritePipe appends the n bytes in a pipe to the message's body, which TakesPipe. One reference of
+// the pipe passes to the chain.
+func (s *sender) WritePipe(p chain.Pipe, n int64) {
+	s.willSend(n)
+	s.out.AppendPipe(p, n)
+}
+
 // Finish completes the message.
 func (s *sender) Finish() {
 	if s.sized && s.owed > 0 && !s.noBody {

@@ -15,6 +15,9 @@
 //	WantShut   end the sending direction: shutdown(fd, SHUT_WR)
 //	WantClose  call Close, and close the socket
 //
+// A machine that wants WantRead, and whose Reads says no once something has come, takes that in
+// Step by itself, without memory of the program (session.Thread.Pipes).
+//
 // WantRead and WantWrite may come together: then both are waited for, and whichever comes
 // first is done. The others come alone. A driver also steps when Deadline has passed.
 //

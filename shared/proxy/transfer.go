@@ -249,6 +249,15 @@ func (t *transfer) Body(p []byte, ref chain.Ref) {
 	x.Resume()
 }
 
+// TakesPipe reports whether some of that may come in a pipe: all that came before has left.
+func (t *transfer) TakesPipe() bool { return t.queue.Len() == 0 && t.x.TakesPipe() }
+
+// Pipe passes on what is in a pipe. What the client does not take of it at once is copied.
+func (t *transfer) Pipe(p chain.Pipe, n int64) {
+	t.x.WritePipe(p, n)
+	t.x.Resume()
+}
+
 // looksAgain goes on after the queue was full, or has been read from the disk.
 func (t *transfer) looksAgain() {
 	t.readOn()

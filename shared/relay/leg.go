@@ -37,6 +37,8 @@ type leg struct {
 	waits      bool // for the other leg to have sent some
 	hungUp     bool // its peer sends nothing more than what is here already
 	fetching   bool // some of out is read from the disk
+	bulk       bool // so much came at once that more may go by a pipe
+	copies     bool // its socket's bytes can go by none
 	closed     bool // its socket is
 }
 
@@ -64,11 +66,16 @@ func (l *leg) step() machine.Want {
 	if l.settle(); r.over {
 		return machine.WantClose
 	}
+	other := r.other(l)
+	if l.pipes(other) {
+		l.move(other)
+	}
 	if r.thread.Clock.Now() >= r.moved+r.srv.Timeout && !r.drains() {
 		r.end()
+	}
+	if r.over {
 		return machine.WantClose
 	}
-	other := r.other(l)
 	if other.eof && l.out == nil && !l.shut && !l.holds() {
 		l.shut = true
 		return machine.WantShut
@@ -160,7 +167,7 @@ func (l *leg) settle() {
 			return
 		}
 	}
-	if q.chain.Empty() && q.waiting.Len() == 0 {
+	if q.empty() {
 		l.drop()
 	}
 }
@@ -204,7 +211,43 @@ func (l *leg) hungry() bool {
 	return r.open && !r.over && !l.eof && !l.waits && (r.srv.Rate == 0 || l.hungUp || r.thread.Clock.Now() >= l.free)
 }
 
-func (l *leg) Reads() bool { return l.order.May(machine.CallRead) && l.hungry() }
+// pipes reports whether what comes next is moved to the other leg by a pipe, and not read: much has
+// come at once, and the other leg has taken all that came before. What waits in a queue is copied,
+// since only that can be spilled.
+func (l *leg) pipes(other *leg) bool {
+	return l.bulk && l.hungry() && !l.hungUp && l.relay.thread.Pipes != nil && (other.out == nil || other.out.empty()) && !other.closed
+}
+
+// move moves what has come to the other leg by a pipe.
+func (l *leg) move(other *leg) {
+	r := l.relay
+	pipe := r.thread.Pipes.Get()
+	if pipe == nil {
+		l.bulk = false
+		return
+	}
+	n, err := pipe.Fill(int(l.fd), chain.PipeSize)
+	switch {
+	case n > 0:
+		l.bulk = n >= leastPiped
+		l.passed(n)
+		other.queue().chain.AppendPipe(pipe, n)
+		r.nudge(other)
+		return
+	case err == nil:
+		l.ended()
+	case sysnet.Again(err):
+	case sysnet.NoSplice(err):
+		l.bulk, l.copies = false, true
+	default:
+		r.end()
+	}
+	pipe.Release()
+}
+
+func (l *leg) Reads() bool {
+	return l.order.May(machine.CallRead) && l.hungry() && !l.pipes(l.relay.other(l))
+}
 
 // Recv is memory of the thread's: what is read into it is passed on at once.
 func (l *leg) Recv() []byte {
@@ -220,16 +263,8 @@ func (l *leg) Recv() []byte {
 func (l *leg) Received(n int) {
 	l.order.Called(machine.CallRead)
 	r := l.relay
-	now := r.thread.Clock.Now()
-	r.moved = now
-	if rate := r.srv.Rate; rate > 0 {
-		l.free = max(l.free, now) + clock.Time(n)*clock.Second/clock.Time(rate)
-	}
-	if l == r.client {
-		r.thread.Stats.Add(stats.RelayedUp, uint64(n))
-	} else {
-		r.thread.Stats.Add(stats.RelayedDown, uint64(n))
-	}
+	l.bulk = n >= leastPiped && !l.copies && r.srv.Rate == 0
+	l.passed(int64(n))
 	other := r.other(l)
 	p, ref := r.local.intake.Took(n)
 	if other.closed { // nobody is there any more to take it
@@ -245,10 +280,30 @@ func (l *leg) Received(n int) {
 	r.nudge(other)
 }
 
-// EOF passes the end of the peer's direction on, behind what it has sent. A peer that has hung up
-// takes nothing any more either.
+// passed notes that n bytes have come.
+func (l *leg) passed(n int64) {
+	r := l.relay
+	now := r.thread.Clock.Now()
+	r.moved = now
+	if rate := r.srv.Rate; rate > 0 {
+		l.free = max(l.free, now) + clock.Time(n)*clock.Second/clock.Time(rate)
+	}
+	if l == r.client {
+		r.thread.Stats.Add(stats.RelayedUp, uint64(n))
+	} else {
+		r.thread.Stats.Add(stats.RelayedDown, uint64(n))
+	}
+}
+
+// EOF passes the end of the peer's direction on, behind what it has sent.
 func (l *leg) EOF() {
 	l.order.Called(machine.CallRead)
+	l.ended()
+}
+
+// ended notes that its peer has ended its direction. One that has hung up takes nothing any more
+// either.
+func (l *leg) ended() {
 	l.eof, l.shut = true, l.shut || l.hungUp
 	if other := l.relay.other(l); other != nil {
 		l.relay.nudge(other)
@@ -324,7 +379,14 @@ func (l *leg) Abortive() bool { return !(l.eof && l.shut) }
 // Idle reports false: nobody knows what the two are about.
 func (l *leg) Idle() bool { return false }
 
-func (l *leg) Stalled()         { l.order.Called(machine.CallWrite) }
+// Stalled has what the socket did not take wait in memory, and the pipe go back.
+func (l *leg) Stalled() {
+	l.order.Called(machine.CallWrite)
+	if l.out != nil && l.out.chain.Drain(l.relay.local.intake) != nil {
+		l.relay.end()
+	}
+}
+
 func (l *leg) RestartDeadline() {}
 func (l *leg) Break(error)      { l.relay.end() }
 

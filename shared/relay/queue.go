@@ -14,6 +14,9 @@ type queue struct {
 	news    func() // made once
 }
 
+// empty reports whether all that was in the queue has left.
+func (q *queue) empty() bool { return q.chain.Empty() && q.waiting.Len() == 0 }
+
 // borrow lends an empty queue to a leg.
 func (t *local) borrow(l *leg) *queue {
 	var q *queue

@@ -204,6 +204,13 @@ func (x *Exchange) WriteRef(p []byte, ref chain.Ref) {
 // file passes on.
 func (x *Exchange) WriteFile(f chain.File, off, n int64) { x.conn.WriteFile(f, off, n) }
 
+// TakesPipe reports whether some of the body may be written as what is in a pipe: nothing else
+// waits to be sent, and nothing stands between the answer and the socket.
+func (x *Exchange) TakesPipe() bool { return x.s.layer == nil && x.conn.TakesPipe() }
+
+// WritePipe appends the n bytes in a pipe to the body; one reference of the pipe passes on.
+func (x *Exchange) WritePipe(p chain.Pipe, n int64) { x.conn.WritePipe(p, n) }
+
 // Finish completes the answer.
 func (x *Exchange) Finish() { x.conn.Finish() }
 

@@ -49,9 +49,14 @@ func (s *Session) beginWriting() {
 }
 
 // Stalled says that the socket did not take all of Out. From now on the minimum rate applies to
-// what the client acknowledges.
+// what the client acknowledges. What is in a pipe waits in memory.
 func (s *Session) Stalled() {
 	s.order.Called(machine.CallWrite)
+	if s.act != nil && s.act.conn.Out().Drain(s.thread.Intake()) != nil {
+		s.Fail()
+		s.act.x.Nudge()
+		return
+	}
 	if s.phase == phaseTunnel {
 		s.taken()
 	}

@@ -160,6 +160,11 @@ type Thread struct {
 	// is called only for a Host that is not a configured name, or where none is named. May be nil.
 	Reached func(handle int) netip.AddrPort
 
+	// Pipes are for machines that pass bytes on as they are. Their driver sends what is in them. It
+	// steps a machine that waits to read, but does not (Reads), once something has come. Nil for
+	// none.
+	Pipes chain.Pipes
+
 	// Ledger has a word for each handle. A process that may be killed notes there for which client
 	// each connection counts ([limiter.Table.AcceptNoted]). Nil where no other process could read
 	// it.

@@ -17,8 +17,8 @@ import (
 )
 
 // Sender sends chains on non-blocking sockets: bytes by sendmsg(2), ranges of files by
-// sendfile(2), from the page cache to the socket without a copy through the program. It
-// belongs to one thread.
+// sendfile(2), from the page cache to the socket without a copy through the program, and what is
+// in pipes by splice(2). It belongs to one thread.
 type Sender struct {
 	segs [maxSegs][]byte
 	iov  [maxSegs]unix.Iovec
@@ -50,6 +50,8 @@ func (s *Sender) Send(fd int, q *chain.Chain, budget int64) error {
 		var err error
 		if len(segs) > 0 {
 			n, err = s.bytes(fd, segs, fileNext)
+		} else if p, most, ok := q.FrontPipe(); ok {
+			n, err = p.Pour(fd, min(most, budget))
 		} else {
 			n, err = s.file(fd, q, budget)
 		}

@@ -40,6 +40,9 @@ type User interface {
 	// Body is given some of the answer's body. With it passes one reference of ref; where that is
 	// nil, p is valid during the call.
 	Body(p []byte, ref chain.Ref)
+	// TakesPipe reports whether it may come in a pipe instead. Pipe is given that, with n bytes.
+	TakesPipe() bool
+	Pipe(p chain.Pipe, n int64)
 }
 
 // Loss is why a Link was lost.
@@ -121,6 +124,8 @@ type Link struct {
 	unasked   bool         // something came before the request had left
 	hungUp    bool         // the target sends nothing more than what is here already, and takes nothing
 	detached  bool         // no user cares any more what the target says
+	bulk      bool         // so much came at once that more may go by a pipe
+	copies    bool         // its socket's bytes can go by none
 	wanted    machine.Want // last
 	timed     bool         // it is the target's turn
 	abortive  bool
@@ -134,7 +139,7 @@ func (l *Link) begin(user User, reused bool) {
 	l.user, l.client, l.reused = user, l.local.borrow(), reused
 	l.times, l.active, l.sent = Times{Began: now}, now, l.client.Out().Sent()
 	l.from = l.sent
-	l.heard, l.paused, l.expects, l.wants, l.unasked = false, false, false, false, false
+	l.heard, l.paused, l.expects, l.wants, l.unasked, l.bulk = false, false, false, false, false, false
 	if reused {
 		l.state, l.times.Connected = stateBusy, now
 	}
@@ -232,6 +237,8 @@ func (nobody) Closed()     {}
 func (nobody) Lost(Loss)   {}
 func (nobody) Held() int64 { return 0 }
 
+func (nobody) TakesPipe() bool            { return false }
+func (nobody) Pipe(p chain.Pipe, _ int64) { p.Release() }
 func (nobody) Body(_ []byte, ref chain.Ref) {
 	if ref != nil {
 		ref.Release()
@@ -279,6 +286,9 @@ func (l *Link) step() machine.Want {
 			l.deadline = l.times.Began + l.local.set.opt.Connect
 			return machine.WantWrite
 		}
+	}
+	if l.pipes() {
+		l.move()
 	}
 	if l.state == stateTunnel {
 		return l.tunnel(now)
@@ -601,7 +611,40 @@ func (l *Link) close() machine.Want {
 func (l *Link) Deadline() clock.Time { return l.deadline }
 
 // Reads reports whether the link waits for its target to send something.
-func (l *Link) Reads() bool { return l.order.May(machine.CallRead) && l.reading() }
+func (l *Link) Reads() bool { return l.order.May(machine.CallRead) && l.reading() && !l.pipes() }
+
+// pipes reports whether what comes next is moved to the user by a pipe, and not read: much has come
+// at once, much is still to come, and the user has handed on all that came before.
+func (l *Link) pipes() bool {
+	return l.bulk && l.reading() && !l.broken && !l.hungUp && l.local.thread.Pipes != nil && l.due() >= leastPiped && l.user.TakesPipe()
+}
+
+// move moves what has come to the user by a pipe.
+func (l *Link) move() {
+	pipe := l.local.thread.Pipes.Get()
+	if pipe == nil {
+		l.bulk = false
+		return
+	}
+	n, err := pipe.Fill(l.fd, min(l.due(), chain.PipeSize))
+	switch {
+	case n > 0:
+		l.bulk, l.active = n >= largeRead, l.local.now()
+		if l.state == stateBusy {
+			l.client.Passed(n)
+		}
+		l.user.Pipe(pipe, n)
+		return
+	case err == nil:
+		l.endOfStream()
+	case sysnet.Again(err):
+	case sysnet.NoSplice(err):
+		l.bulk, l.copies = false, true
+	default:
+		l.broken = true
+	}
+	pipe.Release()
+}
 
 // Recv is the memory to read the socket into.
 func (l *Link) Recv() []byte {
@@ -640,6 +683,7 @@ func (l *Link) Received(n int) {
 	}
 	l.heard = true
 	l.active = l.local.now()
+	l.bulk = n >= largeRead && !l.copies
 	if l.due() < largeRead {
 		l.client.Received(n)
 		return
@@ -653,6 +697,11 @@ func (l *Link) Received(n int) {
 // EOF notes that the target has ended its sending direction.
 func (l *Link) EOF() {
 	l.order.Called(machine.CallRead)
+	l.endOfStream()
+}
+
+// endOfStream notes that the target sends nothing more.
+func (l *Link) endOfStream() {
 	l.eof = true
 	if l.early() {
 		return

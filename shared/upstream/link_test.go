@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/http1"
 	"fourways/shared/machine"
@@ -470,6 +471,67 @@ func TestALargeBodyIsReadInLargePieces(t *testing.T) {
 			require.True(t, body == a.body)
 			require.Equal(t, tt.kept, !r.last().Closed)
 			require.Equal(t, 5, a.large, "pieces")
+		})
+	}
+}
+
+// A large body of which much has come goes by pipes, as far as it goes and no further, if its user
+// takes them.
+func TestALargeBodyGoesByPipes(t *testing.T) {
+	const size = 1 << 20
+	body := strings.Repeat("0123456789abcdef", size/16)
+	length := fmt.Sprintf("Content-Length: %d\r\n\r\n", size)
+	for _, tt := range []struct {
+		name, head, tail string
+		most             int    // pipes that there are
+		takes            bool   // whether the user takes them
+		comes            int    // bytes of the body that come
+		then             string // "end" or "break"
+		told             string
+		piped, kept      bool
+	}{
+		{"of known length", length, "", 1, true, size, "", "connected, 200, end", true, true},
+		{"with bytes behind it", length, "HTTP/1.1 200 OK\r\n", 1, true, size, "", "connected, 200, end", true, false},
+		{"in one chunk", fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", size), "\r\n0\r\n\r\n", 1, true, size, "", "connected, 200, end", true, true},
+		{"until the close", "\r\n", "", 1, true, size, "end", "connected, 200, end", true, false},
+		{"with no pipe there", length, "", 0, true, size, "", "connected, 200, end", false, true},
+		{"to a user who takes none", length, "", 1, false, size, "", "connected, 200, end", false, true},
+		{"that ends too early", length, "", 1, true, size / 2, "end", fmt.Sprintf("connected, 200, lost %d", Broken), true, false},
+		{"that is reset in the middle", length, "", 1, true, size / 2, "break", fmt.Sprintf("connected, 200, lost %d", Broken), true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			pipes := r.Pipes(tt.most)
+			r.thread.Pipes = pipes
+			a := r.ask(0)
+			if tt.takes {
+				a.piped = func(p chain.Pipe, n int64) {
+					b := make([]byte, n)
+					p.Read(b)
+					p.Release()
+					a.body += string(b)
+				}
+			}
+			r.Run()
+			target := r.last()
+			for text := "HTTP/1.1 200 OK\r\n" + tt.head + body[:tt.comes] + tt.tail; text != ""; {
+				n := min(len(text), 98_000) // the last one has much of the body, and what is behind it
+				target.Send(text[:n])
+				text = text[n:]
+				r.Run()
+			}
+			switch tt.then {
+			case "end":
+				target.End()
+			case "break":
+				target.Break()
+			}
+			r.Run()
+			require.Equal(t, tt.told, a.all())
+			require.True(t, body[:tt.comes] == a.body)
+			require.Equal(t, tt.kept, !target.Closed)
+			require.Equal(t, tt.piped, pipes.Filled > 0)
+			require.Zero(t, pipes.Lent)
 		})
 	}
 }

@@ -64,6 +64,8 @@ type asker struct {
 	body string
 	full int // bytes of body after which it takes no more
 
+	piped func(chain.Pipe, int64) // what is done with a pipe; nil to take none
+
 	large int // pieces of the body that came with a reference
 }
 
@@ -88,6 +90,9 @@ func (a *asker) Body(p []byte, ref chain.Ref) {
 		a.link.Pause()
 	}
 }
+
+func (a *asker) TakesPipe() bool            { return a.piped != nil }
+func (a *asker) Pipe(p chain.Pipe, n int64) { a.piped(p, n) }
 
 func (a *asker) all() string { return strings.Join(a.told, ", ") }
 

@@ -43,6 +43,7 @@ const (
 	budgetLeast    = 10                // retries that are always allowed in that time: there may be few requests
 	roomAt         = 32 << 10          // bytes waiting to be sent to a target, below which it may have more
 	largeRead      = 16 << 10          // bytes of a body still to come, from which on more is read at once
+	leastPiped     = 64 << 10          // bytes still to come, from which on they may be moved by a pipe
 	checkEvery     = 5 * clock.Second  // between two checks of a target
 	checkTimeout   = 5 * clock.Second  // of a check
 )

@@ -29,8 +29,6 @@ type event unix.EpollEvent
 func (e *event) FD() int        { return int(e.Fd) }
 func (e *event) Gen() uint32    { return uint32(e.Pad) }
 func (e *event) Readable() bool { return e.Events&(unix.EPOLLIN|unix.EPOLLERR|unix.EPOLLHUP) != 0 }
-
-// Writable reports whether a write would not find the socket full; it may find an error.
 func (e *event) Writable() bool { return e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 }
 
 func (e *event) HungUp() bool { return e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 }

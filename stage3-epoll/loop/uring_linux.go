@@ -70,7 +70,7 @@ func useUring(l *Loop) error {
 	case l == nil:
 		u.close()
 	default:
-		l.uring = u
+		l.uring, l.thread.Pipes = u, nil // the kernel reads sockets by itself: nothing is left for a pipe
 	}
 	return nil
 }

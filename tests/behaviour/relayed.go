@@ -680,7 +680,7 @@ func relaysLeaveNothingBehind(t *testing.T) {
 		}
 	}
 	round() // what is opened once is open
-	before := r.Descriptors(t)
+	before := ownDescriptors(t, r.Server)
 	round()
-	harness.Eventually(t, "the descriptors are closed", func() bool { return r.Descriptors(t) <= before })
+	harness.Eventually(t, "the descriptors are closed", func() bool { return ownDescriptors(t, r.Server) <= before })
 }

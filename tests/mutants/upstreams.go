@@ -75,6 +75,33 @@ var ofUpstreams = []Mutant{
 			"than was announced.",
 	},
 
+	{
+		Name: "whats-behind-an-answer-is-in-the-pipe", Stage: eventLoop, File: "shared/upstream/link.go",
+		Old:   "pipe.Fill(l.fd, min(l.due(), chain.PipeSize))",
+		New:   "pipe.Fill(l.fd, chain.PipeSize)",
+		Check: "shared/upstream TestALargeBodyGoesByPipes/with_bytes_behind_it",
+		Why: "A pipe takes all that has come, and not only what is the body's. The client gets bytes after the end of its answer, and " +
+			"takes them for its next one.",
+	},
+
+	// Pipes.
+	{
+		Name: "bytes-of-another", Stage: eventLoop, File: "shared/sysnet/pipes_linux.go",
+		Old:   "if p.held != 0 || p.of.most == 0 {",
+		New:   "if p.of.most == 0 {",
+		Check: "shared/sysnet TestAPipeIsLentEmptyOrNotAtAll",
+		Why: "A client leaves in the middle of its answer, and the pipe that still holds some of that is lent to the next one, who gets the " +
+			"bytes of a stranger at the beginning of his own.",
+	},
+	{
+		Name: "half-a-pipe-is-enough", Stage: eventLoop, File: "shared/chain/pipe.go",
+		Old:   "for got := int64(0); got < s.n; {",
+		New:   "for got := int64(0); got == 0; {",
+		Check: "shared/chain TestAPipeIsDrainedWhereItStands",
+		Why: "What a slow client has not taken of a pipe is read from that once. A read gives less than there is now and then, and the rest " +
+			"is whatever the memory held before: the answer has the right length and the wrong end.",
+	},
+
 	// Back-pressure.
 	{
 		Name: "memory-follows-the-slowest", Stage: eventLoop, File: "shared/proxy/transfer.go",

@@ -282,6 +282,11 @@ func (d *Driver) write(s *Socket) bool {
 		return false
 	}
 	for !out.Empty() && s.Room != 0 {
+		if p, n, ok := out.FrontPipe(); ok {
+			n, _ = p.Pour(s.fd, n)
+			out.Ack(n)
+			continue
+		}
 		p, err := d.front(out)
 		if err == sysnet.ErrCold {
 			s.m.Fetch(sysnet.Front(out).Warm)

@@ -1,0 +1,12 @@
+//go:build darwin || freebsd
+
+package behaviour
+
+import (
+	"testing"
+
+	"fourways/tests/harness"
+)
+
+// ownDescriptors is how many descriptors the server has open.
+func ownDescriptors(t *testing.T, s *harness.Server) int { return s.Descriptors(t) }
