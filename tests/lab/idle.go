@@ -54,7 +54,8 @@ func runIdle(r *rig) (res result, err error) {
 	}
 	poll, epoll := left["stage2-poll"], left["stage3-epoll"]
 	res.Answer = poll
-	res.claims(poll < epoll/2, "beside %d idle connections poll keeps less than half of what epoll keeps", crowds[len(crowds)-1])
+	part := either(r, 2.0, 20)
+	res.claims(poll < epoll/part, "beside %d idle connections poll keeps less than 1/%.0f of what epoll keeps", crowds[len(crowds)-1], part)
 	return res, nil
 }
 

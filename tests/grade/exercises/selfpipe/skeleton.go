@@ -10,7 +10,7 @@
 // A Mailbox is the list and the pipe together. Post never blocks, whoever calls it and however
 // often. Collect is called by the loop when FD is readable, returns all that was posted since, and
 // leaves FD unreadable unless something has come meanwhile. However much is posted before the loop
-// looks, the pipe holds one byte.
+// looks, the pipe holds one byte. (The tests are for Linux.)
 package selfpipe
 
 // Mailbox is what others post to a loop.
