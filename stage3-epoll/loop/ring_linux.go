@@ -8,8 +8,13 @@ package loop
 // that memory reachable and in its place: the kernel's pointer is none for the garbage collector.
 // So it lies in a mapping or in Go's heap, where nothing moves, and never on a stack.
 //
+// What is received goes into buffers that are provided for all sockets together
+// (IORING_REGISTER_PBUF_RING), so a socket that waits holds none. A buffer is the kernel's from
+// give until a completion names it, and then the loop's until give.
+//
 // A ring belongs to the thread that enables it (IORING_SETUP_SINGLE_ISSUER). What must not be done:
-// an entry must not be kept after the next one is asked for, and a completion is taken once.
+// an entry must not be kept after the next one is asked for; a completion is taken once; a buffer
+// must not be given twice, since two sockets would be received into it, nor read after that.
 
 import (
 	"fmt"
@@ -23,6 +28,12 @@ const (
 	entryCount      = 256     // entries that can wait to be submitted
 	completionCount = 4096    // completions that can wait to be taken; the kernel keeps more itself
 	entriesAt       = 1 << 28 // IORING_OFF_SQES: where the entries are mapped
+
+	// bufferCount is a power of two. The kernel takes the buffers in turn, so with more of them, or
+	// larger ones, what it writes is less likely to be still in the processor's cache.
+	bufferCount = 64
+	bufferSize  = 2 << 10 // bytes: any usual head
+	bufferGroup = 1
 )
 
 // From linux/io_uring.h, which golang.org/x/sys does not have.
@@ -79,6 +90,13 @@ type completion struct {
 	flags uint32
 }
 
+// buffer is struct io_uring_buf. The last field of the first one is the tail of all.
+type buffer struct {
+	addr     uint64
+	len      uint32
+	id, tail uint16
+}
+
 // poll says what a poll is for. Once the field had 16 bits, which are still its first ones.
 func (e *entry) poll(events uint32) *entry {
 	halves := (*[2]uint16)(unsafe.Pointer(&e.opFlags))
@@ -112,19 +130,23 @@ type params struct {
 // ring is one io_uring.
 type ring struct {
 	fd             int
-	queues, list   []byte // the mappings
+	queues, list   []byte // mappings, as is memory
 	entries        []entry
 	tail           uint32 // entries made; sqTail once they are the kernel's to see
 	sqHead, sqTail *uint32
 	cqHead, cqTail *uint32
 	completions    []completion
+	memory         []byte                          // of all buffers
+	buffers        []buffer                        // that the kernel has
+	given          uint16                          // their tail
 	timeout        [2]int64                        // seconds and nanoseconds, struct __kernel_timespec
 	wait           struct{ mask, size, at uint64 } // struct io_uring_getevents_arg
 	enters         uint64                          // calls of io_uring_enter(2)
 }
 
-// open makes a ring that is not enabled yet. hidden are features that a test has it not see.
-func (r *ring) open(hidden uint32) (err error) {
+// open makes a ring that is not enabled yet, and gives it so many buffers. hidden are features that
+// a test has it not see.
+func (r *ring) open(buffers uint16, hidden uint32) (err error) {
 	p := params{cqEntries: completionCount, flags: setupCQSize | setupDisabled | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun}
 	fd, _, errno := unix.RawSyscall(unix.SYS_IO_URING_SETUP, entryCount, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
@@ -133,13 +155,17 @@ func (r *ring) open(hidden uint32) (err error) {
 	r.fd = int(fd)
 	if missing := needed &^ (p.features &^ hidden); missing != 0 {
 		err = fmt.Errorf("this kernel's io_uring lacks features (%#x): %w", missing, unix.EINVAL)
-	} else {
-		err = r.mapAll(&p)
+	} else if err = r.mapAll(&p); err == nil {
+		err = r.provide()
 	}
 	if err != nil {
 		r.close()
+		return err
 	}
-	return err
+	for id := range buffers {
+		r.give(id)
+	}
+	return nil
 }
 
 func (r *ring) register(op uintptr, arg unsafe.Pointer, n uintptr) error {
@@ -168,12 +194,26 @@ func (r *ring) mapAll(p *params) (err error) {
 		array[i] = i // the kernel goes through the entries in their order
 	}
 	r.wait.at = address(&r.timeout)
-	return nil
+	const both = bufferCount * (bufferSize + int(unsafe.Sizeof(buffer{})))
+	r.memory, err = unix.Mmap(-1, 0, both, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	return err
+}
+
+// provide tells the kernel of the buffers. What describes them stands before them in their memory.
+func (r *ring) provide() error {
+	at := &r.memory[0]
+	r.buffers = unsafe.Slice((*buffer)(unsafe.Pointer(at)), bufferCount)
+	return r.register(registerBuffers, unsafe.Pointer(&struct { // struct io_uring_buf_reg
+		addr         uint64
+		entries      uint32
+		group, flags uint16
+		_            [3]uint64
+	}{addr: address(at), entries: bufferCount, group: bufferGroup}), 1)
 }
 
 func (r *ring) close() {
 	unix.Close(r.fd)
-	for _, mapping := range [][]byte{r.queues, r.list} {
+	for _, mapping := range [][]byte{r.queues, r.list, r.memory} {
 		unix.Munmap(mapping) // EINVAL, and nothing else, where there is none
 	}
 }
@@ -200,9 +240,7 @@ func (r *ring) look() {
 // milliseconds, or an hour. Go's scheduler is told. A signal ends it early.
 func (r *ring) sleep(most int) {
 	const second, hour = 1000, 3600 * 1000
-	if most < 0 || most > hour {
-		most = hour
-	}
+	most = int(min(uint(most), hour)) // -1 is for ever
 	r.timeout = [2]int64{int64(most / second), int64(most%second) * 1e6}
 	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), r.submitted(), 1,
 		enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&r.wait)), unsafe.Sizeof(r.wait))
@@ -238,4 +276,35 @@ func (r *ring) take(into []completion) int {
 	}
 	atomic.StoreUint32(r.cqHead, *r.cqHead+uint32(n))
 	return n
+}
+
+// bytes is what has come with a completion: none if that names no buffer.
+func (r *ring) bytes(c *completion) []byte {
+	if c.flags&flagBuffer == 0 {
+		return nil
+	}
+	return r.buffer(uint16(c.flags >> bufferShift))[:max(c.res, 0)]
+}
+
+func (r *ring) buffer(id uint16) []byte {
+	at := bufferCount*int(unsafe.Sizeof(buffer{})) + int(id)*bufferSize
+	return r.memory[at : at+bufferSize]
+}
+
+// giveBack gives the kernel the buffer that a completion names, if it does.
+func (r *ring) giveBack(c *completion) {
+	if c.flags&flagBuffer != 0 {
+		r.give(uint16(c.flags >> bufferShift))
+	}
+}
+
+// give gives a buffer to the kernel. The kernel reads the tail as 16 bits, which Go cannot
+// store for another thread to see; so the 32 bits are stored in which they lie, with the first
+// buffer's number beside them.
+func (r *ring) give(id uint16) {
+	at := &r.buffers[r.given%bufferCount]
+	at.addr, at.len, at.id = address(unsafe.SliceData(r.buffer(id))), bufferSize, id
+	r.given++
+	both := [2]uint16{r.buffers[0].id, r.given}
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(&r.buffers[0].id)), *(*uint32)(unsafe.Pointer(&both)))
 }

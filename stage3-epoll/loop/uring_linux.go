@@ -39,7 +39,6 @@ func (k key) split() (kind, int32) { return kind(k >> 32), int32(uint32(k)) }
 type uring struct {
 	*Loop
 	ring    ring
-	buffers buffers
 	done    [eventBatch]completion
 	front   [1][]byte         // what is sent
 	sends   int               // that are to be handed in
@@ -47,38 +46,22 @@ type uring struct {
 	leaving map[int32]*socket // to be closed as soon as no request is under way, by descriptor
 }
 
-// openUring readies all that the kernel is to have, with so many buffers. hidden are features that
-// a test has it not see. The ring is no thread's yet.
-func openUring(l *Loop, buffers uint16, hidden uint32) (*uring, error) {
-	u := &uring{Loop: l, leaving: map[int32]*socket{}}
-	if err := u.ring.open(hidden); err != nil {
-		return nil, err
-	}
-	if err := u.buffers.open(&u.ring, buffers); err != nil {
-		u.ring.close()
-		return nil, err
-	}
-	return u, nil
-}
-
-// useUring has a loop be over io_uring, or only tries whether one could be, without a loop.
+// useUring readies all that the kernel is to have, and has a loop be over it. The ring is no
+// thread's yet. Without a loop it only tries.
 func useUring(l *Loop) error {
-	u, err := openUring(l, bufferCount, 0)
+	u := &uring{Loop: l, leaving: map[int32]*socket{}}
+	err := u.ring.open(bufferCount, 0)
 	switch {
 	case err != nil:
-		return err
 	case l == nil:
 		u.close()
 	default:
 		l.uring, l.thread.Pipes = u, nil // the kernel reads sockets by itself: nothing is left for a pipe
 	}
-	return nil
+	return err
 }
 
-func (u *uring) close() {
-	u.ring.close()
-	u.buffers.close()
-}
+func (u *uring) close() { u.ring.close() }
 
 // run is Run. The order within a turn is the same.
 func (u *uring) run() {

@@ -110,10 +110,10 @@ func TestOverCompletions(t *testing.T) {
 // scarce has a rig's loop have so few buffers. It does not run yet.
 func (r *rig) scarce(n uint16) {
 	r.t.Helper()
-	r.loop.uring.close()
-	u, err := openUring(r.loop, n, 0)
-	require.NoError(r.t, err)
-	r.loop.uring = u
+	u := r.loop.uring.(*uring)
+	u.close()
+	u.ring = ring{}
+	require.NoError(r.t, u.ring.open(n, 0))
 }
 
 // Every byte of many answers is right, while many ask at once and there are three buffers.
@@ -405,13 +405,14 @@ func TestWhatIsSharedWithTheKernelHasItsSize(t *testing.T) {
 func TestAnOlderKernelIsFoundOut(t *testing.T) {
 	ringed(t)
 	for feature := uint32(1); feature <= needed; feature <<= 1 {
-		u, err := openUring(nil, bufferCount, feature)
+		var r ring
+		err := r.open(bufferCount, feature)
 		if needed&feature != 0 {
 			require.ErrorIs(t, err, unix.EINVAL)
 			continue
 		}
 		require.NoError(t, err)
-		u.close()
+		r.close()
 	}
 }
 

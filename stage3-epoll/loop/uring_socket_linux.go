@@ -48,7 +48,7 @@ func (u *uring) completed(fd int32, k kind, c *completion) {
 	default:
 		u.ready(s)
 	}
-	u.buffers.giveBack(c) // what came in it has been copied
+	u.ring.giveBack(c) // what came in it has been copied
 }
 
 // ready goes on with a machine that waited, if it still does.
@@ -73,7 +73,7 @@ func (u *uring) hungUp(s *socket, c *completion) {
 // received takes what has come. The machine was idle when that was asked for, and an idle one wants
 // to read until something comes, or ends.
 func (u *uring) received(s *socket, c *completion) {
-	p, reads := u.buffers.of(c), !s.parked && s.Reads()
+	p, reads := u.ring.bytes(c), !s.parked && s.Reads()
 	switch {
 	case len(p) > 0 && reads && len(s.Recv()) >= len(p):
 		s.Received(copy(s.Recv(), p))

@@ -12,7 +12,7 @@ var ofCompletions = []Mutant{
 	{
 		Name: "reads-what-another-has-asked", Stage: eventLoop, File: ringSockets,
 		Old:   "\t\tu.received(s, c)\n",
-		New:   "\t\tu.received(s, c)\n\t\tu.buffers.giveBack(c)\n",
+		New:   "\t\tu.received(s, c)\n\t\tu.ring.giveBack(c)\n",
 		Check: "stage3-epoll/loop TestEveryByteIsRightWhileBuffersAreScarce",
 		Why: "Each buffer is given back twice, and is in the ring twice: the kernel receives from two clients into it. Who is " +
 			"handled second finds what the other one has asked, or half of each.",
