@@ -110,16 +110,18 @@ type relay struct {
 }
 
 // drains reports whether an end has taken, or got, some of what the kernel holds for it, since the
-// last look. A socket of which megabytes are unread has no room for more until a third of them is
-// read, which takes a slow reader longer than a short timeout; and that is not silence.
+// last look, or has said something that is not read yet. A socket of which megabytes are unread has
+// no room for more until a third of them is read, which takes a slow reader longer than a short
+// timeout; and where we were suspended, one end's deadline comes before the other end's bytes.
 func (r *relay) drains() bool {
-	held := int64(0)
+	held, says := int64(0), false
 	for _, l := range []*leg{r.client, r.target} {
 		if !l.closed {
 			held += sysnet.Unsent(int(l.fd))
+			says = says || l.hungry() && !sysnet.Silent(int(l.fd))
 		}
 	}
-	if held == r.held {
+	if held == r.held && !says {
 		return false
 	}
 	r.held, r.moved = held, r.thread.Clock.Now()
