@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -302,4 +303,13 @@ func golden(t *testing.T, file, got string) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), got, "go test ./tests/judge -update writes %s again", path)
+}
+
+// The course's last chapter tells of the levels, in the words of the command.
+func TestTheChapterHasEachLevel(t *testing.T) {
+	text, err := os.ReadFile("../../docs/23-your-own-server.md")
+	require.NoError(t, err)
+	for i, l := range levels {
+		require.Contains(t, string(text), fmt.Sprintf("\n| %d | %s |", i+1, l.says))
+	}
 }
