@@ -97,7 +97,7 @@ func (m measured) evenness() float64 {
 }
 
 func runFleet(r *rig) (res result, err error) {
-	res = result{Unit: "requests", Learnt: "A machine more is a machine's work more, until the balancer's processor is full: then only another balancer helps. What machines do not\n" +
+	res = result{Unit: "requests", Apart: true, Learnt: "A machine more is a machine's work more, until the balancer's processor is full: then only another balancer helps. What machines do not\n" +
 		"tell each other is counted N times (limits) or lost N-1 times of N (tickets). So limits belong to the balancer, and keys into a file."}
 	counts := either(r, []int{1, 2}, []int{1, 2, 4})
 	var m model

@@ -19,7 +19,7 @@ type lab struct {
 	name    string // its chapter is the one that sends readers to the lab of that name
 	seconds int    // about how long it takes
 	asks    string // the question, to be answered by a number
-	unit    string // of that number
+	unit    string // of that number; "" where it is a name, such as a status
 	run     func(*rig) (result, error)
 }
 
@@ -119,7 +119,7 @@ func (r *result) near() bool {
 // judged is the prediction beside the answer, the claims, and the lesson.
 func (r *result) judged(l lab) string {
 	var b strings.Builder
-	answer := amount(r.Answer) + " " + l.unit
+	answer := strings.TrimSpace(amount(r.Answer) + " " + l.unit)
 	if p := r.predicted; p == nil {
 		fmt.Fprintf(&b, "Measured: %s.\n", answer)
 	} else {

@@ -139,7 +139,7 @@ func perform(ctx context.Context, l lab, o options, in io.Reader, out io.Writer)
 func ask(l lab, in io.Reader, out io.Writer) (*float64, error) {
 	lines := bufio.NewScanner(in)
 	for {
-		fmt.Fprintf(out, "Your prediction, in %s (Enter for none): ", l.unit)
+		fmt.Fprintf(out, "Your prediction%s (Enter for none): ", inUnit(l.unit))
 		if !lines.Scan() {
 			fmt.Fprintln(out)
 			return nil, lines.Err()
@@ -154,4 +154,12 @@ func ask(l lab, in io.Reader, out io.Writer) (*float64, error) {
 		}
 		fmt.Fprintf(out, "%q is no number.\n", text)
 	}
+}
+
+// inUnit says in what a prediction is wanted. A status, which is a name, has no unit.
+func inUnit(unit string) string {
+	if unit == "" {
+		return ""
+	}
+	return ", in " + unit
 }

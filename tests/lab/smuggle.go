@@ -23,8 +23,7 @@ var smuggle = lab{
 	seconds: 15,
 	asks: "A POST has a length and chunks, which do not agree. A proxy that goes by the length passes it on, and after it another user's request. " +
 		"What is the status that a server must answer the POST with, so that nobody can be robbed?",
-	unit: "(the status)",
-	run:  runSmuggle,
+	run: runSmuggle,
 }
 
 // What passes the proxy: to it, the first two of these are one message, and the third is the next.
