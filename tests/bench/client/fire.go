@@ -25,6 +25,7 @@ const (
 	fireBuffer = 64 << 10               // bytes that one recv(2) takes, where they are looked at
 	restTime   = 10 * time.Millisecond  // before a client comes again whose request failed
 	crowdTime  = 100 * time.Millisecond // the same for one of a crowd, who was refused
+	manyConns  = 1000                   // that a server takes a while to accept
 	openPause  = 256                    // connections opened before the server has a moment to accept them
 )
 
@@ -98,6 +99,9 @@ func newFire(l *Load) (*fire, error) {
 	}
 	for i := range f.shots {
 		c, err := dial(l.Addr)
+		if err == nil && i == l.Conns-1 && l.Conns >= manyConns && !l.Crowd && l.Body == 0 {
+			err = c.fetch(request(l.Addr, l.Paths[0])) // connections are accepted in order: all are, then
+		}
 		if err == nil {
 			err = f.adopt(&f.shots[i], c)
 		}
