@@ -102,7 +102,7 @@ func figuresOf(f client.Fired, cpu proc.Times) figures {
 		keyRate: n / f.Elapsed.Seconds(), keyErrors: float64(f.Errors),
 		keyP50: micros(f.Waited.P50), keyP90: micros(f.Waited.P90), keyP99: micros(f.Waited.P99), keyP999: micros(f.Waited.P999),
 		keyGenerator: micros(f.CPU) / n, keyGeneratorBusy: f.CPU.Seconds() / f.Elapsed.Seconds(),
-	}.with(cpu, n)
+	}.with(cpu, n+float64(f.Late))
 }
 
 // with adds what n requests cost. Less than the kernel counts by is not known.
@@ -163,7 +163,7 @@ func (b *bench) measureMixed(w *work, r *running) (figures, error) {
 	all, gb := figuresOf(f, cpu), float64(f.Bytes)/1e9
 	all[keyGBRate] = gb / f.Elapsed.Seconds()
 	if cpu.Sum() > 0 {
-		all[keyCPUPerGB] = cpu.Sum().Seconds() / gb
+		all[keyCPUPerGB] = cpu.Sum().Seconds() / (float64(f.Bytes+f.LateBytes) / 1e9)
 	}
 	return all, nil
 }

@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -24,6 +25,7 @@ const (
 	fireEvents = 512
 	fireBuffer = 64 << 10               // bytes that one recv(2) takes, where they are looked at
 	restTime   = 10 * time.Millisecond  // before a client comes again whose request failed
+	drainTime  = 2 * time.Second        // for answers that are under way at the end
 	crowdTime  = 100 * time.Millisecond // the same for one of a crowd, who was refused
 	manyConns  = 1000                   // that a server takes a while to accept
 	openPause  = 256                    // connections opened before the server has a moment to accept them
@@ -67,6 +69,9 @@ type fire struct {
 	clock time.Time // the beginning
 	now   int64     // when it was looked at last
 	end   int64
+
+	draining bool          // nothing leaves any more
+	before   time.Duration // that this process had used when it began
 
 	in   []byte
 	head headOf
@@ -151,6 +156,7 @@ func (f *fire) look() { f.now = int64(time.Since(f.clock)) }
 func (f *fire) run() error {
 	f.clock = time.Now()
 	f.end = int64(f.load.For)
+	f.before = ownCPU()
 	f.look()
 	for i := range f.shots {
 		f.again(&f.shots[i])
@@ -171,12 +177,38 @@ func (f *fire) run() error {
 		}
 	}
 	f.finish()
+	return f.drain(events[:])
+}
+
+// drain takes the answers to what has left before the end. They came too late for the rate, but the
+// server has worked for them.
+func (f *fire) drain(events []unix.EpollEvent) error {
+	f.draining, f.end = true, f.now+int64(drainTime)
+	for f.now < f.end && f.waiting() {
+		n, err := f.wait(events)
+		if err != nil {
+			return err
+		}
+		for i := range events[:n] {
+			f.look()
+			if s := f.byFD[events[i].Fd]; s != nil && s.open {
+				f.event(s)
+			}
+		}
+		f.look()
+	}
 	return nil
 }
 
-// finish counts those who still wait, for as long as they have.
+// waiting reports whether anybody waits for an answer.
+func (f *fire) waiting() bool {
+	return slices.ContainsFunc(f.shots, func(s shot) bool { return s.open && s.owed > 0 })
+}
+
+// finish sums up, and counts those of an open loop who still wait, for as long as they have.
 func (f *fire) finish() {
 	f.look()
+	f.sum.CPU = ownCPU() - f.before
 	if f.load.Rate > 0 {
 		for i := range f.shots {
 			if s := &f.shots[i]; s.owed > 0 {
@@ -214,10 +246,10 @@ func (f *fire) due() {
 // wait waits for events, or for the next moment at which something is due.
 func (f *fire) wait(events []unix.EpollEvent) (int, error) {
 	next := f.end
-	if len(f.resting) > 0 {
+	if len(f.resting) > 0 && !f.draining {
 		next = min(next, f.resting[0].at)
 	}
-	if f.load.Rate > 0 && len(f.idle) > 0 {
+	if f.load.Rate > 0 && len(f.idle) > 0 && !f.draining {
 		next = min(next, f.meant(f.sent))
 	}
 	left := unix.NsecToTimespec(max(next-int64(time.Since(f.clock)), 0))
@@ -239,11 +271,14 @@ func (f *fire) wait(events []unix.EpollEvent) (int, error) {
 
 // again has a connection ask: at once in a closed loop, when its time comes in an open one.
 func (f *fire) again(s *shot) {
-	if f.load.Rate > 0 {
-		f.idle = append(f.idle, s)
+	switch {
+	case f.draining:
 		return
+	case f.load.Rate > 0:
+		f.idle = append(f.idle, s)
+	default:
+		f.shoot(s, f.now)
 	}
-	f.shoot(s, f.now)
 }
 
 // shoot sends a request that is meant to leave at a moment.
@@ -366,7 +401,11 @@ func (f *fire) arrived(s *shot, p []byte) {
 func (f *fire) body(s *shot, n int64) int64 {
 	n = min(n, s.left)
 	s.left -= n
-	f.sum.Bytes += n
+	if f.draining {
+		f.sum.LateBytes += n
+	} else {
+		f.sum.Bytes += n
+	}
 	return n
 }
 
@@ -377,6 +416,10 @@ func (f *fire) ended(s *shot) {
 	}
 	s.owed--
 	switch {
+	case f.draining:
+		if !s.bad {
+			f.sum.Late++
+		}
 	case s.busy && f.load.Crowd:
 		f.sum.Refused++
 	case s.bad:
@@ -405,7 +448,7 @@ func (f *fire) lost(s *shot, err error) {
 	waited := s.owed > 0
 	f.drop(s)
 	switch {
-	case !waited:
+	case !waited || f.draining:
 		return // it had nothing to do, and is opened when it has
 	case f.load.Crowd:
 		f.sum.Refused++

@@ -39,10 +39,13 @@ type Load struct {
 // Fired is what came of it.
 type Fired struct {
 	Answers int           `json:"answers"` // of 2xx, whole
+	Late    int           `json:"late"`    // the same, to requests that left before the end, after it
 	Refused int           `json:"refused"` // of a crowd
 	Errors  int           `json:"errors"`  // other answers, and connections that ended early
 	Bytes   int64         `json:"bytes"`   // of bodies that arrived
 	Elapsed time.Duration `json:"elapsed_ns"`
+
+	LateBytes int64 `json:"late_bytes"` // that arrived after the end
 
 	// Waited is from the moment at which a request was meant to leave to the last byte of its
 	// answer; Served from the moment at which it left. In a closed loop they are the same.
@@ -123,12 +126,8 @@ func (l *Load) Run(says io.Writer, in io.Reader) (Fired, error) {
 	defer f.close()
 	fmt.Fprintln(says, Ready)
 	io.Copy(io.Discard, in)
-	before := ownCPU()
-	if err := f.run(); err != nil {
-		return Fired{}, err
-	}
-	f.sum.CPU = ownCPU() - before
-	return f.sum, nil
+	err = f.run()
+	return f.sum, err
 }
 
 // ownCPU is what this process has used (getrusage(2)).
