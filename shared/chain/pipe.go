@@ -50,6 +50,16 @@ func (q *Chain) FrontPipe() (p Pipe, n int64, ok bool) {
 	return s.pipe, s.n, true
 }
 
+// Piped reports whether some of what is left is in a pipe.
+func (q *Chain) Piped() bool {
+	for i := q.head; i < len(q.segs); i++ {
+		if q.segs[i].pipe != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Drain reads what pipes hold into memory, and gives them back. An error means that it is lost.
 func (q *Chain) Drain(in *Intake) error {
 	for i := q.head; i < len(q.segs); i++ {

@@ -88,7 +88,9 @@ func TestAPipeIsDrainedWhereItStands(t *testing.T) {
 		q.Copy([]byte("tail"))
 		p.Next(int(min(max(sent-4, 0), size)))
 		q.Ack(sent)
+		require.Equal(t, sent < size+4, q.Piped())
 		require.NoError(t, q.Drain(in))
+		require.False(t, q.Piped())
 		require.True(t, p.released)
 		require.EqualValues(t, int64(len(want))-sent, q.Len())
 		var got []byte

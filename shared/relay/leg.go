@@ -27,6 +27,7 @@ type leg struct {
 	free       clock.Time // when it may be read again; of one that connects, its own deadline
 	look       clock.Time // when to look again what the kernel holds for its peer; 0 for not
 	pause      clock.Time // before that
+	until      clock.Time // a pipe that did not all leave is waited for until then; 0 for none
 	left       int64      // bytes that it held at the last look
 	fd         int32
 	order      machine.Order
@@ -167,8 +168,24 @@ func (l *leg) settle() {
 			return
 		}
 	}
+	if l.until > 0 {
+		l.settlePipe(q)
+	}
 	if q.empty() {
 		l.drop()
+	}
+}
+
+// settlePipe ends the wait for a pipe, if it has left, or if it has not and the moment is over.
+func (l *leg) settlePipe(q *queue) {
+	switch {
+	case !q.chain.Piped():
+		l.until = 0
+	case l.relay.thread.Clock.Now() >= l.until:
+		l.until = 0
+		if q.chain.Drain(l.relay.local.intake) != nil {
+			l.relay.end()
+		}
 	}
 }
 
@@ -202,7 +219,7 @@ func (l *leg) drop() {
 // hasRoom reports whether what the leg reads may be kept for the other one. What is left of a peer
 // that has hung up is no more than the kernel has of it, and is taken whole.
 func (l *leg) hasRoom(other *leg) bool {
-	return other.out == nil || !other.out.waiting.Full() || l.hungUp
+	return other.out == nil || other.until == 0 && !other.out.waiting.Full() || l.hungUp
 }
 
 // hungry reports whether the leg would read if it might.
@@ -348,6 +365,9 @@ func (l *leg) Deadline() clock.Time {
 	if l.look > 0 && !l.shut {
 		d = min(d, l.look)
 	}
+	if l.until > 0 {
+		d = min(d, l.until)
+	}
 	return d
 }
 
@@ -379,11 +399,13 @@ func (l *leg) Abortive() bool { return !(l.eof && l.shut) }
 // Idle reports false: nobody knows what the two are about.
 func (l *leg) Idle() bool { return false }
 
-// Stalled has what the socket did not take wait in memory, and the pipe go back.
+// Stalled gives a peer that has not taken all of a pipe a moment for the rest. Meanwhile the other
+// side is not read. A peer that needs longer does not keep up: what it is to get waits in memory.
 func (l *leg) Stalled() {
 	l.order.Called(machine.CallWrite)
-	if l.out != nil && l.out.chain.Drain(l.relay.local.intake) != nil {
-		l.relay.end()
+	if l.until == 0 && l.out != nil && l.out.chain.Piped() {
+		l.until = l.relay.thread.Clock.Now() + keepsUp
+		l.relay.nudge(l.relay.other(l)) // it is not to be read
 	}
 }
 

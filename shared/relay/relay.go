@@ -36,6 +36,7 @@ import (
 // Bounds that nobody needs to change.
 const (
 	leastPiped = 16 << 10               // bytes that have come at once, after which more is moved by a pipe
+	keepsUp    = 2 * clock.Millisecond  // for a peer to take what is left of a pipe, before that is copied
 	chainLow   = 32 << 10               // bytes to send, below which more is taken out of the queue
 	slices     = 8                      // reads that a second's worth of bytes is cut into, where there is a rate
 	tryAgain   = 20 * clock.Millisecond // until a Unix socket whose queue was full is tried again

@@ -55,6 +55,15 @@ var passedOn = []Mutant{
 			"such as a database's dump through a pipe, has a file that looks whole and is not.",
 	},
 
+	{
+		Name: "one-moment-is-for-ever", Stage: eventLoop, File: "shared/relay/leg.go",
+		Old:   "\t\tl.until = l.relay.thread.Clock.Now() + keepsUp\n",
+		New:   "\t\tl.until = l.relay.thread.Clock.Now() + 1e6*keepsUp\n",
+		Check: "stage3-epoll TestBehaviour/SlowReadersDoNotHoldWhoSends",
+		Why: "What a reader has not taken of a pipe is waited for, and not only for a moment. Each slow reader holds the server behind the relay, " +
+			"with the queue for such readers empty.",
+	},
+
 	// Requests that are passed on.
 	{
 		Name: "upload-blocks-its-own-answer", Stage: eventLoop, File: "shared/proxy/transfer.go",
