@@ -43,7 +43,7 @@ var differences = []struct{ runner, loop, why string }{
 	{"	l.load.Add(-1)", "	l.open--", "the acceptor looks at a runner's load; nobody looks into a loop"},
 	{"	if l.load.Load() > 0 {", "	if l.open > 0 {", "the same"},
 	{"	n, err := sysnet.Read(int(s.fd), s.Recv())", "	n, err := sysnet.ReadNow(int(s.fd), s.Recv())",
-		"a loop does not tell Go's scheduler of calls that do not wait: that is chapter 6's"},
+		"a loop does not tell Go's scheduler of calls that do not wait: that is chapter 7's"},
 }
 
 func lines(t *testing.T, file string) []string {
