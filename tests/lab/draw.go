@@ -111,12 +111,15 @@ func (r *result) labels() (n int) {
 }
 
 const svgStyle = `<style>
-text{font:14px system-ui,sans-serif;fill:#1b2130}.dim{fill:#5c6473}.bar{fill:#2563eb}.open{fill:#cf3a33}.k0{fill:#e3e7ee}.k1{fill:#cfe0fd}.k2{fill:#f8d3d0}.k3{fill:#fbe3c0}.m0{fill:#9aa4b4}.m1{fill:#2563eb}.m2{fill:#cf3a33}.m3{fill:#b86a00}.you{stroke:#b86a00;stroke-width:2;stroke-dasharray:4 3}
-@media(prefers-color-scheme:dark){text{fill:#e8ebf1}.dim{fill:#9aa4b4}.bar{fill:#6ea8ff}.open{fill:#ff7a70}.k0{fill:#2b3242}.k1{fill:#1f3a6e}.k2{fill:#6a2a27}.k3{fill:#5c4312}.m1{fill:#6ea8ff}.m2{fill:#ff7a70}.m3{fill:#ffb74d}.you{stroke:#ffb74d}}
+text{font:14px system-ui,sans-serif;fill:#1b2130}.dim{fill:#5c6473}.bar{fill:#2563eb}.open{fill:#cf3a33}.k0{fill:#e3e7ee}.k1{fill:#cfe0fd}.k2{fill:#f8d3d0}.k3{fill:#fbe3c0}.m0{fill:#9aa4b4}.m1{fill:#2563eb}.m2{fill:#cf3a33}.m3{fill:#b86a00}.grid{stroke:#d5dae3}polyline{fill:none;stroke-width:3}.c0{stroke:#cf3a33}.c1{stroke:#2563eb}.dot.c0{fill:#cf3a33}.dot.c1{fill:#2563eb}.you{stroke:#b86a00;stroke-width:2;stroke-dasharray:4 3}
+@media(prefers-color-scheme:dark){text{fill:#e8ebf1}.dim{fill:#9aa4b4}.bar{fill:#6ea8ff}.open{fill:#ff7a70}.k0{fill:#2b3242}.k1{fill:#1f3a6e}.k2{fill:#6a2a27}.k3{fill:#5c4312}.m1{fill:#6ea8ff}.m2{fill:#ff7a70}.m3{fill:#ffb74d}.grid{stroke:#3a4254}.c0{stroke:#ff7a70}.c1{stroke:#6ea8ff}.dot.c0{fill:#ff7a70}.dot.c1{fill:#6ea8ff}.you{stroke:#ffb74d}}
 </style>`
 
 // svg is the result as a picture.
 func (r *result) svg(title string) string {
+	if r.Chart != nil {
+		return r.svgChart(title)
+	}
 	strips := len(r.Strips)
 	if r.legend() != "" {
 		strips++
@@ -150,6 +153,53 @@ func (r *result) svg(title string) string {
 			x, x, svgTop+strips*svgRow, height-svgRow, x+6, height-svgTop, amount(*p))
 	case p != nil:
 		fmt.Fprintf(&out, `<text class="dim" x="%.1f" y="%d">you: %s, measured: %s</text>`+"\n", svgLabels, height-svgTop, amount(*p), amount(r.Answer))
+	}
+	out.WriteString("</svg>\n")
+	return out.String()
+}
+
+// Measures of a chart, in pixels.
+const (
+	chartTop    = 30
+	chartHeight = 240
+	chartLeft   = 60
+	chartRight  = 540 // the curves' names stand beyond it
+)
+
+// svgChart is the result's curves as a picture. Steps stand evenly apart.
+func (r *result) svgChart(title string) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">%s`+"\n",
+		svgWidth, chartTop+chartHeight+50, html.EscapeString(title+" "+r.inWords()), svgStyle)
+	top := r.longest()
+	y := func(v float64) float64 { return chartTop + chartHeight*(1-v/top) }
+	x := func(step int) float64 {
+		return chartLeft + float64(step)*(chartRight-chartLeft)/float64(max(len(r.Chart.Steps)-1, 1))
+	}
+	fmt.Fprintf(&out, `<text class="dim" x="%d" y="18">%s</text>`+"\n", chartLeft, html.EscapeString(r.Unit))
+	for _, v := range []float64{0, top / 2, top} {
+		fmt.Fprintf(&out, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text class="dim" x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n",
+			chartLeft, chartRight, y(v), y(v), chartLeft-8, y(v)+5, amount(v))
+	}
+	for i, step := range r.Chart.Steps {
+		fmt.Fprintf(&out, `<text class="dim" x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(i), chartTop+chartHeight+20, html.EscapeString(step))
+	}
+	fmt.Fprintf(&out, `<text class="dim" x="%d" y="%d" text-anchor="middle">%s</text>`+"\n", (chartLeft+chartRight)/2, chartTop+chartHeight+42, html.EscapeString(r.Chart.Over))
+	for n, c := range r.Chart.Curves {
+		var points, dots strings.Builder
+		for i, v := range c.At {
+			fmt.Fprintf(&points, "%.1f,%.1f ", x(i), y(v))
+			fmt.Fprintf(&dots, `<circle class="dot c%d" cx="%.1f" cy="%.1f" r="4"/>`, n%2, x(i), y(v))
+		}
+		last := c.At[len(c.At)-1]
+		fmt.Fprintf(&out, `<polyline class="c%d" points="%s"/>%s<text x="%d" y="%.1f">%s: %s</text>`+"\n",
+			n%2, strings.TrimSpace(points.String()), dots.String(), chartRight+12, y(last)+5, html.EscapeString(c.Label), amount(last))
+	}
+	if p := r.predicted; r.marked() && *p <= top {
+		fmt.Fprintf(&out, `<line class="you" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text class="dim" x="%d" y="%.1f">you: %s</text>`+"\n",
+			chartLeft, chartRight, y(*p), y(*p), chartLeft+8, y(*p)-6, amount(*p))
+	} else if p != nil {
+		fmt.Fprintf(&out, `<text class="dim" x="%d" y="18" text-anchor="end">you: %s, measured: %s</text>`+"\n", svgWidth-svgTop, amount(*p), amount(r.Answer))
 	}
 	out.WriteString("</svg>\n")
 	return out.String()

@@ -33,12 +33,16 @@ func runIdle(r *rig) (res result, err error) {
 		return res, err
 	}
 	left := map[string]float64{}
+	res.Chart = &chart{Over: "idle connections"}
+	for _, n := range crowds {
+		res.Chart.Steps = append(res.Chart.Steps, fmt.Sprint(n))
+	}
 	for _, stage := range []string{"stage2-poll", "stage3-epoll"} {
 		s, err := r.start(stage, "-root", root, "-workers", "1", "-max-requests", "0", "-idle-timeout", "3600")
 		if err != nil {
 			return res, err
 		}
-		alone := 0.0
+		alone, line := 0.0, curve{Label: stage}
 		for _, n := range crowds {
 			rate, err := r.beside(s, stage, n)
 			if err != nil {
@@ -49,7 +53,9 @@ func runIdle(r *rig) (res result, err error) {
 			}
 			left[stage] = 100 * rate / alone
 			res.add(fmt.Sprintf("%s, %d idle", stage, n), left[stage])
+			line.At = append(line.At, left[stage])
 		}
+		res.Chart.Curves = append(res.Chart.Curves, line)
 		s.stop()
 	}
 	poll, epoll := left["stage2-poll"], left["stage3-epoll"]

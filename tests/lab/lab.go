@@ -67,6 +67,20 @@ type strip struct {
 	Cells []cell
 }
 
+// chart is curves over the same steps. The picture has them in the place of the bars; in a terminal
+// the bars tell the same.
+type chart struct {
+	Over   string   // what the steps are of
+	Steps  []string // from the left
+	Curves []curve
+}
+
+// curve is one of them, with a height in the result's unit for each step.
+type curve struct {
+	Label string
+	At    []float64
+}
+
 // claim is what a lab shows, and whether it was seen this time.
 type claim struct {
 	Text string
@@ -79,6 +93,7 @@ type result struct {
 	Kinds  [kinds]string // of the strips' cells; "" is not explained
 	Strips []strip       // above the bars
 	Bars   []bar         // from the top down
+	Chart  *chart        // nil for none
 	Answer float64       // to the lab's question
 	Exact  bool          // the answer is a name, such as a status, and nothing is near it
 	Apart  bool          // the answer is not on the scale of the bars

@@ -99,6 +99,19 @@ func TestAPredictionOnAnotherScaleIsNoMark(t *testing.T) {
 	require.NotContains(t, r.svg("x"), "measured: 4")
 }
 
+func TestCurvesTakeThePlaceOfBarsInAPicture(t *testing.T) {
+	r := four()
+	r.Chart = &chart{Over: "clients", Steps: []string{"0", "<1>"}, Curves: []curve{{"fast", []float64{4, 0}}, {"slow <&>", []float64{2, 4}}}}
+	r.predicted = new(1.0)
+	picture := r.svg("x")
+	require.Contains(t, picture, `points="60.0,30.0 540.0,270.0"`, "from the top to the ground")
+	require.Contains(t, picture, "slow &lt;&amp;&gt;: 4")
+	require.Contains(t, picture, "&lt;1&gt;")
+	require.Contains(t, picture, `y1="210.0" y2="210.0"/><text class="dim" x="68" y="204.0">you: 1`)
+	require.NotContains(t, picture, "<rect")
+	require.Contains(t, picture, "fast: 1 s", "the bars are told in words")
+}
+
 func TestStripsAreDrawnAboveTheBars(t *testing.T) {
 	r := result{Unit: "bytes", Kinds: [kinds]string{good: "read", bad: "left"}}
 	r.strip("edge", cell{"FOUR WAY", good}, cell{"S TO WAIT", bad})

@@ -51,6 +51,7 @@ func runSplits(r *rig) (res result, err error) {
 	rounds := either(r, 5, 40)
 	res = result{Unit: "µs", Apart: true, Learnt: "A parser that remembers how far it has looked does work that grows with the head. One that begins again after each\n" +
 		"byte does work that grows with its square, and the client who drips pays for none of it. The cuts decide nothing else."}
+	res.Chart = &chart{Over: "the head, in KB", Steps: []string{"1", "2", "4", "8"}}
 	var dripped map[int]parsed
 	var allocs uint64
 	for _, way := range []struct {
@@ -62,11 +63,14 @@ func runSplits(r *rig) (res result, err error) {
 		if err != nil {
 			return res, err
 		}
+		line := curve{Label: way.name}
 		for _, size := range sizes {
+			line.At = append(line.At, cost[size].ns/1e3)
 			res.add(fmt.Sprintf("%d KB, %s", size>>10, way.name), cost[size].ns/1e3)
 			allocs += cost[size].allocs
 		}
 		dripped = cost
+		res.Chart.Curves = append(res.Chart.Curves, line)
 	}
 	last := len(sizes) - 1
 	res.Answer = dripped[sizes[last]].ns / dripped[sizes[last-1]].ns
