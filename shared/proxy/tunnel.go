@@ -7,7 +7,8 @@ package proxy
 // find requests in it that nobody has checked. From then on bytes go as they are, both ways, each
 // direction at its own speed, and each ends on its own. What the target says waits for a slow
 // client in the transfer's queue, like an answer; what the client says waits for a slow target with
-// the client.
+// the client. No queue would free anybody there: a client that waits holds no worker, and a target
+// that takes nothing should not have strangers fill the disk for it.
 
 import (
 	"fourways/shared/chain"
