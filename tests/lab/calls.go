@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -67,7 +69,7 @@ func runCalls(r *rig) (res result, err error) {
 			}
 			label := fmt.Sprintf("%s, %d at a time", way.name, crowd)
 			r.say("%s", label)
-			n, err := way.count(r, s, func() error { return inRounds(s.addr, crowd, requests/crowd) })
+			n, err := way.count(r, s, func() error { return r.inRounds(s, crowd, requests/crowd) })
 			if err != nil {
 				return res, err
 			}
@@ -84,11 +86,14 @@ func runCalls(r *rig) (res result, err error) {
 	return res, nil
 }
 
-// inRounds has so many clients ask at the same time, and again when all have their answers.
-func inRounds(addr string, crowd, rounds int) error {
+// inRounds has so many clients ask at the same time, and again when all have their answers. The
+// server stands still until the last one has asked, so it finds all of them, however slow we are.
+func (r *rig) inRounds(s *server, crowd, rounds int) error {
+	pid := s.cmd.Process.Pid
+	defer syscall.Kill(pid, syscall.SIGCONT)
 	clients := make([]*bufio.ReadWriter, crowd)
 	for i := range clients {
-		c, err := net.Dial("tcp", addr)
+		c, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			return err
 		}
@@ -97,12 +102,19 @@ func inRounds(addr string, crowd, rounds int) error {
 		clients[i] = bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c))
 	}
 	for range rounds {
+		if crowd > 1 {
+			syscall.Kill(pid, syscall.SIGSTOP)
+			if err := r.until("the server stands still", func() bool { return standsStill(pid) }); err != nil {
+				return err
+			}
+		}
 		for _, c := range clients {
 			c.WriteString(keptRequest)
 			if err := c.Flush(); err != nil {
 				return err
 			}
 		}
+		syscall.Kill(pid, syscall.SIGCONT)
 		for _, c := range clients {
 			if err := readAnswer(c.Reader); err != nil {
 				return err
@@ -110,6 +122,13 @@ func inRounds(addr string, crowd, rounds int) error {
 		}
 	}
 	return nil
+}
+
+// standsStill reports whether a process is stopped (proc_pid_stat(5): T, or t under strace).
+func standsStill(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	state := text[bytes.LastIndexByte(text, ')')+1:]
+	return err != nil || bytes.HasPrefix(state, []byte(" T")) || bytes.HasPrefix(state, []byte(" t"))
 }
 
 // straced is how many system calls a server's loop makes meanwhile.
