@@ -46,6 +46,29 @@ func readDocument(file string) (*document, error) {
 	return d, nil
 }
 
+// driftAt is by how many times a ratio grows before a loose check fails: more than machines differ
+// by from day to day, and less than what a mistake on the way of each request costs.
+const driftAt = 1.5
+
+// drifted tells the figures with a goal whose ratio, to the floor or to another server of the same
+// run, has grown by half and more since the earlier run. Figures themselves say nothing, since
+// the two may be of different machines.
+func drifted(old, now *document) (all []string) {
+	key := func(j judged) string { return j.Work + " " + j.Figure + " " + j.Server + " " + j.Rule }
+	before := map[string]float64{}
+	for _, j := range (&report{works: old.Works}).judge() {
+		before[key(j)] = j.Value / j.AtMost
+	}
+	for _, j := range (&report{works: now.Works}).judge() {
+		was, ok := before[key(j)]
+		if is := j.Value / j.AtMost; ok && j.Rule != "" && is >= driftAt*was {
+			all = append(all, fmt.Sprintf("%s, %s of %s: %.2f × %s, and %.2f × then", j.Work, headOf(j.Work, j.Figure), j.Server,
+				is, shortRule(j), was))
+		}
+	}
+	return all
+}
+
 // compared is one line of the comparison.
 type compared struct {
 	server, figure, old, now, delta string

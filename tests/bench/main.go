@@ -72,6 +72,7 @@ type options struct {
 
 	compare string    // file of an earlier run, or empty
 	old     *document // what is in it
+	loosely bool      // the run fails only where a ratio has grown by half since
 	from    *document // an earlier run that is shown, where nothing is to be measured
 	record  bool      // the run is written to docs/results
 	scores  bool      // the servers are judged, and nothing is measured
@@ -118,6 +119,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.Func("server", "measure a server of your own beside the others: `NAME=COMMAND`, in which {port}, {root} and {workers} are filled in; may be repeated", o.addOwn)
 	flags.BoolVar(&o.ungated, "ungated", false, "measure the servers of -server although the conformance suite finds that they break a MUST")
 	flags.StringVar(&o.compare, "compare", "", "compare with the run whose -json wrote `OLD.json`; followed by NEW.json, compare the two and measure nothing")
+	flags.BoolVar(&o.loosely, "loosely", false, "with -compare: fail where what is to be reached is missed by half as much again as in OLD.json")
 	from := flags.String("from", "", "measure nothing, and show the run whose -json wrote this `FILE`: its tables, and with -html its page")
 	flags.BoolVar(&o.record, "record", false, "the reference run, in less than 20 minutes: write "+resultsDir+"/"+recordFile+", and the README's table and picture; with -from, only these")
 	flags.BoolVar(&o.scores, "scoreboard", false, "measure nothing: play the conformance suite against every server that serves files, and write "+resultsDir+"/"+scoreFile+" and the README's table of it; with -from, only these")
@@ -167,6 +169,9 @@ func (o *options) readRuns(from string, args []string) (err error) {
 		}
 	}
 	if o.compare == "" {
+		if o.loosely {
+			return errors.New("-loosely needs -compare OLD.json")
+		}
 		return nil
 	}
 	if o.old, err = readDocument(o.compare); err != nil {
@@ -228,6 +233,17 @@ func chooseWorks(names string) ([]*work, error) {
 	return slices.DeleteFunc(slices.Clone(works), func(w *work) bool { return !slices.Contains(asked, w.name) }), nil
 }
 
+// compared compares a run with the earlier one.
+func (o *options) compared(out io.Writer, now *document) (int, error) {
+	if err := compare(out, o.compare, o.old, now); err != nil {
+		return failed, err
+	}
+	if all := drifted(o.old, now); o.loosely && len(all) > 0 {
+		return failed, fmt.Errorf("ratios that have grown by half:\n\t%s", strings.Join(all, "\n\t"))
+	}
+	return measured, nil
+}
+
 // showAgain shows an earlier run.
 func showAgain(ctx context.Context, o *options) (int, error) {
 	p := &report{machine: o.from.Machine, works: o.from.Works, configs: o.from.Configs}
@@ -256,10 +272,7 @@ func run(ctx context.Context, o *options) (int, error) {
 		return scoreAgain(ctx, o.scored)
 	}
 	if o.now != nil {
-		if err := compare(os.Stdout, o.compare, o.old, o.now); err != nil {
-			return failed, err
-		}
-		return measured, nil
+		return o.compared(os.Stdout, o.now)
 	}
 	if dir := os.Getenv(insideDir); dir != "" {
 		notes := enterNamespace()

@@ -97,11 +97,6 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 		}
 	}
 	printGoals(os.Stdout, b.report.judge())
-	if o.compare != "" {
-		if err := compare(os.Stdout, o.compare, o.old, b.report.document()); err != nil {
-			return failed, err
-		}
-	}
 	if o.record {
 		if err := record(ctx, b.report); err != nil {
 			return failed, err
@@ -109,6 +104,9 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 	}
 	if b.report.failures > 0 {
 		return failed, fmt.Errorf("%d measurements failed", b.report.failures)
+	}
+	if o.compare != "" {
+		return o.compared(os.Stdout, b.report.document())
 	}
 	return measured, nil
 }

@@ -115,6 +115,41 @@ func TestARunIsComparedWithAnEarlierOne(t *testing.T) {
 	assert.ErrorContains(t, err, "-compare")
 }
 
+func TestALooseCheckFailsOnlyWhereARatioHasGrownByHalf(t *testing.T) {
+	run := func(limit, ours float64) *document {
+		return reported("small", map[string][]float64{limitName: {limit}, "stage3-epoll": {ours}}).document()
+	}
+	old := run(5, 6)
+	for _, tt := range []struct {
+		says        string
+		limit, ours float64
+		fails       bool
+	}{
+		{"all is as it was", 5, 6, false},
+		{"the machine is three times as slow", 15, 18, false},
+		{"ours is dearer by a third", 5, 8, false},
+		{"ours is dearer by half", 5, 9.1, true},
+		{"only the floor is cheaper, which is a change too", 3, 6, true},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			o := &options{compare: "old.json", old: old, loosely: true}
+			code, err := o.compared(io.Discard, run(tt.limit, tt.ours))
+			if !tt.fails {
+				require.NoError(t, err)
+				require.Equal(t, measured, code)
+				return
+			}
+			require.ErrorContains(t, err, "small, CPU µs/req of stage3-epoll")
+			require.Equal(t, failed, code)
+			o.loosely = false
+			_, err = o.compared(io.Discard, run(tt.limit, tt.ours))
+			require.NoError(t, err, "it is shown, and no more")
+		})
+	}
+	_, err := parse([]string{"-loosely"}, io.Discard)
+	require.ErrorContains(t, err, "-compare")
+}
+
 func TestTheTimeLeftFollowsThePace(t *testing.T) {
 	var out bytes.Buffer
 	p := newPace(&out, 10*time.Minute)
