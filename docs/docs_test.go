@@ -37,7 +37,10 @@ const served = "stage1-threadpool"
 
 // testedElsewhere says, of each command of the README that .ci/run does not run, which test does:
 // command → "folder/file_test.go TestName".
-var testedElsewhere = map[string]string{}
+var testedElsewhere = map[string]string{
+	"go run ./tests/demo": "tests/demo/demo_test.go TestTheDemoShowsAllFour", // and .ci/run for two seconds
+	"go run ./tests/demo -picture docs/pictures/demo.svg": "tests/demo/demo_test.go TestTheDemoShowsAllFour",
+}
 
 const readme = "README.md"
 
