@@ -25,9 +25,9 @@ func (a *App) beginStats() {
 }
 
 // Watch starts to put into the region, once a second, what other processes are to see of this one:
-// its cache, and what its logs have lost. With record it also moves the 24-hour series on, which
-// one process of a server does: the only one, or the master. The stop that it returns waits for the
-// end.
+// its cache, its processor time, and what its logs have lost. With record it also moves the 24-hour
+// series on, which one process of a server does: the only one, or the master. The stop that it
+// returns waits for the end.
 func (a *App) Watch(record bool) (stop func()) {
 	quit := make(chan struct{})
 	if a.folder.Root != nil {
@@ -61,6 +61,7 @@ type published struct {
 	mu    sync.Mutex
 	cache filecache.Stats
 	logs  stats.Logs
+	cpu   time.Duration
 }
 
 // Publish puts what this process counts for itself into its entry. What only grows is added to
@@ -79,7 +80,9 @@ func (a *App) Publish() {
 	p.LogErrors.Add(logs.Errors - told.Errors)
 	p.AccessLines.Add(logs.AccessLines - told.AccessLines)
 	p.AccessErrors.Add(logs.AccessErrors - told.AccessErrors)
-	a.published.cache, a.published.logs = cache, logs
+	cpu := sysnet.CPUTime()
+	p.CPU.Add(int64(cpu - a.published.cpu))
+	a.published.cache, a.published.logs, a.published.cpu = cache, logs, cpu
 }
 
 // logs is what this process's logs have lost.

@@ -85,3 +85,15 @@ func TestHitsOfACacheOutliveItsProcess(t *testing.T) {
 	require.EqualValues(t, 1+1, got.Misses)
 	require.EqualValues(t, 1, got.Items)
 }
+
+func TestProcessorTimeOutlivesItsProcess(t *testing.T) {
+	first := newWatched(t)
+	first.Publish()
+	used := first.Stats.CPU()
+	require.Positive(t, used)
+	first.Publish()
+	again := first.Stats.CPU()
+	require.Less(t, again-used, used, "what has been told is not added again")
+	first.Stats.Bury(0)
+	require.Equal(t, again, first.Stats.CPU(), "what a process has used, it has used")
+}

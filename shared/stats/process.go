@@ -7,7 +7,10 @@ package stats
 // process is dead, and what only grows must not be set back, since the next process goes on
 // counting there. Every field is one word of eight bytes.
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // State is how far a process has come in its life.
 type State uint64
@@ -48,7 +51,9 @@ type Process struct {
 
 	Queued  atomic.Int64 // bytes of memory in queues for slow clients; by the process
 	Spilled atomic.Int64 // bytes of them on the disk
-	_       [(64 - 18*8%64) % 64]byte
+
+	CPU atomic.Int64 // processor time in nanoseconds, at most a second old; by the process
+	_   [(64 - 19*8%64) % 64]byte
 }
 
 // State is how far the process has come.
@@ -190,6 +195,14 @@ func (r *Region) Cache() (c Cache) {
 		c.Misses += p.CacheMisses.Load()
 	}
 	return c
+}
+
+// CPU is the processor time that all processes have used, dead ones too.
+func (r *Region) CPU() (sum time.Duration) {
+	for i := range r.Processes() {
+		sum += time.Duration(r.processes[i].CPU.Load())
+	}
+	return sum
 }
 
 // Logs is what the logs of all processes have lost, of dead ones too.

@@ -171,7 +171,7 @@ func (a *siege) attack() {
 	from := a.crowd.answered()
 	a.crowd.await(a.t, from+answersEach(a.t))
 	a.calm = a.crowd.since(from)
-	a.descriptors, a.memory = a.Descriptors(a.t), a.Memory(a.t)
+	a.descriptors, a.memory = ownDescriptors(a.t, a.Server), a.Memory(a.t)
 	a.began = a.crowd.answered()
 }
 
@@ -197,7 +197,7 @@ func (a *siege) over() {
 	a.crowd.disperse()
 	harness.Eventually(a.t, "all connections have ended", func() bool { return a.health().Connections.Active == 1 })
 	harness.Eventually(a.t, "descriptors are as before", func() bool {
-		return a.Descriptors(a.t) <= a.descriptors
+		return ownDescriptors(a.t, a.Server) <= a.descriptors
 	})
 }
 

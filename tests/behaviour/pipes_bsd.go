@@ -9,4 +9,4 @@ import (
 )
 
 // ownDescriptors is how many descriptors the server has open.
-func ownDescriptors(t *testing.T, s *harness.Server) int { return s.Descriptors(t) }
+func ownDescriptors(t testing.TB, s *harness.Server) int { return s.Descriptors(t) }

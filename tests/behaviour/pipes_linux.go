@@ -128,7 +128,7 @@ func mixedClient(t *testing.T, addr string, number, kind int) {
 }
 
 // pipeEnds are the ends of pipes that the server has open, except for its standard ones.
-func pipeEnds(t *testing.T, s *harness.Server) (paths []string) {
+func pipeEnds(t testing.TB, s *harness.Server) (paths []string) {
 	for _, pid := range s.Processes(t) {
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		for _, l := range links {
@@ -143,7 +143,7 @@ func pipeEnds(t *testing.T, s *harness.Server) (paths []string) {
 
 // ownDescriptors is how many descriptors the server has open besides pipes: those are for whoever
 // comes next.
-func ownDescriptors(t *testing.T, s *harness.Server) int {
+func ownDescriptors(t testing.TB, s *harness.Server) int {
 	return s.Descriptors(t) - len(pipeEnds(t, s))
 }
 
