@@ -171,14 +171,20 @@ func TestWhatStoodForSeveralLooksIsDrawnOnce(t *testing.T) {
 	require.NotContains(t, motion, "k3")
 }
 
-// What moves by itself would jump if its layer were replaced.
-func TestTheFirstLayerOfAPanelNeverChanges(t *testing.T) {
+// What moves by itself would jump if its layer were replaced, and a picture counts its layers: in
+// whatever state the stage is, with a worker too many or none.
+func TestAPanelHasAlwaysTheSameLayers(t *testing.T) {
 	for _, s := range stages {
-		some := look{Stage: s.number, Connections: 7, Threads: []string{"reading", "free", "working"}, QueueLimit: 50, Queue: 3}
-		if s.number > 1 {
-			some.Threads, some.Units = nil, []shown{{Clients: 120, Wakes: 9, Ready: 2}, {Clients: 0}}
+		none := layers(s, look{Stage: s.number})
+		for n := range 4 {
+			l := look{Stage: s.number, Connections: 7, Threads: []string{"reading", "free", "working"}, QueueLimit: 50, Queue: 3}
+			for range n {
+				l.Units = append(l.Units, shown{Clients: 120 * n, Wakes: 9, Ready: 2})
+			}
+			some := layers(s, l)
+			require.Equal(t, none[0], some[0])
+			require.Len(t, some, len(none))
 		}
-		require.Equal(t, layers(s, look{Stage: s.number})[0], layers(s, some)[0])
 	}
 }
 

@@ -28,28 +28,30 @@ const style = `
 text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:#1d2433}
 .d{fill:#566073}.b{font-weight:650}.t{font-size:17px;font-weight:650}.n{font-size:19px;font-weight:650}.s{font-size:12px}.o{fill:#fbfaf7;font-size:16px;font-weight:700}
 .c{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12px}.m{text-anchor:middle}.e{text-anchor:end}
-.card{fill:#fff;stroke:#dedad0}.box{fill:#fff;stroke:#566073;stroke-width:1.3}.thin{fill:none;stroke:#dedad0;stroke-width:1.3}.hatch{stroke:#566073;stroke-width:1.4;opacity:.4}
+.back{fill:#fbfaf7}.card{fill:#fff;stroke:#dedad0}.box{fill:#fff;stroke:#566073;stroke-width:1.3}.thin{fill:none;stroke:#dedad0;stroke-width:1.3}.hatch{stroke:#566073;stroke-width:1.4;opacity:.4}
 .dots{fill:none;stroke:#a9afba;stroke-linecap:round}.lit{fill:none;stroke-linecap:round}.hand{fill:none;stroke-width:3;stroke-linecap:round}.sweep{opacity:.3}
 .f1{fill:#2563d9}.f2{fill:#0b7566}.f3{fill:#9a5600}.f4{fill:#ab2b57}.s1{stroke:#2563d9}.s2{stroke:#0b7566}.s3{stroke:#9a5600}.s4{stroke:#ab2b57}
-@media(prefers-color-scheme:dark){text{fill:#e6e8ee}.d{fill:#a4adbd}.o{fill:#11141b}.card{fill:#191e29;stroke:#2c3342}.box{fill:#191e29;stroke:#a4adbd}.thin{stroke:#2c3342}.hatch{stroke:#a4adbd}.dots{stroke:#5d6677}
+@media(prefers-color-scheme:dark){text{fill:#e6e8ee}.d{fill:#a4adbd}.o{fill:#11141b}.back{fill:#11141b}.card{fill:#191e29;stroke:#2c3342}.box{fill:#191e29;stroke:#a4adbd}.thin{stroke:#2c3342}.hatch{stroke:#a4adbd}.dots{stroke:#5d6677}
 .f1{fill:#7aa5ff}.f2{fill:#43cdb7}.f3{fill:#f3ad55}.f4{fill:#f07ba3}.s1{stroke:#7aa5ff}.s2{stroke:#43cdb7}.s3{stroke:#f3ad55}.s4{stroke:#f07ba3}}
 @media(prefers-reduced-motion:no-preference){.hand{animation:turn 3s linear infinite}.sweep{animation:sweep 1.6s linear infinite}}
 @keyframes turn{to{transform:rotate(360deg)}}@keyframes sweep{to{transform:translateX(271px)}}
 `
 
-// layers are a panel's, the first of which never changes.
+// layers are a panel's: always as many, of which the first never changes.
 func layers(s stage, l look) []string {
 	out := []string{s.frame(), text(edge, 66, "d", sentence(s, l))}
-	switch {
-	case len(l.Threads) > 0:
-		out = append(out, queue(l), threads(l))
-	case s.number == 2:
-		for i, u := range l.Units {
+	if s.number == 1 {
+		return append(append(out, queue(l), threads(l)), figures(s, l)...)
+	}
+	for i := range s.workers { // a worker that is being replaced is there twice, or not at all
+		var u shown
+		if i < len(l.Units) {
+			u = l.Units[i]
+		}
+		if s.number == 2 {
 			dots, lit := lane(i, u, l.turn)
 			out = append(out, dots, lit)
-		}
-	default:
-		for i, u := range l.Units {
+		} else {
 			dots, lit := ring(s, i, u, l.turn)
 			out = append(out, dots, lit, facts(s, i, u))
 		}

@@ -21,9 +21,9 @@ import (
 const (
 	// recorded is how long a recording is, where -for does not say.
 	recorded = 10 * time.Second
-	// gap is between panels, and foot below them, in pixels.
+	// gap is between and around panels, and foot below them, in pixels.
 	gap  = 14
-	foot = 26
+	foot = 18
 )
 
 // film is what the panels have shown: by panel, layer and look.
@@ -75,31 +75,40 @@ func (s *running) record(ctx context.Context, o options, out io.Writer) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	picture := f.svg(o, time.Now())
+	picture := f.svg(o, s.panels(), time.Now())
 	fmt.Fprintf(out, "%s: %d bytes\n", o.picture, len(picture))
 	return os.WriteFile(o.picture, []byte(picture), 0o644)
 }
 
 // svg is the picture.
-func (f film) svg(o options, when time.Time) string {
+func (f film) svg(o options, last []panel, when time.Time) string {
+	const columns, across, down = 2, panelWidth + gap, panelHeight + gap
 	frames := len(f[0][0])
-	columns := 2
-	wide := columns*panelWidth + gap
-	rows := (len(f) + columns - 1) / columns
-	high := rows*(panelHeight+gap) - gap + foot
-	says := fmt.Sprintf("The same server four times, each with %d busy clients and then %d silent ones: a thread pool whose threads are all taken, poll, event loops, and processes, which go on answering.", o.busy, o.idle)
+	wide, high := columns*across+gap, (len(f)+columns-1)/columns*down+gap+foot
+	says := html.EscapeString(inWords(o, last))
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s"><title>%s</title><style>%s%s</style>`+"\n",
-		wide, high, html.EscapeString(says), html.EscapeString(says), style, f.motion(frames))
+		wide, high, says, says, style, f.motion(frames))
+	fmt.Fprintf(&b, `<rect width="%d" height="%d" rx="16" class="back"/>`+"\n", wide, high)
 	for i, panel := range f {
-		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`, i%columns*(panelWidth+gap), i/columns*(panelHeight+gap))
+		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`, gap+i%columns*across, gap+i/columns*down)
 		for _, layer := range panel {
 			writeLayer(&b, layer, frames)
 		}
 		b.WriteString("</g>\n")
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" class="foot e">recorded %s: %d clients at each that come for a page ten times a second, then %d more that stay and are silent</text></svg>`+"\n",
-		wide-4, high-6, when.UTC().Format(time.DateOnly), o.busy, o.idle)
+	b.WriteString(text(wide-gap-2, high-gap, "s d e", fmt.Sprintf("recorded %s: %d clients at each that come for a page ten times a second, then %d more that stay and are silent",
+		when.UTC().Format(time.DateOnly), o.busy, o.idle)) + "</svg>\n")
+	return b.String()
+}
+
+// inWords is what the picture shows at its end, for those who cannot see it.
+func inWords(o options, last []panel) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Four servers, each with %d busy clients and %d silent ones.", o.busy, o.idle)
+	for i, p := range last {
+		fmt.Fprintf(&b, " %s: %d connections, %.0f requests a second, %s for a page.", stages[i].title, p.Look.Connections, p.Look.Rate, seconds(p.Look.Wait))
+	}
 	return b.String()
 }
 
@@ -139,7 +148,7 @@ func (f film) motion(frames int) string {
 	}
 	slices.Sort(long)
 	var b strings.Builder
-	fmt.Fprintf(&b, ".foot{font-size:12px;fill:#7b8494}.k{visibility:hidden}.l{visibility:visible}@media(prefers-reduced-motion:no-preference){.k{animation:%gs step-end infinite}", float64(frames)*every.Seconds())
+	fmt.Fprintf(&b, ".k{visibility:hidden}.l{visibility:visible}@media(prefers-reduced-motion:no-preference){.k{animation:%gs step-end infinite}", float64(frames)*every.Seconds())
 	for _, n := range slices.Compact(long) {
 		if n < frames {
 			fmt.Fprintf(&b, ".k%d{animation-name:k%d}", n, n)
