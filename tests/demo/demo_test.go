@@ -10,10 +10,12 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -25,15 +27,24 @@ import (
 
 var pageAddress = regexp.MustCompile(`side by side: (http://\S+)`)
 
+// announced gets the page's address once it is said.
+type announced chan string
+
+func (a announced) Write(p []byte) (int, error) {
+	if m := pageAddress.FindSubmatch(p); m != nil {
+		a <- string(m[1])
+	}
+	return len(p), nil
+}
+
 // All of it is one test, since the stages have to be built for it.
 func TestTheDemoShowsAllFour(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	o := options{idle: 30, busy: 2, last: 3 * every, picture: filepath.Join(t.TempDir(), "demo.svg")}
-	var said bytes.Buffer
-	s, err := start(t.Context(), o, &said)
+	s, err := start(t.Context(), o, io.Discard)
 	require.NoError(t, err)
 	defer s.close()
-	require.NoError(t, s.record(t.Context(), o, &said))
+	require.NoError(t, s.record(t.Context(), o, io.Discard))
 	text, err := os.ReadFile(o.picture)
 	require.NoError(t, err)
 	isPicture(t, string(text))
@@ -41,30 +52,16 @@ func TestTheDemoShowsAllFour(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.last = 0
-	out, in := io.Pipe()
+	said := make(announced, 1)
 	ended := make(chan error, 1)
-	go func() {
-		ended <- s.serve(ctx, o, in)
-		in.Close()
-	}()
-	url := make(chan string, 1)
-	go func() {
-		var all strings.Builder
-		buf := make([]byte, 4096)
-		for {
-			n, err := out.Read(buf)
-			all.Write(buf[:n])
-			if m := pageAddress.FindStringSubmatch(all.String()); m != nil && url != nil {
-				url <- m[1]
-				url = nil
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	address := <-url
-	require.Equal(t, 4, strings.Count(get200(t, address), `<svg viewBox`))
+	go func() { ended <- s.serve(ctx, o, said) }()
+	var address string
+	select {
+	case address = <-said:
+	case err := <-ended:
+		require.Fail(t, "the page is not served", "%v", err)
+	}
+	require.Equal(t, len(stages), strings.Count(get200(t, address), `<svg viewBox`))
 	showsAll(t, address+"panels", o)
 	cancel()
 	require.NoError(t, <-ended)
@@ -102,7 +99,9 @@ func showsAll(t *testing.T, url string, o options) {
 	pool := all[0].Look
 	require.Len(t, pool.Threads, 10)
 	require.LessOrEqual(t, pool.Queue, pool.QueueLimit)
-	require.NotZero(t, all[3].Look.Master)
+	if runtime.GOOS == "linux" {
+		require.NotZero(t, all[3].Look.Master)
+	}
 }
 
 // here is whether so many clients are with those who wait in each stage but the first, which
@@ -186,6 +185,34 @@ func TestAPanelHasAlwaysTheSameLayers(t *testing.T) {
 			require.Len(t, some, len(none))
 		}
 	}
+}
+
+// A stage may close the connection by which it is asked, as after the machine has slept.
+func TestAWatchThatIsCutOffAsksAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 1024))
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n{\"connections\":{\"active\": 8}}")
+			c.Close()
+		}
+	}()
+	v := &server{stage: stages[2], addr: l.Addr().String(), done: make(chan struct{})}
+	w, err := newWatch(v)
+	require.NoError(t, err)
+	defer func() { w.close() }()
+	require.Equal(t, 7, w.last().Connections)
+	require.NoError(t, w.look(), "it was cut off")
+	require.NoError(t, w.look())
+	require.Equal(t, 2, w.turn)
+	close(v.done)
+	require.Error(t, w.look(), "nobody is there to be asked again")
 }
 
 func TestWrongCommandLines(t *testing.T) {

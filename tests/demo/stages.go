@@ -54,7 +54,8 @@ func allStages() []stage {
 		{3, "stage3-epoll", "Event loops", "epoll_wait(2)", 2},
 		{4, "stage4-prefork", "Prefork", "epoll_wait(2)", 2},
 	}
-	if runtime.GOOS != "linux" { // where the last one does not run
+	if runtime.GOOS != "linux" { // where there is no epoll, and the last one does not run
+		all[2].call = "kevent(2)"
 		return all[:3]
 	}
 	return all

@@ -3,8 +3,8 @@ package main
 // What a stage says of itself: /stats, twice a second, on one connection.
 //
 // The connection is made before any client's. Stage 1 has a thread for it from then on, which is
-// why the stage still answers here when all of its threads are taken. One goroutine calls look;
-// last may be called by anybody.
+// why the stage still answers here when all of its threads are taken. One goroutine at a time calls
+// look; last may be called by anybody.
 
 import (
 	"bufio"
@@ -113,10 +113,12 @@ func newWatch(v *server) (*watch, error) {
 		return nil, err
 	}
 	w := &watch{server: v, conn: conn, in: bufio.NewReader(conn)}
-	if err := w.look(); err != nil {
+	r, err := w.read()
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
+	w.saw(r)
 	return w, nil
 }
 
@@ -135,12 +137,29 @@ func (w *watch) last() look {
 	return w.now
 }
 
-// look asks the stage.
+// look asks the stage. Where that fails the last look stands, and the next one is made on another
+// connection, for as long as there is somebody to ask.
 func (w *watch) look() error {
 	r, err := w.read()
-	if err != nil {
-		return fmt.Errorf("/stats of %s: %w", w.folder, err)
+	if err == nil {
+		w.saw(r)
+		return nil
 	}
+	select {
+	case <-w.done:
+		return fmt.Errorf("%s has ended", w.folder)
+	default:
+	}
+	w.close()
+	w.past = nil
+	if conn, err := net.DialTimeout("tcp", w.addr, answerTime); err == nil {
+		w.conn, w.in = conn, bufio.NewReader(conn)
+	}
+	return nil
+}
+
+// saw takes a report.
+func (w *watch) saw(r report) {
 	w.past = append(w.past, r)
 	if len(w.past) > window+1 {
 		w.past = w.past[1:]
@@ -150,7 +169,6 @@ func (w *watch) look() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = now
-	return nil
 }
 
 func (w *watch) read() (r report, err error) {
