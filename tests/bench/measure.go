@@ -242,13 +242,13 @@ func (b *bench) measureWork(w *work, all []*server) {
 				continue
 			}
 			if b.report.failed(w, s) {
-				b.pace.passed(w.expected(b.o.duration, b.o.idleAt(w)))
+				b.pace.passed(w.expected(b.o.duration, b.o.idle))
 				continue
 			}
 			b.pace.say(fmt.Sprintf("%s, round %d of %d: %s", w.name, round+1, b.o.rounds, s.name))
 			chosen := b.choose(w, s)
 			f, err := b.measureOnce(w, s, chosen.variant)
-			b.pace.passed(w.expected(b.o.duration, b.o.idleAt(w)))
+			b.pace.passed(w.expected(b.o.duration, b.o.idle))
 			if b.ctx.Err() != nil { // what was cut short is no figure
 				return
 			}
@@ -539,7 +539,7 @@ func (b *bench) measureIdleMemory(w *work, r *running) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := r.idleOf(w, b.o.idleAt(w))
+	n := r.idleOf(w, b.o.idle)
 	f := figures{keyIdle: float64(n)}
 	err = b.withIdle(w, r, n, func() error {
 		select {

@@ -46,15 +46,6 @@ func (w *work) expected(d time.Duration, idle int) time.Duration {
 	return all
 }
 
-// idleAt is how many connections are idle at a work. A recorded run has no time for ten thousand
-// handshakes with each server.
-func (o *options) idleAt(w *work) int {
-	if o.record && w.tls != nil {
-		return min(o.idle, recordShakes)
-	}
-	return o.idle
-}
-
 // whole is how long a run takes with measurements of a length.
 func whole(o *options, all []*server, d time.Duration) (sum time.Duration) {
 	tried := map[tryKind]bool{}
@@ -63,7 +54,7 @@ func whole(o *options, all []*server, d time.Duration) (sum time.Duration) {
 			if !s.concerned(w) || s.skips(w) != "" {
 				continue
 			}
-			sum += time.Duration(o.rounds) * w.expected(d, o.idleAt(w))
+			sum += time.Duration(o.rounds) * w.expected(d, o.idle)
 			if s.variants == nil {
 				continue
 			}
