@@ -142,7 +142,7 @@ func (a *App) ofProcesses(l *figures.List) {
 	used := a.usage()
 	whole, failed, last := a.Stats.Reloads()
 	l.Add(
-		figures.Row{JSON: "process.cpu_seconds", Long: true, Name: "process_cpu_seconds_total", Help: "Processor time of the server, with all its processes, in seconds. What a process used in the second before it was killed is not in it.", Kind: figures.Counter, Unit: figures.Seconds, Value: a.Stats.CPU().Seconds()},
+		figures.Row{JSON: "process.cpu_seconds", Long: true, Name: "process_cpu_seconds_total", Help: "Processor time of the server, with all its processes, in seconds. What a process used in the second before it was killed is not in it.", Kind: figures.Counter, Unit: figures.Seconds, Value: float64(a.Stats.CPU()) / 1e9},
 		figures.Row{JSON: "process.max_fds", Long: true, Name: "process_max_fds", Help: "Files that each process may have open.", Value: sysnet.MaxFiles()},
 		figures.Row{JSON: "reloads.done", Long: true, Name: "fourways_reloads_total", Help: "Reloads, by whether all that they were to read again was in use after them.", Kind: figures.Counter, Labels: []string{"result", "done"}, Value: whole},
 		figures.Row{JSON: "reloads.failed", Long: true, Name: "fourways_reloads_total", Kind: figures.Counter, Labels: []string{"result", "failed"}, Value: failed},

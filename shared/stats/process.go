@@ -7,10 +7,7 @@ package stats
 // process is dead, and what only grows must not be set back, since the next process goes on
 // counting there. Every field is one word of eight bytes.
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // State is how far a process has come in its life.
 type State uint64
@@ -197,10 +194,10 @@ func (r *Region) Cache() (c Cache) {
 	return c
 }
 
-// CPU is the processor time that all processes have used, dead ones too.
-func (r *Region) CPU() (sum time.Duration) {
+// CPU is the processor time that all processes have used, dead ones too, in nanoseconds.
+func (r *Region) CPU() (sum int64) {
 	for i := range r.Processes() {
-		sum += time.Duration(r.processes[i].CPU.Load())
+		sum += r.processes[i].CPU.Load()
 	}
 	return sum
 }

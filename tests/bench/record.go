@@ -259,8 +259,8 @@ func (d *document) readme() string {
 	return b.String() + "\n"
 }
 
-// disturbed are the works in which others used the server's processor. What the machine was like before
-// the run says less: it has built the servers then.
+// disturbed are the works in which others used the server's processor. What the machine was like
+// before the run says less: it has built the servers then.
 func (d *document) disturbed() (names []string) {
 	for _, w := range d.Works {
 		if w.Busy != "" {
