@@ -7,7 +7,6 @@ package behaviour
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/tests/haproxy"
 	"fourways/tests/harness"
 )
 
@@ -96,41 +96,16 @@ func runHAProxy(t *testing.T, dir, text string) {
 	})
 }
 
-// column is what HAProxy says of a server under that heading of its table.
-func (h *HAProxy) column(server, name string) string {
-	c, err := net.Dial("unix", h.admin)
-	if err != nil {
-		return ""
-	}
-	defer c.Close()
-	fmt.Fprintln(c, "show stat")
-	text, _ := io.ReadAll(c)
-	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(text), "# "))).ReadAll()
-	if err != nil || len(rows) == 0 {
-		return ""
-	}
-	for _, row := range rows[1:] {
-		if row[1] != server {
-			continue
-		}
-		for i, heading := range rows[0] {
-			if heading == name {
-				return row[i]
-			}
-		}
-	}
-	return ""
-}
-
 // state is UP, DOWN, or what is on the way from one to the other.
-func (h *HAProxy) state(server string) string { return h.column(server, "status") }
+func (h *HAProxy) state(server string) string { return haproxy.Row(h.admin, server)["status"] }
 
 // Await waits until a server has a state, and the last check of it an outcome: L7OK, L7STS
 // for a status that says no, L7RSP for a text that does, L7TOUT for no answer.
 func (h *HAProxy) Await(t *testing.T, server, state, outcome string) {
 	t.Helper()
 	harness.Eventually(t, server+" is "+state+" by "+outcome, func() bool {
-		return h.state(server) == state && h.column(server, "check_status") == outcome
+		row := haproxy.Row(h.admin, server)
+		return row["status"] == state && row["check_status"] == outcome
 	})
 }
 

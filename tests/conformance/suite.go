@@ -11,11 +11,13 @@ import (
 	"iter"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -400,6 +402,26 @@ func (s *Suite) Finish() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// CloseOnSignal closes the suite and exits with a status when the command is interrupted: the
+// servers are in process groups of their own, and would stay. The function returned ends the watch.
+func (s *Suite) CloseOnSignal(status int) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			s.Close()
+			os.Exit(status)
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
 }
 
 // Close ends what is still running and removes the document root. It may be called

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/tests/group"
 	"fourways/tests/mutants"
 )
 
@@ -68,7 +69,7 @@ func TestTheDemoShowsAllFour(t *testing.T) {
 
 	s.close()
 	for _, v := range s.servers {
-		require.True(t, v.gone(0), "%s is still there", v.folder)
+		require.True(t, group.Gone(v.cmd.Process.Pid, 0), "%s is still there", v.folder)
 	}
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)

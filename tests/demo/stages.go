@@ -24,14 +24,14 @@ import (
 	"syscall"
 	"time"
 
+	"fourways/tests/group"
+
 	"fourways/tests/mutants"
 )
 
 const (
 	// patience is how long a stage may take to start or to end.
 	patience = 20 * time.Second
-	// again is how long to wait before looking again.
-	again = 10 * time.Millisecond
 	// page is what every stage serves.
 	page = "<!doctype html>\n<title>A page</title>\n<p>This page came from one of four servers.\n"
 )
@@ -196,31 +196,8 @@ func (s *running) close() {
 	}
 	var all sync.WaitGroup
 	for _, v := range s.servers {
-		all.Go(v.stop)
+		all.Go(func() { group.End(v.cmd.Process.Pid) })
 	}
 	all.Wait()
 	os.RemoveAll(s.dir)
-}
-
-// stop ends a stage with all of its processes, in order if it can.
-func (v *server) stop() {
-	for _, how := range []struct {
-		signal syscall.Signal
-		within time.Duration
-	}{{syscall.SIGTERM, time.Second}, {syscall.SIGTERM, patience}, {syscall.SIGKILL, patience}} { // the second waits for nobody
-		syscall.Kill(-v.cmd.Process.Pid, how.signal)
-		if v.gone(how.within) {
-			return
-		}
-	}
-}
-
-// gone waits until nobody is left of the stage's group, and reports whether that is so in time.
-func (v *server) gone(within time.Duration) bool {
-	for end := time.Now().Add(within); syscall.Kill(-v.cmd.Process.Pid, 0) == nil; time.Sleep(again) {
-		if time.Now().After(end) {
-			return false
-		}
-	}
-	return true
 }

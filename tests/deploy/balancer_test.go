@@ -8,7 +8,6 @@ package deploy
 import (
 	"context"
 	"crypto/tls"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/certs/certstest"
+	"fourways/tests/haproxy"
 	"fourways/tests/harness"
 )
 
@@ -73,21 +72,8 @@ func balancers(t *testing.T, one, two *harness.Server, pairs ...string) (both [2
 func (b balancer) await(t *testing.T, server, state string) {
 	t.Helper()
 	harness.Eventually(t, server+" is "+state, func() bool {
-		c, err := net.Dial("unix", b.admin)
-		if err != nil {
-			return false
-		}
-		defer c.Close()
-		fmt.Fprintln(c, "show stat")
-		text, _ := io.ReadAll(c)
-		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(text), "# "))).ReadAll()
-		if err != nil || len(rows) == 0 {
-			return false
-		}
-		status, check := slices.Index(rows[0], "status"), slices.Index(rows[0], "check_status")
-		return slices.ContainsFunc(rows, func(row []string) bool {
-			return row[1] == server && row[status] == state && strings.HasPrefix(row[check], "L7")
-		})
+		row := haproxy.Row(b.admin, server)
+		return row["status"] == state && strings.HasPrefix(row["check_status"], "L7")
 	})
 }
 

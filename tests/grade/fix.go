@@ -14,12 +14,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 
 	"fourways/tests/conformance"
 	"fourways/tests/harness"
@@ -135,7 +133,7 @@ func (f *fix) judge(m mutants.Mutant, server, overlay string) (says string, err 
 		return "", err
 	}
 	defer suite.Close()
-	defer closeOnSignal(suite)()
+	defer suite.CloseOnSignal(wrong)()
 	only, err := regexp.Compile(f.only)
 	if err != nil {
 		return "", err
@@ -161,26 +159,6 @@ func (f *fix) judge(m mutants.Mutant, server, overlay string) (says string, err 
 		return fmt.Sprintf("%d cases fail: %s\n", len(failed), strings.Join(failed[:min(len(failed), 5)], ", ")), nil
 	}
 	return "", nil
-}
-
-// closeOnSignal ends the suite's servers when the command is interrupted: they are in process
-// groups of their own. The function returned ends the watch.
-func closeOnSignal(suite *conformance.Suite) (stop func()) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-signals:
-			suite.Close()
-			os.Exit(wrong)
-		case <-done:
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(done)
-	}
 }
 
 // giveUp shows the solution.

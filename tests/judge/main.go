@@ -26,12 +26,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"fourways/tests/conformance"
@@ -95,7 +93,7 @@ func (o *options) do(out io.Writer) (status int, err error) {
 		return usage, err
 	}
 	defer suite.Close()
-	defer closeOnSignal(suite)()
+	defer suite.CloseOnSignal(failed)()
 	if err := suite.Reach(o.level == 0); err != nil {
 		return usage, err
 	}
@@ -236,26 +234,6 @@ func (o *options) judge(suite *conformance.Suite, cases []conformance.Case) *ver
 	v.after = suite.Finish()
 	v.took = time.Since(began)
 	return v
-}
-
-// closeOnSignal ends the servers when the command is interrupted: they are in process
-// groups of their own and would stay. The function returned ends the watch.
-func closeOnSignal(suite *conformance.Suite) (stop func()) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-signals:
-			suite.Close()
-			os.Exit(failed)
-		case <-done:
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(done)
-	}
 }
 
 // again is the command that repeats what a regular expression names.

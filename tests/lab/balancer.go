@@ -7,18 +7,16 @@ package main
 // for a time in which it surely has noticed.
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
+
+	"fourways/tests/haproxy"
 )
 
 // errMissing is that a program which the lab is about is not installed.
@@ -108,22 +106,8 @@ func (b *balancer) close() {
 
 // state is what it says of a server that it has asked: UP, DOWN, or what is between.
 func (b *balancer) state(server int) string {
-	c, err := net.DialTimeout("unix", b.admin, time.Second)
-	if err != nil {
-		return ""
-	}
-	defer c.Close()
-	fmt.Fprintln(c, "show stat")
-	text, _ := io.ReadAll(c)
-	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(text), "# "))).ReadAll()
-	if err != nil || len(rows) == 0 {
-		return ""
-	}
-	status, check := slices.Index(rows[0], "status"), slices.Index(rows[0], "check_status")
-	for _, row := range rows {
-		if row[1] == fmt.Sprintf("s%d", server+1) && strings.HasPrefix(row[check], "L") {
-			return row[status]
-		}
+	if row := haproxy.Row(b.admin, fmt.Sprintf("s%d", server+1)); strings.HasPrefix(row["check_status"], "L") {
+		return row["status"]
 	}
 	return ""
 }

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"fourways/tests/group"
 	"fourways/tests/mutants"
 )
 
@@ -249,28 +250,7 @@ func (s *server) logged(text string) (n int) {
 
 // stop ends the server, in order if it can, and whatever has come out of it: all of it is in one
 // process group, a program that has taken over as well.
-func (s *server) stop() {
-	group := -s.cmd.Process.Pid
-	for _, how := range []struct {
-		sig    syscall.Signal
-		within time.Duration
-	}{{syscall.SIGTERM, time.Second}, {syscall.SIGTERM, patience}, {syscall.SIGKILL, patience}} { // the second does not wait for clients
-		syscall.Kill(group, how.sig)
-		if s.gone(how.within) {
-			return
-		}
-	}
-}
-
-// gone waits until nobody is left of the process group, and reports whether that is so in time.
-func (s *server) gone(within time.Duration) bool {
-	for end := time.Now().Add(within); syscall.Kill(-s.cmd.Process.Pid, 0) == nil; time.Sleep(again) {
-		if time.Now().After(end) {
-			return false
-		}
-	}
-	return true
-}
+func (s *server) stop() { group.End(s.cmd.Process.Pid) }
 
 // request is a GET, after which the server closes.
 func request(path string) string {

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"fourways/tests/group"
 )
 
 var rolling = lab{
@@ -180,7 +182,7 @@ func (f *farm) again(i int, how syscall.Signal) error {
 	if err := f.rig.until("the balancer leaves it alone", func() bool { return f.state(i) == "DOWN" }); err != nil {
 		return err
 	}
-	if err := f.rig.until("it has ended", func() bool { return s.gone(0) }); err != nil {
+	if err := f.rig.until("it has ended", func() bool { return group.Gone(s.cmd.Process.Pid, 0) }); err != nil {
 		return err
 	}
 	if err := f.start(i); err != nil {
