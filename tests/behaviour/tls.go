@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,6 +122,8 @@ func noTLSIsBanned(t *testing.T) {
 	s.Log.Await(t, regexp.MustCompile(`refused level=WARN client=127.0.0.1 reason=banned detail="`))
 	_, _, err := GetTLS(addr, anyone(), "/")
 	require.Error(t, err)
+	s.Signal(t, syscall.SIGTERM)
+	require.Zero(t, s.Wait(t)) // each process writes its lines when it can: now all are there
 	require.Equal(t, 2, s.Log.Count("reason=tls-client-hello"))
 }
 
