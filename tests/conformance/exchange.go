@@ -147,7 +147,7 @@ func (x *exchange) run() {
 		}
 		if i < len(x.c.wants)-1 && announced(last, minor) {
 			x.at(HOUSE, "9112 9.3", last.StatusAt, "the connection is closed, and nothing asked for it")
-			x.expectAnnouncedClose()
+			x.expectAnnouncedClose(last)
 			return // what is left was not processed (RFC 9112 9.3.2)
 		}
 	}
@@ -352,7 +352,7 @@ func (x *exchange) after(w want, r *Response, minor int) {
 		if conn == stays && minor == 1 {
 			x.at(HOUSE, "9112 9.3", r.StatusAt, "the connection is closed, and nothing asked for it")
 		}
-		x.expectAnnouncedClose()
+		x.expectAnnouncedClose(r)
 	case conn == closes:
 		// Byte by byte, an answer may be on its way before the fault is.
 		if x.replay != ByteByByte {
@@ -387,17 +387,21 @@ func (x *exchange) expectClose(l Level) {
 	x.expectNotify()
 }
 
-// expectAnnouncedClose is expectClose after "Connection: close". A server may drain
-// what the client still sends before it closes: that it should close its own half at
-// once is our policy.
-func (x *exchange) expectAnnouncedClose() {
+// expectAnnouncedClose is expectClose after an answer that says that it is the last. A server may
+// drain what the client still sends before it closes: that it should close its own half at once is
+// our policy.
+func (x *exchange) expectAnnouncedClose(r *Response) {
+	on, last := closeNoMore, `an answer with "Connection: close"`
+	if !r.Lists("Connection", "close") {
+		on, last = closesElse, `HTTP/1.0's answer without "Connection: keep-alive", which is the last one`
+	}
 	if !x.awaitEnd() {
-		x.at(HOUSE, "9112 9.6", len(x.in.buf), "the connection stays open for %v and more after \"Connection: close\"", closeWait)
+		x.at(HOUSE, on.rfc, len(x.in.buf), "the connection stays open for %v and more after %s", closeWait, last)
 	} else if x.headBody() {
 		x.kind = HeadBody
 		x.breaks(headBody, x.in.pos, "a body follows the head of an answer to HEAD")
 	} else if x.in.pos < len(x.in.buf) {
-		x.breaks(closeNoMore, x.in.pos, "more comes after an answer with \"Connection: close\"")
+		x.breaks(on, x.in.pos, "more comes after %s", last)
 	}
 	x.expectNotify()
 }

@@ -28,7 +28,7 @@ func (r *Result) Explain() string {
 		fmt.Fprintf(&b, "\n  \"%s\"", c.Quote)
 	}
 	for _, f := range r.Failed {
-		fmt.Fprintf(&b, "\n  played %s", f.How)
+		fmt.Fprintf(&b, "\n  played %s", f.Played())
 		if c.variant != Default {
 			fmt.Fprintf(&b, ", server %q", c.variant)
 		}
@@ -51,6 +51,14 @@ func (f *Failure) caret() int {
 		}
 	}
 	return -1
+}
+
+// Played says how the bytes went out.
+func (f *Failure) Played() string {
+	if f.How == Whole && len(f.Sent) > len(probe) && bytes.HasSuffix(f.Sent, []byte(probe)) {
+		return f.How.String() + ", and another request after the answer"
+	}
+	return f.How.String()
 }
 
 // Transcript shows the bytes of both directions, with a caret beneath the byte received at an

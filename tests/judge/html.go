@@ -51,7 +51,7 @@ func writeHTML(v *verdict, out io.Writer) error {
 func (v *verdict) pageCauses(causes []*cause) (all []pageCause) {
 	for i, c := range v.jsonCauses(causes) {
 		k := causes[i]
-		all = append(all, pageCause{c, k.example.Says, k.play.Transcript(k.at), k.play.How.String()})
+		all = append(all, pageCause{c, k.example.Says, k.play.Transcript(k.at), k.play.Played()})
 	}
 	return all
 }

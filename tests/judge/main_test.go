@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -311,5 +312,106 @@ func TestTheChapterHasEachLevel(t *testing.T) {
 	require.NoError(t, err)
 	for i, l := range levels {
 		require.Contains(t, string(text), fmt.Sprintf("\n| %d | %s |", i+1, l.says))
+	}
+}
+
+// A level asks for no more than the levels up to it say. This server knows what the first six say,
+// and nothing else: it asks for no host, decodes what it is asked for, and reads no body.
+func TestALevelAsksForNoMoreThanItSays(t *testing.T) {
+	var out strings.Builder
+	require.Equal(t, failed, run([]string{"-addr", sixLevels(t, false), "-level", "14"}, &out, &out))
+	assert.True(t, strings.HasPrefix(out.String(), "Levels 1 to 6 hold.\n"), out.String())
+}
+
+// Whoever goes on after an answer in HTTP/1.0 is told what made that one the last.
+func TestALastAnswerIsNamed(t *testing.T) {
+	var out strings.Builder
+	require.Equal(t, failed, run([]string{"-addr", sixLevels(t, true), "-run", "^connection/http10-keep-alive-case$"}, &out, &out))
+	assert.Contains(t, out.String(), `more comes after HTTP/1.0's answer without "Connection: keep-alive"`)
+}
+
+// sixLevels is the address of a server that holds six levels. One that is forgetful goes on in
+// HTTP/1.0 where it is asked to, and does not say so.
+func sixLevels(t *testing.T, forgetful bool) string {
+	root := site(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serveSixLevels(conn, root, forgetful)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+var (
+	requestLine = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z-]+) (/[!-~]*) HTTP/1\.([01])$`)
+	fieldLine   = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*$`)
+)
+
+// serveSixLevels answers one client with the files of a folder.
+func serveSixLevels(conn net.Conn, root string, forgetful bool) {
+	defer conn.Close()
+	var had []byte // what has come and is not yet understood
+	for {
+		head, rest, whole := strings.Cut(string(had), "\r\n\r\n")
+		if !whole {
+			b := make([]byte, 4096)
+			n, err := conn.Read(b)
+			if had = append(had, b[:n]...); err != nil {
+				return
+			}
+			continue
+		}
+		had = []byte(rest)
+		lines := strings.Split(head, "\r\n")
+		line, connection := requestLine.FindStringSubmatch(lines[0]), ""
+		for _, l := range lines[1:] {
+			f := fieldLine.FindStringSubmatch(l)
+			if f == nil {
+				line = nil
+				break
+			}
+			if strings.EqualFold(f[1], "Connection") {
+				connection += "," + strings.ToLower(f[2])
+			}
+		}
+		if line == nil {
+			fmt.Fprintf(conn, "HTTP/1.1 400 Bad Request\r\nDate: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", time.Now().UTC().Format(http.TimeFormat))
+			return
+		}
+		status, body := "501 Not Implemented", []byte(nil)
+		if line[1] == "GET" || line[1] == "HEAD" {
+			path, _, _ := strings.Cut(line[2], "?")
+			path, err := url.PathUnescape(path)
+			if status = "404 Not Found"; err == nil {
+				if path == "/" {
+					path = "/index.html"
+				}
+				if b, err := os.ReadFile(filepath.Join(root, filepath.Clean(path))); err == nil {
+					status, body = "200 OK", b
+				}
+			}
+		}
+		last := line[3] == "0" && !(forgetful && connection == ",keep-alive")
+		for _, option := range strings.Split(connection, ",") {
+			last = last || strings.TrimSpace(option) == "close"
+		}
+		said := ""
+		if last {
+			said = "Connection: close\r\n"
+		}
+		fmt.Fprintf(conn, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Length: %d\r\n%s\r\n", status, time.Now().UTC().Format(http.TimeFormat), len(body), said)
+		if line[1] != "HEAD" {
+			conn.Write(body)
+		}
+		if last {
+			return
+		}
 	}
 }

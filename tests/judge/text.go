@@ -164,7 +164,7 @@ func (v *verdict) printExample(out io.Writer, k *cause, shown bool) {
 	}
 	printQuote(out, "   ", k.rfc, k.quote)
 	if shown {
-		fmt.Fprintf(out, "   played %s\n%s\n", k.play.How, indent(k.play.Transcript(k.at), " "))
+		fmt.Fprintf(out, "   played %s\n%s\n", k.play.Played(), indent(k.play.Transcript(k.at), " "))
 		fmt.Fprintf(out, "   again: %s\n", v.o.againCase(k.example.ID))
 	}
 }
