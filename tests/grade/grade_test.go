@@ -182,7 +182,7 @@ func TestWhatIsFoundIsNotGivenAgain(t *testing.T) {
 	assert.Equal(t, all[0].Name, m.Name)
 	h.progress.of(m.Name).Shown = true
 	_, err = h.pick.one("", done)
-	require.ErrorContains(t, err, "all")
+	require.ErrorIs(t, err, errAllDone)
 	_, err = h.pick.one("no-such-mutant", done)
 	require.Error(t, err)
 }
@@ -228,7 +228,7 @@ func TestMutantsAreChosenByChapterAndDifficulty(t *testing.T) {
 	}
 	h.pick.chapter = "no such chapter"
 	_, err := h.pick.one("", never)
-	require.ErrorContains(t, err, "-list")
+	require.ErrorIs(t, err, errNoneSuch)
 	h.pick.list(out, never)
 	rows := regexp.MustCompile(`0/(\d+)`).FindAllStringSubmatch(out.String(), -1)
 	sum := 0

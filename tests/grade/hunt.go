@@ -136,7 +136,7 @@ func (h *hunt) hint() error {
 // hintsOf is what may be told of a mutant, a little more each time.
 func hintsOf(m mutants.Mutant) [allHints]string {
 	return [allHints]string{
-		"What is seen from outside: " + strings.ReplaceAll(m.Name, "-", " ") + ".",
+		"In a few words: " + strings.ReplaceAll(m.Name, "-", " ") + ".",
 		"What fails because of it: " + string(m.Check) + ".",
 		"It is in " + path.Dir(m.File) + ".",
 	}

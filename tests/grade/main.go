@@ -2,7 +2,7 @@
 //
 //	go run ./tests/grade                        how far you are, in all of it
 //	go run ./tests/grade hunt                   a copy of this project with a fault somewhere
-//	go run ./tests/grade hunt -chapter 6 -level 2
+//	go run ./tests/grade hunt -chapter 6 -level 3
 //	go run ./tests/grade hunt -list             how many there are of each chapter
 //	go run ./tests/grade hunt -hint             one hint more, of three
 //	go run ./tests/grade hunt -at FILE:LINE     your answer: where the fault is

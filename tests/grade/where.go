@@ -84,6 +84,11 @@ func difficulty(m mutants.Mutant) int {
 	return hard
 }
 
+var (
+	errNoneSuch = errors.New("there is none of that chapter and level: -list shows how many there are of each")
+	errAllDone  = errors.New("you have done all of them: -list shows how many there are of each chapter and level")
+)
+
 // picker chooses among the mutants.
 type picker struct {
 	root     string
@@ -101,12 +106,16 @@ func (p *picker) one(name string, done func(mutants.Mutant) bool) (m mutants.Mut
 		}
 		return m, nil
 	}
-	open := slices.DeleteFunc(mutants.All(), func(m mutants.Mutant) bool {
-		return done(m) || p.level != 0 && difficulty(m) != p.level ||
+	fit := slices.DeleteFunc(mutants.All(), func(m mutants.Mutant) bool {
+		return p.level != 0 && difficulty(m) != p.level ||
 			p.chapter != "" && chapterOf(p.root, p.chapters, m).Number != p.chapter
 	})
+	if len(fit) == 0 {
+		return m, errNoneSuch
+	}
+	open := slices.DeleteFunc(fit, done)
 	if len(open) == 0 {
-		return m, errors.New("you have done them all: -list shows which there are")
+		return m, errAllDone
 	}
 	return open[rand.IntN(len(open))], nil
 }

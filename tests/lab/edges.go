@@ -28,7 +28,7 @@ const (
 )
 
 func runEdges(r *rig) (res result, err error) {
-	res = result{Unit: "bytes read", Kinds: [kinds]string{good: "read", bad: "left lying", other: "read once more had come"},
+	res = result{Unit: "bytes read", Kinds: [kinds]string{good: "read", bad: "left lying", other: "read after one more byte had come"},
 		Learnt: "Level-triggered, epoll tells you for as long as something is there. Edge-triggered, it tells you that something has come,\n" +
 			"and what you leave is your own business: read until EAGAIN, or remember that you have not."}
 	for _, way := range []struct {
@@ -64,7 +64,7 @@ func runEdges(r *rig) (res result, err error) {
 		}
 		res.strip(way.name, cells...)
 		res.add(way.name, float64(count(read)))
-		res.claims(count(read) == way.read && told == way.told, "%s: %d of %d bytes, told %d times, asked %d times",
+		res.claims(count(read) == way.read && told == way.told, "%s: %d of %d bytes; epoll told of them in %d of %d looks",
 			way.name, count(read), len(spoken), told, looks)
 		if way.flags != 0 && !way.drain {
 			res.Answer = float64(count(read))

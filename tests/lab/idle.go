@@ -19,7 +19,7 @@ import (
 var idle = lab{
 	name:    "idle",
 	seconds: 20,
-	asks:    "One client asks as fast as it can, beside 10,000 connections that do nothing. Which part of the requests that a second of the server's processor makes is left with poll(2)?",
+	asks:    "One client asks as fast as it can, beside 10,000 connections that do nothing. For each second of its processor's time, how many requests does the server with poll(2) still answer, in % of those without the 10,000?",
 	unit:    "%",
 	run:     runIdle,
 }

@@ -26,7 +26,7 @@ type lab struct {
 // labs is all of them, in the order of the course.
 var labs = []lab{
 	reads, ten, closing, staircase, slowReader, wakeup, idle, edges, splits, smuggle, corpus, zerocopy, truncate,
-	flood, slowPost, slowRead, kill, reload, hang, held, resume, calls, rolling, fleet,
+	slowPost, slowRead, flood, kill, reload, hang, held, resume, calls, rolling, fleet,
 }
 
 func find(name string) (lab, bool) {

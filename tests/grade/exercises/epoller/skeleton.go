@@ -4,8 +4,8 @@
 //
 // Poll, in the tests, does it by poll(2): it hands the kernel its whole list each time. Write the
 // same three methods with epoll(7), so that a wait costs what happens and not what is watched.
-// Level- triggered: a descriptor is told of for as long as it is ready. Linux has package
-// syscall's EpollCreate1, EpollCtl and EpollWait.
+// It is level-triggered: a descriptor is told of for as long as it is ready. On Linux, package
+// syscall has EpollCreate1, EpollCtl and EpollWait.
 //
 // Set is called with what somebody wants to know about a descriptor now, often with what it wanted
 // before: then no system call may be made (Calls counts them). Wanting nothing takes it off the
