@@ -52,9 +52,8 @@ type master struct {
 	successor *successor // nil if no hand-over is under way
 	report    *os.File   // where a successor reports how its start went; nil for others
 
-	stopAdapting func()     // ends what adapts the rate of clients to the load of the machine
-	watchDue     clock.Time // when watch is to look next
-	excused      clock.Time // silence of workers before this does not count
+	stopAdapting func() // ends what adapts the rate of clients to the load of the machine
+	patience     children.Patience
 }
 
 // settings are those of the command line and the configuration file, and what was opened for them.
@@ -169,7 +168,7 @@ func (m *master) takeCharge() {
 
 // begin starts the workers and the watchdog.
 func (m *master) begin() {
-	m.excused = sysnet.Now()
+	m.patience.Excuse(sysnet.Now())
 	if m.inCharge {
 		m.opt.faults.Crowd(m.app.Stats)
 	}

@@ -15,6 +15,7 @@ package main
 // master can take back.
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -27,16 +28,13 @@ import (
 const (
 	// stacksGrace is how long a worker may take to write its stacks.
 	stacksGrace = time.Second
-	// beatsWithin is how many times at least a loop beats, and the master looks, within the
-	// watchdog's time.
+	// beatsWithin is how many times at least a loop beats within the watchdog's time.
 	beatsWithin = 4
 	// slowestBeat is the longest time between two beats, whatever the watchdog's time.
 	slowestBeat = clock.Second
 	// startTime is how long at least a worker may take until its first turn: executing a program
 	// and opening a site depend on a disk.
 	startTime = 10 * clock.Second
-	// minLook bounds how often the master looks.
-	minLook = 10 * clock.Millisecond
 )
 
 // beat is how often an idle loop is to show that it goes on.
@@ -50,27 +48,19 @@ func (o *options) beat() clock.Time {
 // watch looks at all workers, and again when the first of them could be overdue.
 func (m *master) watch() {
 	limit := clock.Time(m.opt.watchdog) // 0 for none: then only those that start are watched
-	now, often := sysnet.Now(), limit/beatsWithin
-	if limit == 0 {
-		often = startTime / beatsWithin
-	}
-	if m.watchDue != 0 && now-m.watchDue > often {
-		// What stopped us has most likely stopped the workers too: Ctrl+Z, a debugger, a suspended
-		// virtual machine. Their time begins again. We look so often that we notice our own pause
-		// whenever a worker that was stopped with us is overdue.
-		m.excused = now
+	now, within := sysnet.Now(), cmp.Or(limit, startTime)
+	if m.patience.Look(now, within) {
 		m.app.Log.Warn("The master was suspended; no worker is blamed for the time")
 	}
-	next := now + often
+	first := clock.Never
 	for _, w := range m.workers {
 		if overdue := m.overdue(w, limit); overdue > now {
-			next = min(next, overdue)
+			first = min(first, overdue)
 		} else if w.progress != workerHung {
 			m.askForStacks(w, now)
 		}
 	}
-	m.watchDue = max(next, now+minLook)
-	m.after(time.Duration(m.watchDue-now), m.watch)
+	m.after(time.Duration(m.patience.Next(now, first, within)-now), m.watch)
 }
 
 // overdue is when a worker will have been silent for too long.
@@ -82,7 +72,7 @@ func (m *master) overdue(w *worker, limit clock.Time) clock.Time {
 	case limit == 0:
 		return clock.Never
 	}
-	return max(last, m.excused) + limit
+	return m.patience.Overdue(last, limit)
 }
 
 // askForStacks ends a silent worker. The signal goes to the loop's own thread, whose stack then

@@ -107,10 +107,10 @@ var stage4 = []Mutant{
 			"stacks, and not the one.",
 	},
 	{
-		Name: "everybody-is-killed-after-lunch", Stage: prefork, File: "stage4-prefork/watchdog.go",
-		Old:   "\t\tm.excused = now\n",
+		Name: "everybody-is-killed-after-lunch", Stage: prefork, File: "shared/children/patience.go",
+		Old:   "\tp.Excuse(now)\n",
 		New:   "",
-		Check: "stage4-prefork TestNobodyIsBlamedForBeingSuspendedTogether",
+		Check: "shared/children TestNoSuspensionIsBlamedOnAChild",
 		Why: "The master is not aware that it was itself suspended. After Ctrl+Z, a debugger, or a virtual machine that was put " +
 			"aside, all workers are silent for too long at once, and all are killed with their connections.",
 	},

@@ -20,6 +20,7 @@ var All = map[string]func() (Trace, error){
 	"two-readers":    twoReaders,
 	"gcra":           gcra,
 	"whose-socket":   whoseSocket,
+	"heartbeat":      heartbeat,
 }
 
 // pipe is a pipe of one page that never waits.

@@ -55,6 +55,8 @@ func TestTheTracesShowWhatTheyAreAbout(t *testing.T) {
 		"two-readers":    {"chunked", "by Content-Length", "by chunks", "", "= Error"},
 		"gcra":           {"", "allowed", "allowed", "allowed", "limited, again in 1 s", "allowed", "allowed"},
 		"whose-socket":   {"listen", "= 0", "ECONNRESET", "dup", "close", "finds the client"},
+		"heartbeat": {"all is well", "SIGSTOP)", "= 0", "all is well", "silent for too long", "nobody has ended", "killed", "all is well", "SIGSTOP)",
+			"nobody is blamed", "SIGCONT)", "all is well"},
 		"poll-loop": {"= 0, and sleeps", "= 1", `"GET /small"`, "= 5", "= 1", `"GET /large"`, "= 4096", "= 0, and sleeps", "= 1", `"m"`, "= 1", "= 1904",
 			"= 0, and sleeps"},
 	} {
