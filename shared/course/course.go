@@ -157,6 +157,9 @@ func words(html string) string {
 	for at := 0; at < len(html); at++ {
 		switch c := html[at]; {
 		case c == '<':
+			if !blank && !within(html[at+1:]) {
+				b, blank = append(b, ' '), true
+			}
 			end := ">"
 			if strings.HasPrefix(html[at:], "<svg") {
 				end = "</svg>" // a drawing is told by the text that it stands for
@@ -177,6 +180,20 @@ func words(html string) string {
 	return strings.TrimSpace(string(b))
 }
 
+// within reports whether a tag, without its "<", stands within words. Any other is the end of some.
+func within(tag string) bool {
+	tag = strings.TrimPrefix(tag, "/")
+	n := 0
+	for n < len(tag) && 'a' <= tag[n] && tag[n] <= 'z' {
+		n++
+	}
+	switch tag[:n] {
+	case "a", "b", "code", "del", "em", "i", "ins", "kbd", "q", "span", "strong", "sub", "sup", "u":
+		return true
+	}
+	return false
+}
+
 // sections divides a chapter at its headings.
 func sections(page, title, body string) (list []section) {
 	places := headings.FindAllStringSubmatchIndex(body, -1)
@@ -195,7 +212,8 @@ func sections(page, title, body string) (list []section) {
 func searchBody(list []section) string {
 	var b strings.Builder
 	b.WriteString(`<h1>Search</h1>
-<form class="find" role="search" action="search.html"><label for="q">Words of the chapters</label><input id="q" name="q" type="search" autocomplete="off"></form>
+<form class="find" role="search" aria-label="Search the chapters" action="search.html"><label for="q">Words of the chapters</label><input id="q" name="q" type="search" autocomplete="off"></form>
+<noscript><p>Words are found by a script, which this browser does not run. What you can search here are the headings, by the browser's own search.</p></noscript>
 <p class="soft" id="found" aria-live="polite">These are all headings of all chapters.</p>
 <ul class="index" id="index">
 `)

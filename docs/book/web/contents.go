@@ -52,6 +52,7 @@ func (m *maker) index() string {
 	b.WriteString(headline("page", "The course"))
 	b.WriteString(`<h1>The course</h1>
 <p class="lead">One HTTP/1.1 server, built four times. At the end you can say of any server who waits on what, what it costs, and how it breaks. You have measured it, too.</p>
+<p>Begin with <a href="00-start.html">the start</a>. Or take <a href="00-start.html#the-one-hour-path">the path of one hour</a>, which has the heart of it.</p>
 <p class="go" data-continue hidden><a href="00-start.html">Go on</a></p>
 <div class="parts">
 `)

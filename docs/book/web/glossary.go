@@ -82,7 +82,7 @@ func (m *maker) explain(text string, explained map[string]bool) string {
 func (m *maker) glossaryPage() string {
 	var b strings.Builder
 	b.WriteString(headline("page", "Glossary"))
-	b.WriteString("<h1>Glossary</h1>\n<p class=\"lead\">The words of the course. Where a chapter uses one for the first time, it is explained under the pointer, and here.</p>\n<dl class=\"glossary\">\n")
+	b.WriteString("<h1>Glossary</h1>\n<p class=\"lead\">The words of the course. Where a chapter uses one for the first time, it is explained to whoever points at it or comes to it by the Tab key, and here.</p>\n<dl class=\"glossary\">\n")
 	sorted := slices.Clone(m.glossary)
 	slices.SortFunc(sorted, func(a, b term) int {
 		return strings.Compare(strings.ToLower(a.forms[0]), strings.ToLower(b.forms[0]))

@@ -96,6 +96,21 @@ $$(".check > li").forEach((li, i) => {
   li.replaceChildren(label);
 });
 
+// What is wider than the page can be scrolled without a pointer.
+const sideways = new ResizeObserver((list) => list.forEach(({ target: e }) => {
+  if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; else e.removeAttribute("tabindex");
+}));
+$$("pre, table, .scroll, .call").forEach((e) => sideways.observe(e));
+
+// The explanation of a word goes away by Escape, until the word is left.
+addEventListener("keydown", (e) => {
+  if (e.key !== "Escape") return;
+  for (const t of $$(".term:is(:hover, :focus-visible)")) {
+    t.classList.add("quiet");
+    for (const left of ["mouseleave", "blur"]) t.addEventListener(left, () => t.classList.remove("quiet"), { once: true });
+  }
+});
+
 // Search: every word must be there. The text of each section is in the page.
 const index = document.getElementById("index");
 if (index) {
@@ -112,9 +127,9 @@ if (index) {
       if (li.hidden) return;
       hits.push([words.filter((w) => heading.includes(w)).length * 100 + (words.length ? low.split(words[0]).length : 0), i]);
       if (p.hidden) return;
-      const start = Math.max(0, text.lastIndexOf(" ", from - 60));
-      const piece = text.slice(start, from + 160), at = from - start;
-      p.replaceChildren((start ? "… " : "") + piece.slice(0, at), make("mark", { textContent: piece.slice(at, at + words[0].length) }), piece.slice(at + words[0].length) + " …");
+      const start = Math.max(0, text.lastIndexOf(" ", from - 60)), end = text.indexOf(" ", from + 160);
+      const piece = end < 0 ? text.slice(start) : text.slice(start, end), at = from - start;
+      p.replaceChildren((start ? "… " : "") + piece.slice(0, at), make("mark", { textContent: piece.slice(at, at + words[0].length) }), piece.slice(at + words[0].length) + (end < 0 ? "" : " …"));
     });
     hits.sort((a, b) => words.length ? b[0] - a[0] || a[1] - b[1] : a[1] - b[1]);
     index.append(...hits.map(([, i]) => all[i]));
@@ -129,7 +144,7 @@ if (index) {
 // Steppers: all frames are in the page; one at a time is shown.
 for (const s of $$(".stepper")) {
   const frames = $$(".frame", s), says = make("output"), say = (n) => `Step ${n + 1} of ${frames.length}`;
-  says.setAttribute("aria-live", "polite");
+  s.querySelector("ol").setAttribute("aria-live", "polite"); // the step itself is told, and says is its number
   let n = 0;
   const back = make("button", { type: "button", textContent: "← Back" }), next = make("button", { type: "button", textContent: "Next →" });
   const show = (to) => {
@@ -142,6 +157,7 @@ for (const s of $$(".stepper")) {
   back.onclick = () => show(n - 1);
   next.onclick = () => show(n + 1);
   s.onkeydown = (e) => {
+    if (e.target.matches(".call")) return; // it scrolls by the same keys
     if (e.key === "ArrowRight") show(n + 1);
     else if (e.key === "ArrowLeft") show(n - 1);
     else if (e.key === "Home") show(0);
