@@ -11,6 +11,7 @@ package sysnet
 
 import (
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -61,11 +62,26 @@ func (s *Pipes) Close() {
 	s.free = nil
 }
 
-// Fill moves bytes from a socket into the pipe.
+// Fill moves bytes from a socket into the pipe. What comes behind an urgent byte (tcp(7)) is none
+// of them: splice(2) stops there for good, as if nothing had come or, if the peer has ended, as if
+// that were all, while the socket stays readable. read(2) passes over the byte.
 func (p *pipe) Fill(fd int, n int64) (int64, error) {
 	n, err := splice(fd, p.into, min(n, chain.PipeSize))
+	if n == 0 && (err == nil || err == unix.EAGAIN) && atUrgent(fd) {
+		return 0, errUrgent
+	}
 	p.held += n
 	return n, err
+}
+
+// errUrgent is what Fill says of a socket whose next byte is an urgent one.
+const errUrgent = unix.EOPNOTSUPP
+
+// atUrgent reports whether the next byte of a socket is an urgent one.
+func atUrgent(fd int) bool {
+	var at int32
+	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCATMARK, uintptr(unsafe.Pointer(&at)))
+	return errno == 0 && at != 0
 }
 
 // Pour moves bytes from the pipe into a socket. It must not be asked for more than the pipe has:

@@ -195,6 +195,45 @@ func TestWhatCannotBeMovedByAPipe(t *testing.T) {
 	}
 }
 
+// Behind an urgent byte splice(2) finds nothing, or the end, while the socket stays readable: a
+// loop would ask again and again, and the rest would be lost. read(2) goes on.
+func TestWhatComesBehindAnUrgentByteIsRead(t *testing.T) {
+	for name, ends := range map[string]bool{"goes on": false, "ends": true} {
+		t.Run(name, func(t *testing.T) {
+			in, sender := nonBlockingPair(t)
+			pipes := NewPipes(1)
+			defer pipes.Close()
+			p := pipes.Get()
+			sender.Write([]byte("one"))
+			raw, err := sender.(*net.TCPConn).SyscallConn()
+			require.NoError(t, err)
+			require.NoError(t, raw.Control(func(fd uintptr) {
+				require.NoError(t, unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil))
+			}))
+			sender.Write([]byte("two"))
+			if ends {
+				sender.(*net.TCPConn).CloseWrite()
+			}
+			b, got, refused := make([]byte, 10), "", false
+			for len(got) < 6 {
+				ready(t, in, unix.POLLIN)
+				n, err := 0, error(nil)
+				if moved, no := p.Fill(in, 10); no == nil && moved > 0 {
+					n, err = p.Read(b)
+				} else {
+					require.True(t, NoSplice(no), "%v", no)
+					refused = true
+					n, err = ReadNow(in, b)
+				}
+				require.NoError(t, err)
+				got += string(b[:n])
+			}
+			require.Equal(t, "onetwo", got)
+			require.True(t, refused)
+		})
+	}
+}
+
 func TestMovingAllocatesNothing(t *testing.T) {
 	in, sender := nonBlockingPair(t)
 	out, receiver := nonBlockingPair(t)
