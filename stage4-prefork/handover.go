@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fourways/shared/shm"
 )
 
 // takeoverTime is how long a new program may take until all of its workers serve.
@@ -101,5 +103,11 @@ func (m *master) inherit(r *role) error {
 	m.report = os.NewFile(fdReport, "report")
 	m.activated = r.Activated
 	m.stage.Listeners, m.stage.Site = r.Listeners, r.Site
+	if r.Secured {
+		var err error
+		if m.stage.Earlier, err = shm.Kept(fdSecrets); err != nil {
+			return err
+		}
+	}
 	return m.memory.Inherit(fdMemory)
 }

@@ -177,7 +177,7 @@ func (m *master) reloaded() {
 	m.enter(serving)
 	m.shrink()
 	n := m.older(c.began)
-	m.app.NoteReload(n == 0)
+	m.app.NoteReload(n == 0 && len(m.app.KeptSecrets()) == 0)
 	if n > 0 {
 		m.app.Log.Error(fmt.Sprintf("Reloaded, but for %d workers, which go by the settings from before until the next reload", n))
 	} else {

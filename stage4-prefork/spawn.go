@@ -21,6 +21,7 @@ import (
 
 	"fourways/shared/app"
 	"fourways/shared/children"
+	"fourways/shared/shm"
 	"fourways/shared/site"
 )
 
@@ -46,7 +47,7 @@ type role struct {
 	Process    int            // a worker's entry in the shared memory
 	Position   int            // which of the workers it is, from 1
 	Configured bool           // there is a text at fdConfig
-	Secured    bool           // there is something at fdSecrets
+	Secured    bool           // there is something at fdSecrets, for a new master what the old one goes by
 	Activated  bool           // the sockets are systemd's
 	Site       site.Unpacked  // the built-in site, if it has been unpacked
 	Listeners  []app.Listener // in the order of their descriptors
@@ -95,10 +96,22 @@ func (m *master) spawnWorker(w *worker, then func(report string)) (pid int, err 
 	return m.spawn(c, r, then)
 }
 
-// spawnSuccessor executes a new master, which outlives this one.
+// spawnSuccessor executes a new master, which outlives this one. It reads the files of certificates
+// and keys itself, and gets what this one has of them for those that it may not read: this one has
+// been root perhaps.
 func (m *master) spawnSuccessor(then func(report string)) (pid int, err error) {
 	r := role{Master: true, Listeners: m.app.Listeners, Activated: m.activated, Site: m.stage.Site}
-	return m.spawn(children.Command{Path: m.program, Argv: os.Args}, r, then)
+	c := children.Command{Path: m.program, Argv: os.Args}
+	if secrets := m.app.Secrets(); secrets != nil {
+		kept, err := shm.Keep("secrets", secrets)
+		if err != nil {
+			return 0, err
+		}
+		defer kept.Close()
+		r.Secured = true
+		c.Pass(fdSecrets, int(kept.Fd()))
+	}
+	return m.spawn(c, r, then)
 }
 
 // spawn gives a child its role, the memory, and the sockets that its role names.

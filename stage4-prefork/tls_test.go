@@ -8,6 +8,7 @@ package main
 import (
 	"crypto/tls"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
@@ -100,4 +101,34 @@ func TestTLSMayComeWithAReload(t *testing.T) {
 	hup(t, s, reloadedLine, 1)
 	require.Contains(t, s.Log.String(), "Certificate of localhost")
 	require.NotEmpty(t, ready(t, s, 2).Workers)
+}
+
+// A new program that may not read a key, as another user than the old one was at its start, goes on
+// with what the old one has of it, and so does HUP, with everything else as the settings say now.
+func TestSettingsAndProgramsChangeThoughAKeyIsRootsAlone(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	dir, root := t.TempDir(), certstest.Root(t)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	require.NoError(t, os.Chmod(filepath.Dir(harness.Binary()), 0o755)) // which he executes
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), nil, 0o644))
+	file, write := settingsFile(t, "workers 1\n")
+	require.NoError(t, os.Chmod(filepath.Dir(file), 0o755))
+	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(file)), 0o755))
+	args := behaviour.Pair(dir, "pair", root.Leaf("localhost"))
+	s, addr := behaviour.StartTLS(t, append(args, "-config", file, "-user", "nobody", "-root", dir)...)
+	ready(t, s, 1)
+	write("workers 2\n")
+	hup(t, s, reloadedLine, 1)
+	ready(t, s, 2)
+	root.Leaf("localhost").Write(dir, "pair")
+	handOver(t, s)
+	s.Log.Await(t, regexp.MustCompile("Not reloaded, the old one stays in use: .*"+regexp.QuoteMeta(args[3])))
+	require.Zero(t, s.Wait(t))
+	ready(t, s, 2)
+	status, _, err := behaviour.GetTLS(addr, behaviour.Client(root, "localhost"), "/")
+	require.NoError(t, err)
+	require.Equal(t, 200, status)
 }

@@ -99,7 +99,8 @@ type Inherited struct {
 	Site site.Unpacked
 	// Secrets is what the process that reads the certificates has passed on; nil to read the files.
 	Secrets []byte
-	// Earlier is the Secrets of the App that this one takes the place of in the same process.
+	// Earlier is the Secrets of the App that this one takes the place of, in the same process or,
+	// by a hand-over, in another.
 	Earlier []byte
 	// Ledgers has one for each process; see [session.Thread]. Empty where nobody reads them.
 	Ledgers func(process int) []atomic.Uint64

@@ -114,7 +114,7 @@ func (a *App) tryTLS() error {
 	if len(c.Listen) == 0 {
 		return nil
 	}
-	if _, err := readTicketKeys(c.TicketKeys); err != nil || c.SelfSigned {
+	if _, err := readTicketKeys(c.TicketKeys, fileKeys{}); err != nil || c.SelfSigned {
 		return err
 	}
 	_, err := certs.Load(a.certOptions())

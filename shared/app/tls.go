@@ -11,7 +11,9 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -71,6 +73,9 @@ type identity struct {
 type fileKeys struct {
 	Keys    []tickets.Key // none without a file
 	Warning string        // about the file itself; empty for none
+	Path    string        // of the file, as it was read
+	Mark    sysnet.Mark
+	Kept    string // why it was not read again; empty if it was
 }
 
 // secrets is what the process that reads the files passes on to the others.
@@ -98,11 +103,14 @@ func (a *App) openTLS() error {
 			return fmt.Errorf("inherited certificates: %w", err)
 		}
 		a.tls.keys = given.Keys
-	} else if a.tls.keys, err = readTicketKeys(c.TicketKeys); err != nil {
-		return err
 	}
 	var before secrets
 	json.Unmarshal(a.stage.Earlier, &before) // none at the start
+	if a.stage.Secrets == nil {
+		if a.tls.keys, err = readTicketKeys(c.TicketKeys, before.Keys); err != nil {
+			return err
+		}
+	}
 	opt := a.certOptions()
 	opt.Material, opt.Before = given.Certs, before.Certs
 	if c.SelfSigned {
@@ -155,15 +163,24 @@ func (a *App) Secrets() []byte {
 	return text
 }
 
-// readTicketKeys reads the keys of a file, if one is named.
-func readTicketKeys(path string) (k fileKeys, err error) {
+// readTicketKeys reads the keys of a file, if one is named. Those from before stay where this
+// process may not read it any more.
+func readTicketKeys(path string, before fileKeys) (k fileKeys, err error) {
 	if path == "" {
 		return k, nil
 	}
 	text, info, err := sysnet.ReadSmall(path, tickets.MaxFile)
 	if err != nil {
-		return k, fmt.Errorf("cannot read the ticket keys: %w", err)
+		err = fmt.Errorf("cannot read the ticket keys: %w", err)
+		if !errors.Is(err, fs.ErrPermission) || before.Path != path {
+			return k, err
+		}
+		if before.Kept = ""; !before.Mark.Unchanged(path) {
+			before.Kept = err.Error()
+		}
+		return before, nil
 	}
+	k.Path, k.Mark = path, sysnet.MarkOf(info)
 	if k.Keys, err = tickets.Parse(text); err != nil {
 		return k, fmt.Errorf("the file of ticket keys %q %w", path, err)
 	}
@@ -296,7 +313,10 @@ func (a *App) reloadTLS() {
 		a.Log.Error("Certificates not reloaded yet, the old ones stay in use: their files do not answer")
 	})
 	defer slow.Stop()
-	keys, err := readTicketKeys(a.Config.TLS.TicketKeys)
+	a.tls.mu.Lock()
+	before := a.tls.keys
+	a.tls.mu.Unlock()
+	keys, err := readTicketKeys(a.Config.TLS.TicketKeys, before)
 	changed := false
 	if err == nil {
 		changed, err = a.tls.certs.Reload()
@@ -310,16 +330,36 @@ func (a *App) reloadTLS() {
 	a.tls.keys = keys
 	a.takeTicketKeys(a.calendar())
 	a.tls.mu.Unlock()
+	if len(a.KeptSecrets()) > 0 {
+		a.staleAfterReload.Store(true)
+	}
 	if changed {
 		a.Log.Info("Certificates reloaded")
 	}
 	a.TellCertificates()
 }
 
+// KeptSecrets says of each pair, and of the ticket keys, that this process may not read any more,
+// why they are those from before. Those whose files have not changed since are not among them.
+func (a *App) KeptSecrets() (why []string) {
+	if a.tls.certs == nil {
+		return nil
+	}
+	a.tls.mu.Lock()
+	defer a.tls.mu.Unlock()
+	if a.tls.keys.Kept != "" {
+		why = append(why, a.tls.keys.Kept)
+	}
+	return append(why, a.tls.certs.Kept()...)
+}
+
 // TellCertificates says on the log whom the certificates are for, and what is wrong with them.
 func (a *App) TellCertificates() {
 	if a.tls.certs == nil {
 		return
+	}
+	for _, why := range a.KeptSecrets() {
+		a.Log.Error(fmt.Sprintf("Not reloaded, the old one stays in use: %s; let the server's user read it, or restart the server", why))
 	}
 	for _, c := range a.tls.certs.Certificates() {
 		a.Log.Info(c.String())

@@ -43,8 +43,9 @@ type Options struct {
 	SelfSigned *SelfSigned // in their place; nil for none
 	// Material is what another process of the server has read. With it the Store opens no file.
 	Material []byte
-	// Before is the Material of a Store whose place this one takes. It matters to a certificate of
-	// the server's own making: one that cannot be kept in a file stays in use all the same.
+	// Before is the Material of a Store whose place this one takes. A certificate of the server's
+	// own making that cannot be kept in a file stays in use, and so does a pair that may not be
+	// read any more; see [Store.Kept].
 	Before     []byte
 	MinVersion uint16        // tls.VersionTLS12 or tls.VersionTLS13
 	Groups     []tls.CurveID // allowed; nil for the library's choice
@@ -131,7 +132,8 @@ func (s *Store) unwrap(ticket []byte, c tls.ConnectionState) (*tls.SessionState,
 func (s *Store) TLSConfig() *tls.Config { return s.config }
 
 // Reload reads the files again, and reports whether there is another certificate than before. Where
-// it fails those from before stay in use. It waits for the disk.
+// it fails those from before stay in use, except that a pair which this process may not read any
+// more stays alone; see Kept. It waits for the disk.
 func (s *Store) Reload() (changed bool, err error) {
 	m, err := s.read()
 	if err != nil {
@@ -182,7 +184,7 @@ func (s *Store) read() (m material, err error) {
 	case s.opt.SelfSigned != nil:
 		return s.opt.SelfSigned.read(s.opt.Now(), s.before())
 	}
-	return readPairs(s.opt.Pairs)
+	return readPairs(s.opt.Pairs, s.before())
 }
 
 // before is what was in use until now, nothing at the start.
@@ -216,6 +218,10 @@ func (s *Store) Ends() time.Time {
 
 // Warnings is what is legal about the files, and probably not meant.
 func (s *Store) Warnings() []string { return s.now.Load().warnings }
+
+// Kept says of each pair that could not be read again, because this process may not, why: the one
+// from before is in use. A pair whose files are as they were is not among them.
+func (s *Store) Kept() []string { return s.now.Load().material.Kept }
 
 // WarningsOfTime is what is wrong with the dates at a moment, or soon will be.
 func (s *Store) WarningsOfTime(now time.Time) (list []string) {

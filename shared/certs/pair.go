@@ -19,6 +19,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,13 +39,19 @@ type material struct {
 	Pairs []pairMaterial
 	// Warnings is what was to be said of the files themselves.
 	Warnings []string
+	// Kept is why pairs were not read again, so that those from before stay: one line for each.
+	Kept []string
 }
 
 // pairMaterial is a pair's part of it.
 type pairMaterial struct {
 	Pair            // where it came from
 	CertPEM, KeyPEM []byte
+	CertMark        sysnet.Mark // of the files that they were read from
+	KeyMark         sysnet.Mark
 	SelfSigned      bool // of our making
+
+	openTo fs.FileMode // the key's mode if others can read it, else 0
 }
 
 // pair is a certificate that can be shown.
@@ -55,24 +63,63 @@ type pair struct {
 
 func (p *pair) same(other *pair) bool { return p.facts.Fingerprint == other.facts.Fingerprint }
 
-// readPairs reads the files.
-func readPairs(pairs []Pair) (m material, err error) {
+// readPairs reads the files. Where this process may not read one that was read before, as root
+// perhaps, it goes on with what it had: who changes other settings is not to be kept from that by a
+// key that is well protected. A pair whose key may be another one by now stays as it was, whole.
+func readPairs(pairs []Pair, before material) (m material, err error) {
 	for _, p := range pairs {
-		part := pairMaterial{Pair: p}
-		if part.CertPEM, _, err = sysnet.ReadSmall(p.Cert, maxFile); err != nil {
-			return material{}, fmt.Errorf("cannot read the certificate: %w", err)
+		old := before.of(p)
+		part, err := readPair(p, old)
+		if errors.Is(err, fs.ErrPermission) && old.KeyPEM != nil {
+			m.Kept = append(m.Kept, err.Error())
+			part, err = old, nil
 		}
-		key, info, err := sysnet.ReadSmall(p.Key, maxFile)
 		if err != nil {
-			return material{}, fmt.Errorf("cannot read the key: %w", err)
+			return material{}, err
 		}
-		part.KeyPEM = key
-		if info.Mode().Perm()&0o044 != 0 {
-			m.Warnings = append(m.Warnings, fmt.Sprintf("The key %q can be read by others than its owner (mode %04o): chmod 600", p.Key, info.Mode().Perm()))
+		if part.openTo != 0 {
+			m.Warnings = append(m.Warnings, fmt.Sprintf("The key %q can be read by others than its owner (mode %04o): chmod 600", p.Key, part.openTo))
 		}
 		m.Pairs = append(m.Pairs, part)
 	}
 	return m, nil
+}
+
+// of is what there is of a pair, the zero value for nothing.
+func (m material) of(p Pair) pairMaterial {
+	if i := slices.IndexFunc(m.Pairs, func(part pairMaterial) bool { return part.Pair == p }); i >= 0 {
+		return m.Pairs[i]
+	}
+	return pairMaterial{}
+}
+
+// readPair reads the two files of a pair.
+func readPair(p Pair, before pairMaterial) (part pairMaterial, err error) {
+	part.Pair = p
+	if part.CertPEM, part.CertMark, _, err = readFile(p.Cert, before.CertPEM, before.CertMark); err != nil {
+		return part, fmt.Errorf("cannot read the certificate: %w", err)
+	}
+	var mode fs.FileMode
+	if part.KeyPEM, part.KeyMark, mode, err = readFile(p.Key, before.KeyPEM, before.KeyMark); err != nil {
+		return part, fmt.Errorf("cannot read the key: %w", err)
+	}
+	if mode&0o044 != 0 {
+		part.openTo = mode
+	}
+	return part, nil
+}
+
+// readFile reads a file, or takes what it held before if it is as it was and we may not read it.
+// The mode is 0 then.
+func readFile(path string, before []byte, was sysnet.Mark) (text []byte, is sysnet.Mark, mode fs.FileMode, err error) {
+	text, info, err := sysnet.ReadSmall(path, maxFile)
+	switch {
+	case errors.Is(err, fs.ErrPermission) && before != nil && was.Unchanged(path):
+		return before, was, 0, nil
+	case err != nil:
+		return nil, is, 0, err
+	}
+	return text, sysnet.MarkOf(info), info.Mode().Perm(), nil
 }
 
 // parse makes a pair of the texts, with what is to be said of it.

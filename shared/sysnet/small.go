@@ -1,5 +1,10 @@
 package sysnet
 
+// Small files of the administrator's, read whole: settings, passwords, certificates, keys.
+//
+// The text belongs to the caller. What must not be done: reading must not wait for another process,
+// as for a FIFO's writer, nor take memory without a bound, since a name may lead to anything.
+
 import (
 	"bytes"
 	"errors"
@@ -20,6 +25,20 @@ var (
 
 // byteOrderMark is what some editors put in front of UTF-8. It means nothing.
 const byteOrderMark = "\ufeff"
+
+// Mark is by what a file is known to be as it was when it was read: its size in bytes and its time
+// of modification, in nanoseconds since 1970. The zero value is that of no file.
+type Mark struct{ Size, ModTime int64 }
+
+// MarkOf is the mark of a file.
+func MarkOf(info fs.FileInfo) Mark { return Mark{info.Size(), info.ModTime().UnixNano()} }
+
+// Unchanged reports whether the file at a path has this mark. It need not be readable. Where the
+// system does not say, it has changed.
+func (m Mark) Unchanged(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && m == MarkOf(info)
+}
 
 // ReadSmall reads a file of at most so many bytes, and what there is to tell of it. It does not
 // wait for a FIFO's writer, and takes nothing but regular files. A byte order mark at the beginning

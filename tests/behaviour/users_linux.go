@@ -6,6 +6,7 @@ package behaviour
 // case may leave a process behind that is root's where it should not be.
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/user"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/certs/certstest"
 	"fourways/tests/harness"
 )
 
@@ -147,4 +149,46 @@ func unixSocketForAGroup(t *testing.T) {
 	s.Signal(t, syscall.SIGTERM)
 	require.Zero(t, s.Wait(t))
 	require.NoFileExists(t, path)
+}
+
+var _ = test("KeysThatTheUserMayNotRead", keysThatTheUserMayNotRead)
+
+// keysThatTheUserMayNotRead: what root has read before the server became another user's stays in
+// use on HUP. That is no failure as long as the files are as they were, and keeps nobody from a
+// renewed certificate of the same key; of a new key it is said.
+func keysThatTheUserMayNotRead(t *testing.T) {
+	_, _, dir := asRoot(t)
+	root, key, tickets := certstest.Root(t), certstest.P256(t), filepath.Join(dir, "tickets")
+	require.NoError(t, os.WriteFile(tickets, []byte(strings.Repeat("ab", 32)), 0o600))
+	pair := Pair(dir, "pair", root.LeafOf(key, certstest.Names("localhost")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), nil, 0o644))
+	s, addr := StartTLS(t, append(pair, "-user", "nobody", "-root", dir, "-tls-ticket-keys", tickets)...)
+	reloads := func(result string) float64 {
+		var r struct{ Reloads map[string]float64 }
+		_, body := s.Get(t, "/stats")
+		require.NoError(t, json.Unmarshal(body, &r))
+		return r.Reloads[result]
+	}
+	serial := func() string { return served(t, addr, Client(root, "localhost")).SerialNumber.String() }
+	first := serial()
+
+	certstest.Replace(t, pair[1], root.LeafOf(key, certstest.Names("localhost")).CertPEM(), 0o644)
+	s.Signal(t, syscall.SIGHUP)
+	harness.Eventually(t, "the reload is done", func() bool { return reloads("done") == 1 })
+	second := first
+	harness.Eventually(t, "the renewed one is shown", func() bool { // workers that leave still accept for a moment
+		second = serial()
+		return second != first
+	})
+	require.NotContains(t, s.Log.String(), "permission denied")
+
+	root.Leaf("localhost").Write(dir, "pair")
+	require.NoError(t, os.WriteFile(tickets, []byte(strings.Repeat("cde", 32)), 0o600))
+	s.Signal(t, syscall.SIGHUP)
+	harness.Eventually(t, "the reload has not done all", func() bool { return reloads("failed") == 1 })
+	for _, file := range []string{pair[3], tickets} {
+		s.Log.Await(t, regexp.MustCompile("Not reloaded, the old one stays in use: .*"+regexp.QuoteMeta(file)+": permission denied; let the server's user read it"))
+	}
+	require.Equal(t, second, serial())
+	require.Equal(t, float64(1), reloads("done"))
 }
