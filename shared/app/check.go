@@ -91,6 +91,9 @@ func (a *App) trySite() (err error) {
 		return err
 	}
 	defer a.folder.close()
+	if err = a.trySecrets(); err != nil {
+		return err
+	}
 	s, err := site.New(a.siteConfig())
 	if err != nil {
 		return unusableSite(err)

@@ -204,6 +204,11 @@ func (a *App) openSite() (err error) {
 	if err = a.openRoot(); err != nil {
 		return err
 	}
+	if a.stage.Process == 0 { // a worker is not to fail where the others serve
+		if err = a.trySecrets(); err != nil {
+			return err
+		}
+	}
 	if a.site, err = site.New(a.siteConfig()); err != nil {
 		return unusableSite(err)
 	}

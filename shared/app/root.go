@@ -107,6 +107,10 @@ func (a *App) reopenRoot() {
 		a.staleAfterReload.Store(true)
 		a.Log.Error("Not all that is served was opened anew, and the rest stays as it was", "root", a.root, "error", err)
 	}
+	if err := a.trySecrets(); err != nil {
+		a.staleAfterReload.Store(true)
+		a.Log.Error(err.Error())
+	}
 	if other {
 		a.rootGone.Store(false)
 		a.Log.Info("Serving the folder that has the root's name now", "root", a.root)
