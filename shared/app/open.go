@@ -13,6 +13,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -59,8 +61,11 @@ func (a *App) open() (err error) {
 	if a.logFile, err = logging.Open(cfg.Log.File); err != nil {
 		return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
 	}
-	a.lines = logging.NewQueue(a.logFile)
-	a.Log = logging.New(a.lines, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, a.Name())
+	logger := func(w io.Writer) *slog.Logger {
+		return logging.New(w, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, a.Name())
+	}
+	a.lines = logging.NewQueue(a.logFile, logger)
+	a.Log = logger(a.lines)
 	a.catchStacks()
 	if err = a.startThreads(); err != nil {
 		return err

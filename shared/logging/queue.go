@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ const (
 // server logs, so a log that nobody reads (a pipe to a pager, a full disk) must not be able to stop
 // it: lines that find no room are counted, and the log says how many when it moves again.
 type Queue struct {
-	w io.Writer
+	w    io.Writer
+	last func(io.Writer) *slog.Logger // of the line that tells what was lost
 
 	mu     sync.Mutex // for a copy, never over a system call
 	filled []byte     // under mu: whole lines that wait
@@ -37,9 +39,11 @@ type Queue struct {
 	done chan struct{} // closed when all is written
 }
 
-// NewQueue makes a Queue in front of w, which gets whole lines.
-func NewQueue(w io.Writer) *Queue {
-	q := &Queue{w: w, some: make(chan struct{}, 1), done: make(chan struct{})}
+// NewQueue makes a Queue in front of w, which gets whole lines. The line that says how many were
+// lost is one of the Logger that logger makes: who reads a log by its form is to understand that,
+// too.
+func NewQueue(w io.Writer, logger func(io.Writer) *slog.Logger) *Queue {
+	q := &Queue{w: w, last: logger, some: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -108,7 +112,9 @@ func (q *Queue) run() {
 func (q *Queue) write(batch []byte, lost uint64) bool {
 	whole := len(batch)
 	if lost > 0 {
-		batch = fmt.Appendf(batch, "%d lines of the log were lost: nobody took them\n", lost)
+		told := bytes.NewBuffer(batch)
+		q.last(told).Error(fmt.Sprintf("%d lines of the log were lost: nobody took them", lost))
+		batch = told.Bytes()
 	}
 	n, err := q.w.Write(batch)
 	if err != nil {

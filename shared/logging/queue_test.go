@@ -4,7 +4,9 @@ package logging
 // the test's own, and waits until it is told to go on.
 
 import (
+	"encoding/json"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -27,9 +29,26 @@ func (g *gate) Write(p []byte) (int, error) {
 	return g.text.Write(p)
 }
 
+func asText(w io.Writer) *slog.Logger { return New(w, slog.LevelInfo, false) }
+
+// What is lost is told in the form of all other lines, or a reader of JSON fails at that line.
+func TestALogOfJSONIsThatWhenLinesWereLost(t *testing.T) {
+	f := &failing{}
+	q := NewQueue(f, func(w io.Writer) *slog.Logger { return New(w, slog.LevelInfo, true).With(WorkerKey, "main") })
+	q.Write([]byte("{}\n"))
+	require.Eventually(t, func() bool { return q.Failed() == 1 }, 20*time.Second, time.Millisecond)
+	f.take(1000)
+	q.Write([]byte("{}\n"))
+	q.Close()
+	for line := range strings.Lines(f.text.String()) {
+		require.True(t, json.Valid([]byte(line)), line)
+	}
+	require.Regexp(t, `"level":"ERROR","msg":"1 lines of the log were lost: nobody took them","worker":"main"`, f.text.String())
+}
+
 func TestAStalledWriterStopsNobody(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
-	q := NewQueue(g)
+	q := NewQueue(g, asText)
 	line := []byte(strings.Repeat("x", 999) + "\n")
 	const lines = 5 * queueSize / 1000
 	for range lines {
@@ -48,7 +67,7 @@ func TestAStalledWriterStopsNobody(t *testing.T) {
 func TestAllLinesAreWrittenInOrder(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
 	close(g.open)
-	q := NewQueue(g)
+	q := NewQueue(g, asText)
 	var want strings.Builder
 	for i := range 1000 {
 		line := strings.Repeat("a", i%50) + "\n"
@@ -62,7 +81,7 @@ func TestAllLinesAreWrittenInOrder(t *testing.T) {
 }
 
 func TestCloseDoesNotWaitForEver(t *testing.T) {
-	q := NewQueue(&gate{open: make(chan struct{})})
+	q := NewQueue(&gate{open: make(chan struct{})}, asText)
 	q.Write([]byte("line\n"))
 	q.Close()
 }
@@ -93,21 +112,21 @@ func (f *failing) take(n int) {
 
 func TestLinesThatAreNotWrittenAreCountedAndTold(t *testing.T) {
 	f := &failing{takes: 12}
-	q := NewQueue(f)
+	q := NewQueue(f, asText)
 	q.Write([]byte("written\nhalf written\nnot written\n"))
 	require.Eventually(t, func() bool { return q.Failed() == 1 }, 20*time.Second, time.Millisecond)
 	require.EqualValues(t, 2, q.Lost())
 	f.take(1000)
 	q.Write([]byte("again\n"))
 	q.Close()
-	require.Equal(t, "written\nhalfagain\n2 lines of the log were lost: nobody took them\n", f.text.String())
+	require.Regexp(t, `^written\nhalfagain\n\[[-0-9: ]+\] 2 lines of the log were lost: nobody took them level=ERROR\n$`, f.text.String())
 	q.Write([]byte("too\nlate\n"))
 	require.EqualValues(t, 4, q.Lost())
 	require.EqualValues(t, 1, q.Failed())
 }
 
 func TestAQueueWhoseLastWriteFailsCloses(t *testing.T) {
-	q := NewQueue(&failing{})
+	q := NewQueue(&failing{}, asText)
 	q.Write([]byte("line\n"))
 	go q.Close()
 	select {
