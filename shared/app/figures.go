@@ -30,24 +30,31 @@ func (a *App) health(b []byte) (status int, body []byte) {
 	if state != "up" {
 		status = 503
 	}
-	return status, a.figures(state).AppendHealth(b)
+	return status, a.figures(state, false).AppendHealth(b)
 }
 
 // stats is what /stats answers: 200 always, because it is asked for the figures.
 func (a *App) stats(b []byte) (status int, body []byte) {
-	return 200, a.figures(a.state()).AppendStats(b)
+	return 200, a.figures(a.state(), true).AppendStats(b)
 }
 
 // metrics is what /metrics answers.
 func (a *App) metrics(b []byte) (status int, body []byte) {
-	return 200, a.figures(a.state()).AppendPrometheus(b)
+	return 200, a.figures(a.state(), true).AppendPrometheus(b)
 }
 
-// figures is all that there is to tell now.
-func (a *App) figures(state string) *figures.List {
+// figures is all that there is to tell now. What /health does not have is left out if it is not for
+// long: to find out what the processes use takes a look at each of their files.
+func (a *App) figures(state string, long bool) *figures.List {
 	a.Publish()
 	ofServer := func(l *figures.List) { a.ofServer(l, state) }
-	return figures.Of(ofServer, a.ofRequests, a.ofSystem, a.ofProcesses, a.ofCache, a.ofClients, a.ofLogs, a.ofCertificates, a.ofLatency, a.ofTLS, a.ofRelays, a.ofUpstreams, a.ofSpill, a.driver.Figures)
+	onlyLong := func(add func(*figures.List)) func(*figures.List) {
+		if long {
+			return add
+		}
+		return func(*figures.List) {}
+	}
+	return figures.Of(ofServer, a.ofRequests, a.ofSystem, onlyLong(a.ofProcesses), a.ofCache, a.ofClients, a.ofLogs, a.ofCertificates, onlyLong(a.ofLatency), a.ofTLS, a.ofRelays, a.ofUpstreams, a.ofSpill, a.driver.Figures)
 }
 
 // state is the server's, in one word. A process of it may drain because it is replaced; that is not

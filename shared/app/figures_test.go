@@ -1,12 +1,17 @@
 package app
 
+// What is told of the server, as rows, without a server: no process is started, and the driver has
+// nothing to tell.
+
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/config"
 	"fourways/shared/figures"
 	"fourways/shared/session"
+	"fourways/shared/site"
 	"fourways/shared/stats"
 )
 
@@ -53,4 +58,28 @@ func TestAPercentageIsAHundredWhenItIsAll(t *testing.T) {
 	} {
 		require.Equal(t, tt.want, percent(tt.n, tt.of), tt.name)
 	}
+}
+
+// quiet is a driver that has nothing to tell.
+type quiet struct{ Driver }
+
+func (quiet) Figures(*figures.List) {}
+
+// Whoever asks /health every second has no use for what each process has open.
+func TestHealthDoesNotLookAtWhatItDoesNotTell(t *testing.T) {
+	a := &App{Config: &config.Config{Root: t.TempDir()}, driver: quiet{}, Stats: stats.New(1), stage: Stage{Slots: func(*config.Config) int { return 1 }}}
+	a.root = a.Config.Root
+	require.NoError(t, a.openRoot())
+	defer a.folder.close()
+	var err error
+	a.site, err = site.New(a.siteConfig())
+	require.NoError(t, err)
+	defer a.site.Close()
+	table, err := a.openLimiter(config.Clients{Entries: 8, IPv6Prefix: 64})
+	require.NoError(t, err)
+	a.Server = &session.Server{Stats: a.Stats, Limiter: table}
+	short, long := a.figures("up", false), a.figures("up", true)
+	require.Equal(t, string(long.AppendHealth(nil)), string(short.AppendHealth(nil)))
+	require.Contains(t, string(long.AppendPrometheus(nil)), "process_cpu_seconds_total")
+	require.NotContains(t, string(short.AppendPrometheus(nil)), "process_cpu_seconds_total")
 }
