@@ -29,8 +29,9 @@ import (
 )
 
 const (
-	listed     = 500    // names on one page
-	mostListed = 20_000 // names of a folder that are looked at
+	listed     = 500      // names on one page
+	listedSize = 64 << 10 // bytes of a page's rows after which no further one begins
+	mostListed = 20_000   // names of a folder that are looked at
 
 	listFresh = time.Second // for so long is known what is in a folder of more than one page
 	keptLists = 4           // such folders, of which that is kept
@@ -104,10 +105,25 @@ func (s *Site) listing(path string, number int, now time.Time) (page []byte, cos
 	if err != nil {
 		return nil, read / listed, err
 	}
-	pages := max((len(all)+listed-1)/listed, 1)
-	number = min(number, pages)
-	from := (number - 1) * listed
-	return appendList(nil, path, all[from:min(from+listed, len(all))], number, pages, more), read / listed, nil
+	starts := pageStarts(all)
+	number = min(number, len(starts)-1)
+	return appendList(nil, path, all[starts[number-1]:starts[number]], number, len(starts)-1, more), read / listed, nil
+}
+
+// pageStarts is which name begins each page, and at last how many names there are. Somebody who
+// reads slowly holds a page for long, so one is no larger than a small file: a name may take a
+// kilobyte.
+func pageStarts(all []sysnet.Named) []int {
+	starts, rows := []int{0}, 0
+	var row []byte
+	for i, n := range all {
+		if i-starts[len(starts)-1] >= listed || rows >= listedSize {
+			starts, rows = append(starts, i), 0
+		}
+		row = appendRow(row[:0], n)
+		rows += len(row)
+	}
+	return append(starts, len(all))
 }
 
 // inFolder is what is in a folder, as it was a moment ago where it is large. read is how many names
@@ -194,20 +210,14 @@ func (s *Site) mayList(folder string, n sysnet.Named) bool {
 }
 
 func appendList(b []byte, path string, list []sysnet.Named, number, pages int, more bool) []byte {
-	title := html.EscapeString(path)
+	title := visible(path)
 	b = fmt.Appendf(b, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>%s</title>%s<h1>%s</h1>`, title, listStyle, title)
 	b = append(b, "<table><tr><th>Name<th>Bytes<th>Changed (UTC)\n"...)
 	if path != "/" {
 		b = append(b, "<tr><td><a href=\"../\">../</a><td><td>\n"...)
 	}
 	for _, n := range list {
-		slash, size := "", strconv.FormatInt(n.Size, 10)
-		if n.Folder {
-			slash, size = "/", ""
-		}
-		b = append(b, `<tr><td><a href="./`...)
-		b = appendEscaped(b, n.Name, unreserved)
-		b = fmt.Appendf(b, "%s\">%s%s</a><td>%s<td>%s\n", slash, html.EscapeString(n.Name), slash, size, time.Unix(0, n.ModTime).UTC().Format("2006-01-02 15:04"))
+		b = appendRow(b, n)
 	}
 	b = append(b, "</table>"...)
 	if more {
@@ -221,3 +231,34 @@ func appendList(b []byte, path string, list []sysnet.Named, number, pages int, m
 	}
 	return append(b, "</html>\n"...)
 }
+
+// appendRow writes what there is to tell of one name.
+func appendRow(b []byte, n sysnet.Named) []byte {
+	slash, size := "", strconv.FormatInt(n.Size, 10)
+	if n.Folder {
+		slash, size = "/", ""
+	}
+	b = append(b, `<tr><td><a href="./`...)
+	b = appendEscaped(b, n.Name, unreserved)
+	return fmt.Appendf(b, "%s\">%s%s</a><td>%s<td>%s\n", slash, visible(n.Name), slash, size, time.Unix(0, n.ModTime).UTC().Format("2006-01-02 15:04"))
+}
+
+// visible is a name as text of a page. Characters that are not printable are told by their number:
+// one that turns the direction of writing would have a program look like a picture, and one that is
+// not seen would have two names look the same.
+func visible(name string) string {
+	if strings.ContainsFunc(name, hidden) {
+		var b strings.Builder
+		for _, r := range name {
+			if hidden(r) {
+				fmt.Fprintf(&b, "%U", r) // U+202E
+			} else {
+				b.WriteRune(r)
+			}
+		}
+		name = b.String()
+	}
+	return html.EscapeString(name)
+}
+
+func hidden(r rune) bool { return !strconv.IsPrint(r) }

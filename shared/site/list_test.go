@@ -91,6 +91,43 @@ func TestALongListHasPages(t *testing.T) {
 	}
 }
 
+// A page is held as long as its reader is slow, so long names make it no larger.
+func TestAListOfLongNamesHasMorePages(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	const many = 2 * 64 // of which one takes a kilobyte and a half
+	for i := range many {
+		r.write(fmt.Sprintf("long/%04d%s.txt", i, strings.Repeat("&", 240)), "")
+	}
+	var names []string
+	for number := 1; ; number++ {
+		page := r.ask(fmt.Sprintf("GET /long/?page=%d HTTP/1.1", number)).body
+		require.Less(t, len(page), listedSize+4<<10)
+		names = append(names, links(t, page)...)
+		if !strings.Contains(page, `rel="next"`) {
+			require.Greater(t, number, 2)
+			break
+		}
+	}
+	require.Len(t, names, many)
+	require.True(t, slices.IsSorted(names))
+}
+
+// A name cannot look like another's, nor like one of another type.
+func TestAListShowsWhatIsNotSeenInANameByItsNumber(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	for _, name := range []string{"a\u202egnp.txt", "zero\u200bwidth.txt", "\u2067b\u2069/c\u00ad.txt", "شمس.txt", "é 1.txt"} {
+		r.write("names/"+name, "x")
+	}
+	page := r.ask("GET /names/ HTTP/1.1").body
+	for _, want := range []string{">aU+202Egnp.txt<", ">zeroU+200Bwidth.txt<", ">U+2067bU+2069/<", ">شمس.txt<", ">é 1.txt<"} {
+		require.Contains(t, page, want)
+	}
+	require.Contains(t, links(t, page), "a\u202egnp.txt", "the link leads to the file")
+	below := r.ask("GET /names/" + url.PathEscape("\u2067b\u2069") + "/ HTTP/1.1").body
+	require.Contains(t, below, "<h1>/names/U+2067bU+2069/</h1>")
+	require.Contains(t, below, ">cU+00AD.txt<")
+}
+
 // Reading a large folder takes long: what was read counts for a moment, and reading it for the
 // client's rate.
 func TestALargeFolderIsReadOnceInAMoment(t *testing.T) {
