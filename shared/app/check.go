@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -82,9 +83,12 @@ func writable(dir string) error {
 	return nil
 }
 
-// trySite opens the root, and reads what the site needs of it. The built-in site needs nothing.
+// trySite opens the root, and reads what the site needs of it.
 func (a *App) trySite() (err error) {
 	if a.root = a.Config.Root; a.root == "" {
+		if err = site.TryBuiltIn(a.siteConfig()); err != nil {
+			return unusableSite(err)
+		}
 		return nil
 	}
 	if err = a.openRoot(); err != nil {
@@ -128,10 +132,18 @@ func (a *App) tryTLS() error {
 // Whether this process could become that user says nothing: the server may be started by another
 // one.
 func (a *App) tryUsers() error {
+	var seen []sysnet.Addr
 	for _, l := range a.wanted() {
 		_, err := l.access()
-		if err == nil && l.Addr.Path != "" {
-			err = writable(filepath.Dir(l.Addr.Path))
+		switch {
+		case err != nil:
+		case slices.Contains(seen, l.Addr):
+			err = errTwice
+		case l.Addr.Path != "":
+			err = trySocket(l.Addr.Path)
+		}
+		if l.Addr.Path != "" || l.Addr.IP.Port() != 0 { // each 0 is another port
+			seen = append(seen, l.Addr)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot listen on %v: %w", l.Addr, err)
@@ -142,6 +154,20 @@ func (a *App) tryUsers() error {
 	}
 	_, err := accountOf(a.Config.User, a.Config.Group)
 	return err
+}
+
+var (
+	errTwice     = errors.New("the address is given twice; leave one out")
+	errNotSocket = errors.New("it exists and is not a socket; give another path")
+)
+
+// trySocket says why no Unix socket can be made under a path. One that is there is a running
+// server's, or would be replaced.
+func trySocket(path string) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return errNotSocket
+	}
+	return writable(filepath.Dir(path))
 }
 
 // tryFolders looks at the folders that files are made in.

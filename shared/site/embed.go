@@ -85,6 +85,39 @@ func builtIn() (contents, error) {
 	return contents{sample: files, course: course.Fragments()}, err
 }
 
+// TryBuiltIn says what of a site's settings cannot be used with the built-in site. It unpacks
+// nothing.
+func TryBuiltIn(cfg Config) error {
+	files, err := builtIn()
+	s := &Site{cfg: cfg}
+	err = errors.Join(err, s.readRedirects())
+	if cfg.App != "" {
+		err = errors.Join(err, files.page("-spa", cfg.App))
+	}
+	for _, path := range cfg.ErrorPages {
+		err = errors.Join(err, files.page("-error-page", path))
+	}
+	return err
+}
+
+// page says why a path of the site cannot be the page that a flag names. Those of the course are
+// made when they are written, and not looked for.
+func (c contents) page(flag, path string) error {
+	if strings.HasPrefix(path, "/"+courseFolder+"/") {
+		return nil
+	}
+	info, err := fs.Stat(c.sample, path[1:])
+	if err == nil && info.IsDir() {
+		err = errFolderPage
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", flag, path, err)
+	}
+	return nil
+}
+
+var errFolderPage = errors.New("it is a folder")
+
 const (
 	courseFolder = "course"
 	receiptName  = ".course" // hidden, and so never served
