@@ -123,16 +123,16 @@ func (t *Table) Release(ticket Ticket) {
 type State uint8
 
 const (
-	Complete  State = iota // all of it has come
-	Begun                  // its body is still to come; [Table.Completed] says that it has
-	Malformed              // it could not be read
-	Spoilt                 // it was Begun, and its body could not be read
+	Complete      State = iota // all of it has come
+	Begun                      // its body is still to come; [Table.Completed] says that it has
+	Malformed                  // it could not be read
+	MalformedBody              // it was Begun, and its body could not be read
 )
 
 // Request decides on one request that is complete, and counts it.
 func (t *Table) Request(addr netip.Addr, now int64) Verdict { return t.Judge(addr, now, Complete) }
 
-// Judge decides on one request, and counts it. What is Malformed or Spoilt is refused by the
+// Judge decides on one request, and counts it. What is Malformed or MalformedBody is refused by the
 // caller, whatever the verdict is: it is Allowed as long as it brings neither a limit nor a ban
 // with it.
 func (t *Table) Judge(addr netip.Addr, now int64, state State) Verdict {
@@ -168,7 +168,7 @@ func (t *Table) judge(addr netip.Addr, now int64, state State, requests int64) V
 			s.swap(way, e, e.forgiven())
 			continue
 		}
-		if state != Spoilt {
+		if state != MalformedBody {
 			if v := t.charge(s, way, id, now, requests); v.Kind != Allowed {
 				return v
 			}
@@ -176,7 +176,7 @@ func (t *Table) judge(addr netip.Addr, now int64, state State, requests int64) V
 		switch state {
 		case Complete:
 			s.praise(way, id)
-		case Malformed, Spoilt:
+		case Malformed, MalformedBody:
 			if v := t.refuse(s, way, id, 0, now); v.Kind == Banned {
 				return v
 			}

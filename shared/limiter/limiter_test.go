@@ -807,7 +807,7 @@ func BenchmarkRequest(b *testing.B) {
 }
 
 func TestRequestsThatCannotBeReadAreStepsToABan(t *testing.T) {
-	const bad, spoilt, begun, good = Malformed, Spoilt, Begun, Complete
+	const bad, badBody, begun, good = Malformed, MalformedBody, Begun, Complete
 	for _, tt := range []struct {
 		name   string
 		states []State
@@ -816,8 +816,8 @@ func TestRequestsThatCannotBeReadAreStepsToABan(t *testing.T) {
 		{"three in a row", []State{bad, bad, bad}, true},
 		{"two", []State{bad, bad}, false},
 		{"a good one ends the row", []State{bad, bad, good, bad, bad}, false},
-		{"bodies that cannot be read", []State{begun, spoilt, begun, spoilt, begun, spoilt}, true},
-		{"of each kind", []State{bad, begun, spoilt, bad}, true},
+		{"bodies that cannot be read", []State{begun, badBody, begun, badBody, begun, badBody}, true},
+		{"of each kind", []State{bad, begun, badBody, bad}, true},
 		{"a body that is only begun ends no row", []State{bad, bad, begun, bad}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -229,7 +229,7 @@ func (t *transfer) Response() {
 		t.streams = true
 		x.Stream(download{t})
 		if !t.sent {
-			x.DrainBody()
+			x.DiscardBody()
 		}
 	}
 	x.Resume()

@@ -17,9 +17,9 @@ import (
 	"fourways/shared/syntax"
 )
 
-// know looks the peer up in the lists of addresses, once: the result is the same for all requests
-// of its connection.
-func (s *Session) know(peer netip.Addr) {
+// lookUpPeer looks the peer up in the lists of addresses, once: the result is the same for all
+// requests of its connection.
+func (s *Session) lookUpPeer(peer netip.Addr) {
 	srv := s.thread.Server
 	s.proxy = srv.trusts(peer)
 	s.exempt = srv.Limiter != nil && srv.Limiter.Exempt(peer)
@@ -67,15 +67,15 @@ func (srv *Server) trusts(a netip.Addr) bool {
 	return false
 }
 
-// name finds out who the client is. X-Forwarded-For grows to the right: each proxy appends the
-// address of its own peer. So the last address that is not a trusted proxy's is the client's, and
-// anybody can have made up what stands left of it. Where all are proxies' the first is the client.
-// Where there is no address in that place, the client is unknown. It is not the proxy: then all
-// clients of the proxy would share its rate and have its rights.
+// identifyClient finds out who the client is. X-Forwarded-For grows to the right: each proxy
+// appends the address of its own peer. So the last address that is not a trusted proxy's is the
+// client's, and anybody can have made up what stands left of it. Where all are proxies' the first
+// is the client. Where there is no address in that place, the client is unknown. It is not the
+// proxy: then all clients of the proxy would share its rate and have its rights.
 //
 // Forwarded (RFC 7239) is read where there is no X-Forwarded-For: a proxy that writes one of the
 // two passes the other on as the client sent it.
-func (s *Session) name(x *Exchange) {
+func (s *Session) identifyClient(x *Exchange) {
 	if !s.proxy {
 		return
 	}
@@ -83,20 +83,20 @@ func (s *Session) name(x *Exchange) {
 	if r.Has(http1.XForwardedFor) {
 		for value := range r.All(http1.XForwardedFor) {
 			for item := range syntax.ListItems(value) {
-				n.heardFrom(item)
+				n.add(item)
 			}
 		}
 	} else if r.Has(http1.Forwarded) {
 		for value := range r.All(http1.Forwarded) {
 			for node := range guard.ForwardedFor(value) {
-				n.heardFrom(node)
+				n.add(node)
 			}
 		}
 	} else {
 		return // the proxy asks for itself
 	}
 	if !n.any {
-		x.forget()
+		x.setUnknown()
 	}
 }
 
@@ -107,23 +107,23 @@ type naming struct {
 	any bool
 }
 
-func (n *naming) heardFrom(node []byte) {
+func (n *naming) add(node []byte) {
 	addr, ok := guard.Node(node)
 	switch {
 	case !ok:
-		n.x.forget()
+		n.x.setUnknown()
 	case !n.any || !n.srv.trusts(addr):
 		n.x.client, n.x.unknown = addr, false
 	}
 	n.any = true
 }
 
-// forget makes the client unknown.
-func (x *Exchange) forget() { x.client, x.unknown = netip.Addr{}, true }
+// setUnknown makes the client unknown.
+func (x *Exchange) setUnknown() { x.client, x.unknown = netip.Addr{}, true }
 
 // CameByHTTPS reports whether a trusted proxy says that the client has asked it by https: the first
-// of the proxies where there are several, since that is the client's own. As with [Session.name]
-// Forwarded counts only where there is no X-Forwarded-Proto.
+// of the proxies where there are several, since that is the client's own. As with
+// [Session.identifyClient] Forwarded counts only where there is no X-Forwarded-Proto.
 func (x *Exchange) CameByHTTPS() bool {
 	r := x.Request()
 	switch {

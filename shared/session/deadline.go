@@ -28,7 +28,7 @@ func (s *Session) await(w wait) {
 	case waitHead:
 		s.deadline = s.since + t.Head
 	case waitBody:
-		s.deadline = s.act.in.since + rateGrace
+		s.deadline = s.req.in.since + rateGrace
 	case waitWrite:
 		s.beginWriting()
 		s.deadline = s.out.since + rateGrace
@@ -47,8 +47,8 @@ func (s *Session) leaveWait() {
 		s.out.since += waited
 		fallthrough
 	case waitWrite:
-		if s.act != nil {
-			s.act.in.since += waited
+		if s.req != nil {
+			s.req.in.since += waited
 		}
 	}
 	s.wait = waitNone
@@ -57,7 +57,7 @@ func (s *Session) leaveWait() {
 // beginBody notes when a request's body begins to arrive. It is one transfer with one rate, even if
 // there are other waits in between.
 func (s *Session) beginBody() {
-	s.act.in = pace{since: s.thread.Clock.Now(), moved: s.received()}
+	s.req.in = pace{since: s.thread.Clock.Now(), moved: s.received()}
 }
 
 // headBegan is when the head that is being received began to arrive.
@@ -73,27 +73,27 @@ func (s *Session) headBegan() clock.Time {
 func (s *Session) expire() bool {
 	switch s.wait {
 	case waitHead:
-		s.act.conn.Fail(fault.Of(fault.HeadTimeout))
+		s.req.conn.Fail(fault.Of(fault.HeadTimeout))
 		return true
 	case waitIdle:
-		return s.overdue()
+		return s.idleExpired()
 	case waitBody:
 		if !s.keepsUp() {
 			return s.tooSlow()
 		}
 		s.deadline = s.thread.Clock.Now() + rateGrace
-		if s.act.in.look(s.thread.Clock.Now(), s.received(), s.thread.Server.Timing.MinRate) {
+		if s.req.in.look(s.thread.Clock.Now(), s.received(), s.thread.Server.Timing.MinRate) {
 			return true
 		}
 		f := fault.Of(fault.BodyTooSlow)
-		if s.act.conn.Status() != 0 {
-			s.report(&s.act.x, f)
+		if s.req.conn.Status() != 0 {
+			s.report(&s.req.x, f)
 			return false
 		}
-		s.act.conn.Fail(f)
+		s.req.conn.Fail(f)
 		return true
 	case waitWrite:
-		if !s.reads() && !s.sends() {
+		if !s.readsFastEnough() && !s.sendsFastEnough() {
 			return s.tooSlow()
 		}
 		s.deadline = s.out.since + rateGrace
@@ -102,11 +102,11 @@ func (s *Session) expire() bool {
 	return false
 }
 
-// sends reports whether a client that does not read its early answer still sends its body, fast
-// enough. It may send all of that first, and its time for the answer begins then.
-func (s *Session) sends() bool {
+// sendsFastEnough reports whether a client that does not read its early answer still sends its
+// body, fast enough. It may send all of that first, and its time for the answer begins then.
+func (s *Session) sendsFastEnough() bool {
 	now := s.thread.Clock.Now()
-	if !s.drains() || !s.act.in.look(now, s.received(), s.thread.Server.Timing.MinRate) {
+	if !s.discardingBody() || !s.req.in.look(now, s.received(), s.thread.Server.Timing.MinRate) {
 		return false
 	}
 	s.since, s.out.credit = now, 0

@@ -68,29 +68,29 @@ type Exchange struct {
 	id     []byte
 	idBuf  [idLen]byte
 
-	sink   Sink
-	source Source
-	work   func()
-	then   func()
-	kind   offload.Kind // of work
-	heard  bool         // the head is complete
-	worked bool         // work has run
-	logged bool         // the answer has been counted and logged
-	probe  bool         // counted, but not in the access log
-	waits  bool         // between Wait and Resume
-	gone   func()       // called if there will be no Resume
+	sink         Sink
+	source       Source
+	work         func()
+	then         func()
+	kind         offload.Kind // of work
+	headComplete bool         // the head is complete
+	worked       bool         // work has run
+	logged       bool         // the answer has been counted and logged
+	probe        bool         // counted, but not in the access log
+	waiting      bool         // between Wait and Resume
+	onGone       func()       // called if there will be no Resume
 
-	unasked  bool     // whoever takes the body has not asked a waiting client for it; see PassBody
-	paced    bool     // the answer has begun to be written
-	drains   bool     // the body is dropped while the Source makes the answer; see DrainBody
-	upstream Upstream // who answered, if it was another server
-	tunnel   Tunnel   // nil where the connection is HTTP
-	ends     bool     // nothing more will be written into the tunnel
-	shut     bool     // and its client has been told so
-	deaf     bool     // nothing is taken out of the tunnel any more
-	moved    int64    // what had been sent when Moved was called last
-	rests    bool     // nothing was wanted of the client's socket at the last step
-	hungUp   bool     // the client sends nothing more than what is here already, and takes nothing
+	unasked     bool     // whoever takes the body has not asked a waiting client for it; see PassBody
+	writeBegun  bool     // the answer has begun to be written
+	discards    bool     // the body is dropped while the Source makes the answer; see DiscardBody
+	upstream    Upstream // who answered, if it was another server
+	tunnel      Tunnel   // nil where the connection is HTTP
+	writeEnded  bool     // nothing more will be written into the tunnel
+	writeShut   bool     // and its client has been told so
+	inputClosed bool     // nothing is taken out of the tunnel any more
+	lastMoved   int64    // what had been sent when Moved was called last
+	quiescent   bool     // nothing was wanted of the client's socket at the last step
+	hungUp      bool     // the client sends nothing more than what is here already, and takes nothing
 
 	unknown  bool  // a proxy did not say who the client is
 	panicked bool  // work has panicked
@@ -246,11 +246,11 @@ func (x *Exchange) Continue() {
 // DropBody has the rest of the body read and dropped. The Sink is not called any more.
 func (x *Exchange) DropBody() { x.sink = nil }
 
-// DrainBody is DropBody for an answer that a Source makes: what comes of the body is read and
+// DiscardBody is DropBody for an answer that a Source makes: what comes of the body is read and
 // dropped while the answer is made. A client may send all of the body before it reads any of the
 // answer. It is for an answer that comes from another machine: a thread that blocks on one socket
 // can either read or write.
-func (x *Exchange) DrainBody() { x.sink, x.drains = nil, true }
+func (x *Exchange) DiscardBody() { x.sink, x.discards = nil, true }
 
 // Park runs work where it may block, together with other work of its kind, and afterwards calls
 // then on the session's thread. While work runs, nothing else may touch the exchange and what the
@@ -268,11 +268,11 @@ func (x *Exchange) Park(k offload.Kind, work, then func()) {
 // when the exchange ends before that, because its client has left for example. Afterwards the
 // exchange must not be touched: it may be another request's. gone may be nil where the Abort of a
 // Sink or Source is enough.
-func (x *Exchange) Wait(gone func()) { x.waits, x.gone = true, gone }
+func (x *Exchange) Wait(gone func()) { x.waiting, x.onGone = true, gone }
 
 // Resume ends Wait. It is for the session's thread; the session goes on at the end of this turn.
 func (x *Exchange) Resume() {
-	x.waits, x.gone = false, nil
+	x.waiting, x.onGone = false, nil
 	x.Nudge()
 }
 
@@ -286,7 +286,7 @@ func (x *Exchange) Cut(f fault.Fault) {
 	if !f.OK() {
 		x.s.report(x, f)
 	}
-	x.sink, x.source, x.waits, x.gone, x.tunnel = nil, nil, false, nil, nil
+	x.sink, x.source, x.waiting, x.onGone, x.tunnel = nil, nil, false, nil, nil
 	x.s.Fail()
 	x.Nudge()
 }
@@ -296,7 +296,7 @@ func (x *Exchange) Cut(f fault.Fault) {
 // what is written with Write goes to the client. lines are whole field lines, each with its CR LF.
 func (x *Exchange) Tunnel(lines []byte, t Tunnel) {
 	x.conn.Switch(lines)
-	x.tunnel, x.sink, x.source, x.waits, x.gone = t, nil, nil, false, nil
+	x.tunnel, x.sink, x.source, x.waiting, x.onGone = t, nil, nil, false, nil
 	x.s.phase = phaseTunnel
 	if rest := x.conn.Rest(); len(rest) > 0 {
 		t.FromClient(rest, nil)
@@ -309,7 +309,7 @@ func (x *Exchange) Tunnel(lines []byte, t Tunnel) {
 
 // EndTunnel ends our direction of a tunnel, after what was written.
 func (x *Exchange) EndTunnel() {
-	x.ends = true
+	x.writeEnded = true
 	x.Nudge()
 }
 
@@ -320,7 +320,7 @@ func (x *Exchange) Held() int64 { return x.s.unsent() }
 // and how long it may take for the rest is a matter of its reading alone. EndTunnel comes after the
 // last of that.
 func (x *Exchange) CloseTunnel() {
-	x.deaf = true
+	x.inputClosed = true
 	x.Nudge()
 }
 
@@ -356,7 +356,7 @@ func (x *Exchange) Charge(requests int) (f fault.Fault) {
 	if !x.s.limited(x) {
 		return f
 	}
-	return x.s.judged(x, x.thread.Server.Limiter.Charge(x.client, int64(x.thread.Clock.Now()), requests))
+	return x.s.refusalFor(x, x.thread.Server.Limiter.Charge(x.client, int64(x.thread.Clock.Now()), requests))
 }
 
 // Fail refuses the request: it is counted, logged where it should be, and answered

@@ -41,10 +41,10 @@ func (p *pace) look(now clock.Time, moved, rate int64) bool {
 // the kernel is asked only if need be. An answer that comes from another machine, bit by bit,
 // begins once: what the client has taken of its beginning is credit for the rest.
 func (s *Session) beginWriting() {
-	if s.measured || s.act.x.paced {
+	if s.measured || s.req.x.writeBegun {
 		return
 	}
-	s.act.x.paced = true
+	s.req.x.writeBegun = true
 	s.out = pace{since: s.thread.Clock.Now(), moved: s.sent()}
 }
 
@@ -52,16 +52,16 @@ func (s *Session) beginWriting() {
 // what the client acknowledges. What is in a pipe waits in memory.
 func (s *Session) Stalled() {
 	s.order.Called(machine.CallWrite)
-	if s.act != nil && s.act.conn.Out().Drain(s.thread.Intake()) != nil {
+	if s.req != nil && s.req.conn.Out().Drain(s.thread.Intake()) != nil {
 		s.Fail()
-		s.act.x.Nudge()
+		s.req.x.Nudge()
 		return
 	}
 	if s.phase == phaseTunnel {
-		s.taken()
+		s.noteMoved()
 	}
 	if s.wait == waitWrite && !s.measured {
-		s.reads()
+		s.readsFastEnough()
 	}
 }
 
@@ -71,8 +71,8 @@ func (s *Session) sent() int64 {
 	switch {
 	case s.layer != nil && !s.layer.Bypassed:
 		return s.layer.Out.Sent()
-	case s.act != nil:
-		return s.act.conn.Out().Sent()
+	case s.req != nil:
+		return s.req.conn.Out().Sent()
 	}
 	return 0
 }
@@ -80,7 +80,7 @@ func (s *Session) sent() int64 {
 // received is how many bytes of the request's body have come. What a layer in between has of a
 // record counts as well: it is 16 KiB long, and its client is not slow before it is complete.
 func (s *Session) received() int64 {
-	n := s.act.conn.BodyBytes()
+	n := s.req.conn.BodyBytes()
 	if s.layer != nil {
 		n += int64(s.layer.Held)
 	}
@@ -95,10 +95,10 @@ func (s *Session) unsent() int64 {
 	return s.thread.Unsent(int(s.handle))
 }
 
-// reads looks at what the client has acknowledged, and reports whether it is fast enough. At the
-// first look it always is, and what it has taken since the answer began is credit: stage 1 reports
-// a full socket only after it has waited for it.
-func (s *Session) reads() bool {
+// readsFastEnough looks at what the client has acknowledged, and reports whether it is fast enough.
+// At the first look it always is, and what it has taken since the answer began is credit: stage 1
+// reports a full socket only after it has waited for it.
+func (s *Session) readsFastEnough() bool {
 	now, taken := s.thread.Clock.Now(), s.sent()-s.unsent()
 	if s.measured {
 		return s.out.look(now, taken, s.thread.Server.Timing.MinRate)
@@ -120,19 +120,19 @@ func (s *Session) keepsUp() bool {
 		s.measured, s.out.since = false, s.thread.Clock.Now()
 		return true
 	}
-	return !due || s.reads()
+	return !due || s.readsFastEnough()
 }
 
-// overdue decides what happens when no request has come in time. A client that is still reading its
-// last answer may go on, and its idle time begins once it has read all. It reports false when the
-// connection is to be closed.
-func (s *Session) overdue() bool {
+// idleExpired decides what happens when no request has come in time. A client that is still reading
+// its last answer may go on, and its idle time begins once it has read all. It reports false when
+// the connection is to be closed.
+func (s *Session) idleExpired() bool {
 	now, measured := s.thread.Clock.Now(), s.measured
 	switch {
 	case s.thread.Server.Timing.MinRate == 0:
 		return false // without a minimum rate a reader gets no more time than an idle client
 	case s.unsent() > 0:
-		if !s.reads() {
+		if !s.readsFastEnough() {
 			return s.tooSlow()
 		}
 		s.deadline = now + rateGrace
@@ -146,23 +146,24 @@ func (s *Session) overdue() bool {
 
 // tooSlow reports a client that does not read, and has its connection reset. It returns false.
 func (s *Session) tooSlow() bool {
-	if s.act == nil {
+	if s.req == nil {
 		s.borrow()
 	}
-	x := &s.act.x
+	x := &s.req.x
 	x.renew() // the request may be over, with only its answer left
-	if !x.heard && s.proxy {
-		x.forget()
+	if !x.headComplete && s.proxy {
+		x.setUnknown()
 	}
 	s.report(x, fault.Of(fault.ReaderTooSlow))
 	s.abortive = true
 	return false
 }
 
-// owes reports whether much of the last answers is unacknowledged, so that the connection cannot be
-// closed yet. For a small first answer the kernel is not asked. A little is not waited for: some
-// clients acknowledge only when they hear more, and the end of our sending is what they wait for.
-func (s *Session) owes(a *requestState) bool {
+// undelivered reports whether much of the last answers is unacknowledged, so that the connection
+// cannot be closed yet. For a small first answer the kernel is not asked. A little is not waited
+// for: some clients acknowledge only when they hear more, and the end of our sending is what they
+// wait for.
+func (s *Session) undelivered(a *requestState) bool {
 	if s.refused || s.thread.Server.Draining() || s.thread.Server.Timing.MinRate == 0 {
 		return false
 	}
@@ -179,17 +180,17 @@ func (s *Session) firstLook() clock.Time {
 	return firstLook
 }
 
-// holds reports whether the kernel holds so much for the client of a tunnel whose other end has
-// ended that our direction is not to be ended yet.
-func (s *Session) holds() bool {
+// tunnelUndelivered reports whether the kernel holds so much for the client of a tunnel whose other
+// end has ended that our direction is not to be ended yet.
+func (s *Session) tunnelUndelivered() bool {
 	return !s.thread.Server.Draining() && s.thread.Server.Timing.MinRate > 0 && s.unsent() > smallAnswer
 }
 
-// delivers sets the time of the next look at what the kernel holds, and reports false where the
-// client is too slow in taking it.
-func (s *Session) delivers() bool {
+// checkDelivery sets the time of the next look at what the kernel holds, and reports false where
+// the client is too slow in taking it.
+func (s *Session) checkDelivery() bool {
 	now := s.thread.Clock.Now()
-	if now-s.out.since >= rateGrace && !s.reads() {
+	if now-s.out.since >= rateGrace && !s.readsFastEnough() {
 		return s.tooSlow()
 	}
 	// Most clients are done in a moment, some in an hour.
@@ -207,9 +208,9 @@ func (s *Session) deliver() machine.Want {
 		return s.cut()
 	case s.eof || now >= s.deadline:
 		if s.thread.Server.Draining() || s.unsent() <= smallAnswer {
-			return s.part()
+			return s.lingeringClose()
 		}
-		if !s.delivers() {
+		if !s.checkDelivery() {
 			return s.cut()
 		}
 	}

@@ -59,7 +59,7 @@ func (x *Exchange) checkPath() (f fault.Fault) {
 			x.path = r.Path
 			return f
 		}
-		x.path, f = guard.Path(x.s.act.path[:0], r.Path)
+		x.path, f = guard.Path(x.s.req.path[:0], r.Path)
 	}
 	return f
 }
@@ -75,7 +75,7 @@ func (x *Exchange) account(lost int64) {
 	st := x.thread.Stats
 	st.Answer(x.conn.Status())
 	st.Add(stats.BytesOut, uint64(x.sent))
-	if x.heard {
+	if x.headComplete {
 		x.thread.answered(x.began)
 	}
 	if !x.probe {
@@ -91,13 +91,13 @@ func (x *Exchange) abandon() {
 	if x.source != nil {
 		x.source.Abort()
 	}
-	if x.waits && x.gone != nil {
-		x.gone()
+	if x.waiting && x.onGone != nil {
+		x.onGone()
 	}
 	if x.tunnel != nil {
 		x.tunnel.Gone()
 	}
-	x.sink, x.source, x.work, x.then, x.waits, x.gone, x.tunnel = nil, nil, nil, nil, false, nil, nil
+	x.sink, x.source, x.work, x.then, x.waiting, x.onGone, x.tunnel = nil, nil, nil, nil, false, nil, nil
 }
 
 // renew clears the exchange for the next request, if the last one has been accounted for.

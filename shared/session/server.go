@@ -384,11 +384,11 @@ func (l *Thread) Turnaway(peer netip.AddrPort, why fault.Reason) []byte {
 	var s Session
 	s.OpenRefused(l, peer, -1, why)
 	l.away = l.away[:0]
-	iov, _ := s.act.conn.Out().Bytes(make([][]byte, 0, 8))
+	iov, _ := s.req.conn.Out().Bytes(make([][]byte, 0, 8))
 	for _, p := range iov {
 		l.away = append(l.away, p...)
 	}
-	s.act.x.account(0) // the driver sends all of it
+	s.req.x.account(0) // the driver sends all of it
 	s.Close()
 	return l.away
 }

@@ -51,7 +51,7 @@ const (
 // ready for Open.
 type Session struct {
 	thread   *Thread
-	act      *requestState // nil while idle
+	req      *requestState // nil while idle
 	ticket   limiter.Ticket
 	addr     netip.Addr // of the peer; invalid for a Unix socket
 	layer    *Layer     // what lies between it and the socket; nil for nothing
@@ -59,7 +59,7 @@ type Session struct {
 	since    clock.Time // when the wait began
 	out      pace       // of the answers
 	handle   int32      // the driver's name for the socket
-	served   int32      // requests before act was borrowed
+	served   int32      // requests before req was borrowed
 	dropped  int32      // bytes read and dropped before the close
 	port     uint16     // of the peer
 	phase    phase
@@ -80,7 +80,7 @@ var _ machine.Machine = (*Session)(nil)
 // Thread.Unsent.
 func (s *Session) Open(thread *Thread, adm Admission, peer netip.AddrPort, handle int) {
 	*s = Session{thread: thread, ticket: adm.ticket, addr: peer.Addr(), port: peer.Port(), handle: int32(handle)}
-	s.know(peer.Addr())
+	s.lookUpPeer(peer.Addr())
 	s.order.Opened()
 	thread.Stats.Add(stats.Opened, 1)
 	s.await(waitIdle)
@@ -92,12 +92,12 @@ func (s *Session) Open(thread *Thread, adm Admission, peer netip.AddrPort, handl
 func (s *Session) OpenRefused(thread *Thread, peer netip.AddrPort, handle int, why fault.Reason) {
 	*s = Session{thread: thread, addr: peer.Addr(), port: peer.Port(), handle: int32(handle), refused: true}
 	s.order.Opened()
-	s.know(peer.Addr())
+	s.lookUpPeer(peer.Addr())
 	thread.Server.refused.Add(1)
 	s.borrow()
-	s.act.x.began = thread.Clock.Now() // no request was or will be read
-	s.act.conn.Fail(fault.Fault{Status: 503, Reason: why})
-	s.refuse(s.act.conn.Fault())
+	s.req.x.began = thread.Clock.Now() // no request was or will be read
+	s.req.conn.Fail(fault.Fault{Status: 503, Reason: why})
+	s.refuse(s.req.conn.Fault())
 	thread.Stats.Add(stats.Dropped, 1)
 	s.await(waitWrite)
 }
@@ -129,17 +129,17 @@ func (s *Session) Recv() []byte {
 	default:
 		return s.thread.dropped[:]
 	}
-	if s.act == nil {
+	if s.req == nil {
 		s.borrow()
 	}
-	return s.act.conn.Recv()
+	return s.req.conn.Recv()
 }
 
 // borrow takes buffers from the thread. Their chain has a count of bytes sent of its own, from
 // which this session's count goes on.
 func (s *Session) borrow() {
-	s.act = s.thread.borrow(s)
-	s.out.moved += s.act.conn.Out().Sent()
+	s.req = s.thread.borrow(s)
+	s.out.moved += s.req.conn.Out().Sent()
 }
 
 // Received notes that n bytes were read into Recv.
@@ -147,10 +147,10 @@ func (s *Session) Received(n int) {
 	s.order.Called(machine.CallRead)
 	switch s.phase {
 	case phaseOpen:
-		s.act.conn.Received(n)
+		s.req.conn.Received(n)
 	case phaseTunnel:
 		s.thread.Stats.Add(stats.BytesIn, uint64(n))
-		s.act.x.tunnel.FromClient(s.thread.Intake().Took(n))
+		s.req.x.tunnel.FromClient(s.thread.Intake().Took(n))
 	default:
 		s.dropped += int32(n)
 	}
@@ -161,9 +161,9 @@ func (s *Session) EOF() {
 	s.order.Called(machine.CallRead)
 	s.eof = true
 	if s.phase == phaseTunnel {
-		s.act.x.tunnel.ClientEnds()
-	} else if s.act != nil {
-		s.act.conn.EOF()
+		s.req.x.tunnel.ClientEnds()
+	} else if s.req != nil {
+		s.req.conn.EOF()
 	} else if s.phase != phaseDeliver {
 		s.phase = phaseOver
 	}
@@ -172,11 +172,11 @@ func (s *Session) EOF() {
 // Out is what is to be sent. It is not nil after WantWrite.
 func (s *Session) Out() *chain.Chain {
 	s.order.Called(machine.CallWrite)
-	return s.act.conn.Out()
+	return s.req.conn.Out()
 }
 
 // Last reports whether nothing follows what is in Out: the connection ends after it.
-func (s *Session) Last() bool { return s.act != nil && s.act.last }
+func (s *Session) Last() bool { return s.req != nil && s.req.last }
 
 // Fail ends the session because of its socket: it was reset, or its client has gone.
 func (s *Session) Fail() {
@@ -192,8 +192,8 @@ func (s *Session) HangUp() bool {
 	if s.phase != phaseTunnel || s.thread.HungUp == nil {
 		return false
 	}
-	x := &s.act.x
-	hang := x.rests && !x.hungUp && s.thread.HungUp(int(s.handle))
+	x := &s.req.x
+	hang := x.quiescent && !x.hungUp && s.thread.HungUp(int(s.handle))
 	x.hungUp = x.hungUp || hang
 	return hang
 }
@@ -202,7 +202,7 @@ func (s *Session) HangUp() bool {
 // then answers WantWake, and Work runs read; an error of it breaks the answer off.
 func (s *Session) Fetch(read func() error) {
 	s.order.Called(machine.CallWrite)
-	s.act.fetch = read
+	s.req.fetch = read
 }
 
 // Break ends the session because of a file that was being sent: what was announced cannot be
@@ -261,7 +261,7 @@ func (s *Session) giveUpPlace() {
 
 // release gives the buffers back, and gives up what was under way.
 func (s *Session) release() {
-	a := s.act
+	a := s.req
 	if a == nil {
 		return
 	}
@@ -275,7 +275,7 @@ func (s *Session) release() {
 	}
 	s.served = int32(a.conn.Served())
 	s.out.moved -= a.conn.Out().Sent()
-	s.act = nil
+	s.req = nil
 	a.fetch, a.broken, a.last = nil, nil, false
 	a.conn.Shut()
 	s.thread.giveBack(a)
@@ -318,13 +318,13 @@ func (s *Session) Reads() bool {
 		return false
 	}
 	if s.phase == phaseTunnel {
-		return s.takes()
+		return s.tunnelReads()
 	}
 	switch s.wait {
 	case waitIdle, waitHead, waitBody, waitAsked:
 		return true
 	case waitWrite, waitPeer:
-		if s.drains() {
+		if s.discardingBody() {
 			return true
 		}
 	}
@@ -336,7 +336,7 @@ func (s *Session) Reads() bool {
 // anything is written, so that the answers to pipelined requests are sent together.
 func (s *Session) run() machine.Want {
 	for {
-		a := s.act
+		a := s.req
 		if a == nil {
 			return s.idle()
 		}
@@ -358,15 +358,15 @@ func (s *Session) run() machine.Want {
 			continue
 		}
 		out := a.conn.Out()
-		if s.drains() {
-			s.drain(a)
+		if s.discardingBody() {
+			s.discardBody(a)
 		}
-		if x.waits {
-			return s.wanting(out)
+		if x.waiting {
+			return s.awaitPeer(out)
 		}
 		if x.source != nil && out.Len() < lowWater {
 			s.protect(x, (*Session).pump)
-			if x.source != nil && out.Empty() && !x.waits {
+			if x.source != nil && out.Empty() && !x.waiting {
 				s.await(waitWork)
 				return machine.WantWake
 			}
@@ -377,7 +377,7 @@ func (s *Session) run() machine.Want {
 		}
 		if x.source != nil || out.Len() >= highWater || out.Large() {
 			s.await(waitWrite)
-			return machine.WantWrite | s.draining()
+			return machine.WantWrite | s.discardWant()
 		}
 		if a.conn.Answered() {
 			x.account(0)
@@ -394,9 +394,9 @@ func (s *Session) run() machine.Want {
 // tunnel is run for a connection that is no HTTP any more. Its two directions are independent. How
 // long they may rest is for the other end to say, as it knows both.
 func (s *Session) tunnel() machine.Want {
-	a := s.act
+	a := s.req
 	x, out := &a.x, a.conn.Out()
-	s.taken()
+	s.noteMoved()
 	switch {
 	case a.fetch != nil:
 		s.await(waitWork)
@@ -404,19 +404,19 @@ func (s *Session) tunnel() machine.Want {
 	case a.broken != nil:
 		s.Break(a.broken)
 		return machine.WantClose
-	case x.ends && out.Empty() && !x.shut && s.holds():
+	case x.writeEnded && out.Empty() && !x.writeShut && s.tunnelUndelivered():
 		s.await(waitWrite)
-		if !s.delivers() {
+		if !s.checkDelivery() {
 			return s.cut()
 		}
-	case x.ends && out.Empty() && s.eof:
+	case x.writeEnded && out.Empty() && s.eof:
 		return s.cut()
-	case x.ends && out.Empty() && x.deaf:
-		return s.part()
-	case x.ends && out.Empty() && !x.shut:
-		x.shut = true
+	case x.writeEnded && out.Empty() && x.inputClosed:
+		return s.lingeringClose()
+	case x.writeEnded && out.Empty() && !x.writeShut:
+		x.writeShut = true
 		return machine.WantShut
-	case (x.ends || x.deaf) && !out.Empty(): // the other end may be gone: now the client's reading alone counts
+	case (x.writeEnded || x.inputClosed) && !out.Empty(): // the other end may be gone: now the client's reading alone counts
 		s.await(waitWrite)
 		if s.thread.Clock.Now() >= s.deadline && !s.expire() {
 			return s.cut()
@@ -424,7 +424,7 @@ func (s *Session) tunnel() machine.Want {
 	default:
 		s.await(waitPeer)
 	}
-	if !x.ends && out.Len() < lowWater {
+	if !x.writeEnded && out.Len() < lowWater {
 		if x.tunnel.Room(); s.phase == phaseOver {
 			return s.cut()
 		}
@@ -433,27 +433,27 @@ func (s *Session) tunnel() machine.Want {
 	if !out.Empty() && !x.hungUp {
 		want |= machine.WantWrite
 	}
-	if s.takes() {
+	if s.tunnelReads() {
 		want |= machine.WantRead
 	}
-	if x.rests = want == 0; x.rests {
+	if x.quiescent = want == 0; x.quiescent {
 		want = machine.WantPeer
 	}
 	return want
 }
 
-// taken tells a tunnel that its client has taken some of what was written, if it has.
-func (s *Session) taken() {
-	x := &s.act.x
-	if sent := s.sent(); sent != x.moved {
-		x.moved = sent
+// noteMoved tells a tunnel that its client has taken some of what was written, if it has.
+func (s *Session) noteMoved() {
+	x := &s.req.x
+	if sent := s.sent(); sent != x.lastMoved {
+		x.lastMoved = sent
 		x.tunnel.Moved()
 	}
 }
 
-// takes reports whether a tunnel takes more of what the client sends. What is left of one that has
-// hung up is no more than the kernel has of it.
-func (s *Session) takes() bool { return !s.eof && (s.act.x.hungUp || s.act.x.tunnel.Takes()) }
+// tunnelReads reports whether a tunnel takes more of what the client sends. What is left of one
+// that has hung up is no more than the kernel has of it.
+func (s *Session) tunnelReads() bool { return !s.eof && (s.req.x.hungUp || s.req.x.tunnel.Takes()) }
 
 // event handles what http1 finds next. It reports true when the driver must act.
 func (s *Session) event(a *requestState) (machine.Want, bool) {
@@ -483,7 +483,7 @@ func (s *Session) event(a *requestState) (machine.Want, bool) {
 			return s.finish(a), true
 		}
 		x.renew()
-		f := s.spoilt(x, a.conn.Fault())
+		f := s.malformed(x, a.conn.Fault())
 		if a.conn.Fault().Reason == fault.TLSOnPlainPort { // whoever speaks TLS reads no HTTP
 			s.report(x, f)
 			return s.cut(), true
@@ -498,40 +498,40 @@ func (s *Session) event(a *requestState) (machine.Want, bool) {
 			s.await(waitWrite)
 			return machine.WantWrite, true
 		}
-		return s.starved(a), true
+		return s.awaitInput(a), true
 	}
 	return 0, false
 }
 
-// wanting waits for another machine. What there is of the answer is sent meanwhile.
-func (s *Session) wanting(out *chain.Chain) machine.Want {
+// awaitPeer waits for another machine. What there is of the answer is sent meanwhile.
+func (s *Session) awaitPeer(out *chain.Chain) machine.Want {
 	if !out.Empty() {
 		s.await(waitWrite)
-		return machine.WantWrite | s.draining()
+		return machine.WantWrite | s.discardWant()
 	}
 	s.await(waitPeer)
-	if s.drains() {
+	if s.discardingBody() {
 		return machine.WantRead
 	}
 	return machine.WantPeer
 }
 
-// drains reports whether the rest of the body is read and dropped while its answer is made.
-func (s *Session) drains() bool {
-	return s.phase == phaseOpen && s.act != nil && s.act.x.drains && s.act.x.source != nil && s.act.conn.InBody() && !s.eof
+// discardingBody reports whether the rest of the body is read and dropped while its answer is made.
+func (s *Session) discardingBody() bool {
+	return s.phase == phaseOpen && s.req != nil && s.req.x.discards && s.req.x.source != nil && s.req.conn.InBody() && !s.eof
 }
 
-// draining is what that wants, besides what the answer wants.
-func (s *Session) draining() machine.Want {
-	if s.drains() {
+// discardWant is what that wants, besides what the answer wants.
+func (s *Session) discardWant() machine.Want {
+	if s.discardingBody() {
 		return machine.WantRead
 	}
 	return 0
 }
 
-// drain drops what has come of the body. Whether its end was well formed is looked at once the
-// answer is complete.
-func (s *Session) drain(a *requestState) {
+// discardBody drops what has come of the body. Whether its end was well formed is looked at once
+// the answer is complete.
+func (s *Session) discardBody(a *requestState) {
 	for a.conn.InBody() {
 		switch a.conn.Next() {
 		case http1.HasBody:
@@ -544,8 +544,8 @@ func (s *Session) drain(a *requestState) {
 	}
 }
 
-// starved waits for more bytes, with the deadline of the part of the request that is due.
-func (s *Session) starved(a *requestState) machine.Want {
+// awaitInput waits for more bytes, with the deadline of the part of the request that is due.
+func (s *Session) awaitInput(a *requestState) machine.Want {
 	switch {
 	case a.conn.Idle():
 		s.release()
@@ -580,13 +580,13 @@ func (s *Session) idle() machine.Want {
 func (s *Session) request(x *Exchange) {
 	srv, st := s.thread.Server, s.thread.Stats
 	st.Add(stats.Requests, 1)
-	x.began, x.heard = s.thread.Clock.Now(), true
+	x.began, x.headComplete = s.thread.Clock.Now(), true
 	wrongPort := s.layer != nil && s.layer.Bypassed
 	if wrongPort {
 		x.conn.SetClosing()
 	}
-	s.name(x)
-	if s.probed(x) {
+	s.identifyClient(x)
+	if s.answerProbe(x) {
 		return
 	}
 	r := x.Request()
@@ -658,9 +658,9 @@ func (s *Session) verdict(v limiter.Verdict) fault.Reason {
 	return refusalOf(v.Kind)
 }
 
-// probed answers a request that is a probe. A probe may name any Host. But with a missing or
+// answerProbe answers a request that is a probe. A probe may name any Host. But with a missing or
 // malformed one it is not a valid request (RFC 9112 3.2), and is refused like any other.
-func (s *Session) probed(x *Exchange) bool {
+func (s *Session) answerProbe(x *Exchange) bool {
 	srv := s.thread.Server
 	if srv.Prober == nil || !srv.Prober.IsProbe(x) || srv.Hosts.Check(addressee(x.Request())).Status == 400 {
 		return false
@@ -680,11 +680,11 @@ func (s *Session) limit(x *Exchange, state limiter.State) (f fault.Fault) {
 	if !s.limited(x) {
 		return f
 	}
-	return s.judged(x, s.thread.Server.Limiter.Judge(x.client, int64(s.thread.Clock.Now()), state))
+	return s.refusalFor(x, s.thread.Server.Limiter.Judge(x.client, int64(s.thread.Clock.Now()), state))
 }
 
-// judged is the fault of a request that a verdict of the limiter refuses.
-func (s *Session) judged(x *Exchange, v limiter.Verdict) (f fault.Fault) {
+// refusalFor is the fault of a request that a verdict of the limiter refuses.
+func (s *Session) refusalFor(x *Exchange, v limiter.Verdict) (f fault.Fault) {
 	if f.Reason = refusalOf(v.Kind); f.Reason == fault.NoReason {
 		return f
 	}
@@ -699,21 +699,21 @@ func (s *Session) judged(x *Exchange, v limiter.Verdict) (f fault.Fault) {
 	return f
 }
 
-// spoilt is the fault that a request is refused for when it cannot be parsed. It counts like any
+// malformed is the fault that a request is refused for when it cannot be parsed. It counts like any
 // other request, since otherwise a client that sends only malformed ones would have no limit. Where
 // it is malformed, and not only slow or cut short, it also counts towards a ban. A proxy's request
 // without a complete head names no client.
-func (s *Session) spoilt(x *Exchange, f fault.Fault) fault.Fault {
-	state := limiter.Spoilt
-	if !x.heard {
+func (s *Session) malformed(x *Exchange, f fault.Fault) fault.Fault {
+	state := limiter.MalformedBody
+	if !x.headComplete {
 		s.thread.Stats.Add(stats.Requests, 1)
 		x.began, state = s.headBegan(), limiter.Malformed
 		if s.proxy {
-			x.forget()
+			x.setUnknown()
 		}
 	}
 	if f.Status/100 != 4 || f.Status == 408 || !f.Reason.Refusal() {
-		if x.heard {
+		if x.headComplete {
 			return f
 		}
 		state = limiter.Begun
@@ -740,7 +740,7 @@ func (s *Session) end(x *Exchange) {
 		x.sink = nil
 		sink.End(x)
 	}
-	if x.conn.Status() == 0 && x.work == nil && !x.waits {
+	if x.conn.Status() == 0 && x.work == nil && !x.waiting {
 		s.refuse(fault.Of(fault.Internal))
 	}
 }
@@ -767,20 +767,20 @@ func (s *Session) resume(x *Exchange) {
 
 // WorkKind is the kind of the slow work for which Step returned WantWake.
 func (s *Session) WorkKind() offload.Kind {
-	if s.act == nil {
+	if s.req == nil {
 		return offload.Lookup // there is none
 	}
-	if s.act.fetch != nil {
+	if s.req.fetch != nil {
 		return offload.Read
 	}
-	return s.act.x.kind
+	return s.req.x.kind
 }
 
 // Work runs the slow work for which Step returned WantWake, if there is any. It is the only method
 // that may be called on another thread.
 func (s *Session) Work() {
 	s.order.Called(machine.CallWork)
-	a := s.act
+	a := s.req
 	if a == nil {
 		return
 	}
@@ -828,7 +828,7 @@ func (s *Session) fail(x *Exchange) {
 
 // refuse counts, reports and answers a fault.
 func (s *Session) refuse(f fault.Fault) {
-	x := &s.act.x
+	x := &s.req.x
 	if sink := x.sink; sink != nil {
 		x.sink = nil
 		sink.Abort()
@@ -855,19 +855,19 @@ func (s *Session) finish(a *requestState) machine.Want {
 		return machine.WantWrite
 	}
 	s.silent = a.conn.Request().WantsClose() && a.conn.Clean()
-	owes := s.owes(a)
+	undelivered := s.undelivered(a)
 	s.release()
-	if owes {
+	if undelivered {
 		s.phase = phaseDeliver
 		s.since = s.thread.Clock.Now()
 		s.deadline = s.since + s.firstLook()
 		return s.deliver()
 	}
-	return s.part()
+	return s.lingeringClose()
 }
 
-// part ends a connection whose last answer has been taken.
-func (s *Session) part() machine.Want {
+// lingeringClose ends a connection whose last answer has been taken.
+func (s *Session) lingeringClose() machine.Want {
 	if s.eof || s.silent {
 		return s.cut()
 	}

@@ -351,13 +351,13 @@ func TestProbesAreAskedForNothing(t *testing.T) {
 
 func TestAnIdleSessionHoldsNoBuffers(t *testing.T) {
 	r := newRig(t)
-	require.Nil(t, r.s.act)
+	require.Nil(t, r.s.req)
 	r.send(request("a"))
-	require.Nil(t, r.s.act)
+	require.Nil(t, r.s.req)
 	require.True(t, r.s.Idle())
 	require.Zero(t, r.thread.chunks.Out())
 	r.send("G")
-	require.NotNil(t, r.s.act)
+	require.NotNil(t, r.s.req)
 	r.eof()
 	require.True(t, r.over)
 	require.Zero(t, r.thread.chunks.Out())
@@ -788,7 +788,7 @@ func TestTheLogTellsOfAnAnswerThatWasCut(t *testing.T) {
 	r.held = true
 	r.send(request("stream"))
 	r.thread.Clock.Set(r.thread.Clock.Now()+3*clock.Second, 0)
-	written := r.s.act.conn.Written()
+	written := r.s.req.conn.Written()
 	left := r.s.Out().Len()
 	r.s.Out().Ack(5000)
 	r.s.Fail()

@@ -67,8 +67,8 @@ var passedOn = []Mutant{
 	// Requests that are passed on.
 	{
 		Name: "upload-blocks-its-own-answer", Stage: eventLoop, File: "shared/proxy/transfer.go",
-		Old:   "\t\tif !t.sent {\n\t\t\tx.DrainBody()",
-		New:   "\t\tif !t.sent && x.NoBody() {\n\t\t\tx.DrainBody()",
+		Old:   "\t\tif !t.sent {\n\t\t\tx.DiscardBody()",
+		New:   "\t\tif !t.sent && x.NoBody() {\n\t\t\tx.DiscardBody()",
 		Check: "shared/proxy TestScripts/while_an_early_answer_goes_on,_the_rest_of_the_upload_is_read_and_dropped,_byte_by_byte_false",
 		Why: "An answer that comes before the end of an upload is passed on, and nothing more of the upload is read before it ends. A client " +
 			"that sends all before it reads waits for the server, and the server for the client.",
