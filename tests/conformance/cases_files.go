@@ -37,7 +37,7 @@ func fileCases() []Case {
 		should("percent", "9110 4.2.3", "an encoded percent sign is decoded once", get("/per%25cent.txt"), ok(onDisk("per%cent.txt"))).withFixtures(),
 		should("utf8", "9110 4.2.3", "encoded UTF-8 is decoded", get("/%C3%BCn%c3%afcode.txt"), ok(onDisk("ünïcode.txt"))).withFixtures(),
 		should("semicolon", "9110 4.2.3", "a semicolon is part of the name", get("/semi;colon.txt"), ok(onDisk("semi;colon.txt"))).withFixtures(),
-		must("encoded-letter", encodedSame, "an encoded letter is the letter", get("/s%61mple.txt"), ok(bodyOf(sample))),
+		should("encoded-letter", "9110 4.2.3", "an encoded letter is the letter", get("/s%61mple.txt"), ok(bodyOf(sample))),
 		house("link-inside", "9110 9.3.1", "a symbolic link inside the root is followed", get("/inside.txt"), ok(onDisk("sample.txt"))).withFixtures(),
 		house("link-folder-inside", "9110 9.3.1", "a symbolic link to a folder inside the root is followed", get("/inside-dir/inner.txt"), ok(onDisk("sub/inner.txt"))).withFixtures(),
 		should("link-dangling", "9110 15.5.5", "a link to nowhere is not served", get("/dangling.txt"), answer("404").rfc("4xx")).withFixtures(),
@@ -90,7 +90,7 @@ func changeCases() []Case {
 			}
 			x.in.buf = x.in.buf[:min(len(x.in.buf), shownTranscript)]
 		}),
-		mustScript("new-tag", strongChanges, "another content has another tag", func(x *exchange) {
+		mustScript("new-tag", markedWeak, "another content has another tag", func(x *exchange) {
 			x.makeFile("new-tag.txt", "1", 100)
 			first := x.ask(ok(), get("/new-tag.txt")).Get("ETag")
 			if !strings.HasPrefix(first, `"`) {

@@ -75,8 +75,8 @@ func headCases() []Case {
 		same("empty-file", "/empty.txt").withFixtures(),
 		same("not-modified", sample, "If-None-Match: *"),
 		must("no-body", headBody, "HEAD has no body", head(sample), ok(empty)),
-		must("no-body-404", headBody, "HEAD has no body on 404", head("/not-there.txt"), answer("404", empty)),
-		must("no-body-400", headBody, "HEAD has no body on 400", "HEAD / HTTP/1.1\r\n\r\n", bad("400", empty)),
+		must("no-body-404", headBody, "HEAD has no body on 404", head("/not-there.txt"), answer("404", empty).rfc(notServed)),
+		must("no-body-400", headBody, "HEAD has no body on 400", "HEAD / HTTP/1.1\r\n\r\n", bad("400", empty).rfc("4xx")),
 		must("length", headLength, "HEAD's Content-Length, if any, is GET's", head(sample), ok(sameIfSent(sample, "Content-Length"))),
 		must("http10", headBody, "HEAD has no body in HTTP/1.0", "HEAD "+sample+" HTTP/1.0\r\n\r\n", refused("200", empty)),
 		mustScript("large-file", headLength, "HEAD's Content-Length, if any, is right for a file beyond 4 GiB", func(x *exchange) {

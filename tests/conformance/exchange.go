@@ -483,18 +483,20 @@ func (x *exchange) sampleRef() *Response {
 const shortestSample = 32
 
 // expand fills in what is known at run time only: {etag}, the dates {date},
-// {rfc850}, {asctime} of the sample file's Last-Modified, {earlier} and {later} by a
-// day, and its length {size}, {size-1}, {size+1}.
+// {rfc850}, {asctime} of the sample file's Last-Modified, {earlier}, {rfc850-earlier} and {later} by
+// a day, and its length {size}, {size-1}, {size+1}.
 func (x *exchange) expand(bytes string) string {
-	bytes = strings.ReplaceAll(bytes, "{addr}", x.server.addr)
 	bytes = strings.ReplaceAll(bytes, "{port}", x.server.addr[strings.LastIndexByte(x.server.addr, ':')+1:])
-	for _, name := range []string{"{etag}", "{date}", "{rfc850}", "{asctime}", "{earlier}", "{later}", "{size}", "{size-1}", "{size+1}"} {
+	for _, name := range []string{"{etag}", "{date}", "{rfc850}", "{rfc850-earlier}", "{asctime}", "{earlier}", "{later}", "{size}", "{size-1}", "{size+1}"} {
 		if strings.Contains(bytes, name) {
 			bytes = strings.ReplaceAll(bytes, name, x.sampleValue(name))
 		}
 	}
 	return bytes
 }
+
+// rfc850 is the layout of the second of HTTP's three dates (RFC 9110 5.6.7).
+const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
 
 func (x *exchange) sampleValue(name string) string {
 	r := x.sampleRef()
@@ -518,7 +520,9 @@ func (x *exchange) sampleValue(name string) string {
 	mod = mod.UTC()
 	switch name {
 	case "{rfc850}":
-		return mod.Format("Monday, 02-Jan-06 15:04:05 GMT")
+		return mod.Format(rfc850)
+	case "{rfc850-earlier}":
+		return mod.AddDate(0, 0, -1).Format(rfc850)
 	case "{asctime}":
 		return mod.Format(time.ANSIC)
 	case "{earlier}":

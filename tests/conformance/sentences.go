@@ -3,9 +3,9 @@ package conformance
 // The sentences of the RFCs that the cases of level MUST rest on, word for word.
 //
 // A sentence without the word MUST says what something means. It binds all the same: interpret
-// demands that a recipient goes by it. What must not be done: a sentence must not be shortened or
-// mended, for the next reader compares it with the RFC; and a case whose sentence says SHOULD, or
-// cannot be found, is not of level MUST.
+// demands that a recipient goes by it. avoidNames alone demands in words of every day. What must not
+// be done: a sentence must not be shortened or mended, for the next reader compares it with the RFC;
+// and a case whose sentence says SHOULD, or cannot be found, is not of level MUST.
 
 // sentence is one of an RFC.
 type sentence struct {
@@ -22,20 +22,20 @@ var (
 
 	emptyAuthority = sentence{"9110 4.2.1", "A recipient that processes such a URI reference MUST reject it as invalid."}
 	hostCase       = sentence{"9110 4.2.3", "The scheme and host are case-insensitive and normally provided in lowercase; all other components are compared in a case-sensitive manner."}
-	encodedSame    = sentence{"9110 4.2.3", `Characters other than those in the "reserved" set are equivalent to their percent-encoded octets: the normal form is to not encode them`}
 
 	fieldRepeats  = sentence{"9110 5.2", "When a field name is repeated within a section, its combined field value consists of the list of corresponding field line values within that section, concatenated in order, with each field line value separated by a comma."}
 	trimValue     = sentence{"9110 5.5", "When a specific version of HTTP allows such whitespace to appear in a message, a field parsing implementation MUST exclude such whitespace prior to evaluating the field value."}
-	badFieldBytes = sentence{"9110 5.5", "a recipient of CR, LF, or NUL within a field value MUST either reject the message or replace each of those characters with SP before further processing or forwarding of that message."}
+	badFieldBytes = sentence{"9110 5.5", "Field values containing CR, LF, or NUL characters are invalid and dangerous, due to the varying ways that implementations might parse and interpret those characters; a recipient of CR, LF, or NUL within a field value MUST either reject the message or replace each of those characters with SP before further processing or forwarding of that message."}
+	badWhitespace = sentence{"9110 5.6.3", "A recipient MUST parse for such bad whitespace and remove it before interpreting the protocol element."}
 	emptyElements = sentence{"9110 5.6.1.2", "A recipient MUST parse and ignore a reasonable number of empty list elements: enough to handle common mistakes by senders that merge values, but not so much that they could be used as a denial-of-service mechanism."}
 	threeDates    = sentence{"9110 5.6.7", "A recipient that parses a timestamp value in an HTTP field MUST accept all three HTTP-date formats."}
 
 	optionCase = sentence{"9110 7.6.1", "Connection options are case-insensitive."}
 
-	headLength    = sentence{"9110 8.6", "a server MUST NOT send Content-Length in such a response unless its field value equals the decimal number of octets that would have been sent in the content of a response if the same request had used the GET method."}
-	largeLength   = sentence{"9110 8.6", "Since there is no predefined limit to the length of content, a recipient MUST anticipate potentially large decimal numerals and prevent parsing errors due to integer conversion overflows or precision loss due to integer conversion"}
+	headLength    = sentence{"9110 8.6", "A server MAY send a Content-Length header field in a response to a HEAD request (Section 9.3.2); a server MUST NOT send Content-Length in such a response unless its field value equals the decimal number of octets that would have been sent in the content of a response if the same request had used the GET method."}
+	largeLength   = sentence{"9110 8.6", "Since there is no predefined limit to the length of content, a recipient MUST anticipate potentially large decimal numerals and prevent parsing errors due to integer conversion overflows or precision loss due to integer conversion (Section 17.5)."}
 	codingsListed = sentence{"9110 8.4", "If one or more encodings have been applied to a representation, the sender that applied the encodings MUST generate a Content-Encoding header field that lists the content codings in the order in which they were applied."}
-	strongChanges = sentence{"9110 8.8.1", "A strong validator is representation metadata that changes value whenever a change occurs to the representation data that would be observable in the content of a 200 (OK) response to GET."}
+	markedWeak    = sentence{"9110 8.8.3", `If an origin server provides an entity tag for a representation and the generation of that entity tag does not satisfy all of the characteristics of a strong validator (Section 8.8.1), then the origin server MUST mark the entity tag as weak by prefixing its opaque value with "W/" (case-sensitive).`}
 
 	headBody = sentence{"9110 9.3.2", "The HEAD method is identical to GET except that the server MUST NOT send content in the response."}
 
@@ -92,7 +92,7 @@ var (
 	badLength         = sentence{"9112 6.3", "If the unrecoverable error is in a request message, the server MUST respond with a 400 (Bad Request) status code and then close the connection."}
 	lengthDefines     = sentence{"9112 6.3", "If a valid Content-Length header field is present without Transfer-Encoding, its decimal value defines the expected message body length in octets."}
 	incomplete        = sentence{"9112 6.3", "If the sender closes the connection or the recipient times out before the indicated number of octets are received, the recipient MUST consider the message to be incomplete and close the connection."}
-	codingCase        = sentence{"9112 7", "All transfer-coding names are case-insensitive"}
+	codingCase        = sentence{"9112 7", "All transfer-coding names are case-insensitive and ought to be registered within the HTTP Transfer Coding registry, as defined in Section 7.3."}
 	chunkedParse      = sentence{"9112 7.1", "A recipient MUST be able to parse and decode the chunked transfer coding."}
 	largeChunk        = sentence{"9112 7.1", "Therefore, recipients MUST anticipate potentially large hexadecimal numerals and prevent parsing errors due to integer conversion overflows or precision loss due to integer representation."}
 	ignoreExtensions  = sentence{"9112 7.1.1", "A recipient MUST ignore unrecognized chunk extensions."}
@@ -111,7 +111,7 @@ var (
 // answer, and of what becomes of a connection.
 var (
 	grammar       = sentence{"9110 2.2", "A sender MUST NOT generate protocol elements that do not match the grammar defined by the corresponding ABNF rules."}
-	oneFieldLine  = sentence{"9110 5.3", "a sender MUST NOT generate multiple field lines with the same name in a message (whether in the headers or trailers) or append a field line when a field line of the same name already exists in the message, unless that field's definition allows multiple field line values to be recombined as a comma-separated list"}
+	oneFieldLine  = sentence{"9110 5.3", "This means that, aside from the well-known exception noted below, a sender MUST NOT generate multiple field lines with the same name in a message (whether in the headers or trailers) or append a field line when a field line of the same name already exists in the message, unless that field's definition allows multiple field line values to be recombined as a comma-separated list (i.e., at least one alternative of the field's definition allows a comma-separated list, such as an ABNF rule of #(values) defined in Section 5.6.1)."}
 	fixdate       = sentence{"9110 5.6.7", "When a sender generates a field that contains one or more timestamps defined as HTTP-date, the sender MUST generate those timestamps in the IMF-fixdate format."}
 	dated         = sentence{"9110 6.6.1", "An origin server with a clock (as defined in Section 5.6.7) MUST generate a Date header field in all 2xx (Successful), 3xx (Redirection), and 4xx (Client Error) responses, and MAY generate a Date header field in 1xx (Informational) and 5xx (Server Error) responses."}
 	lengthless    = sentence{"9110 8.6", "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational) or 204 (No Content)."}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,7 +14,33 @@ import (
 
 // definitions are the sentences that say what something means. They bind by RFC 9110 2.4, which is
 // interpret.
-var definitions = []sentence{getMeans, sinceEarlier, hostCase, encodedSame, fieldRepeats, optionCase, strongChanges, expectCase, rangeOf200, lengthDefines, codingCase, chunkedIncomplete, closeFirst, closesElse}
+var definitions = []sentence{getMeans, sinceEarlier, hostCase, fieldRepeats, optionCase, expectCase, rangeOf200, lengthDefines, codingCase, chunkedIncomplete, closeFirst, closesElse}
+
+// plain are the sentences that demand something in words of every day. There is one: of all that a
+// server gives away, only what lies outside its root is a fault for each of them.
+var plain = []sentence{avoidNames}
+
+// What is quoted is told to people who are held to it: it must be a whole sentence, or an item of a
+// list, and one that demands something.
+func TestEachSentenceIsWholeAndBinds(t *testing.T) {
+	text, err := os.ReadFile("sentences.go")
+	require.NoError(t, err)
+	quoted := regexp.MustCompile("sentence\\{(\"[^\"]*\"), (\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`)\\}").FindAllStringSubmatch(string(text), -1)
+	require.Equal(t, strings.Count(string(text), "sentence{\""), len(quoted))
+	binds := map[string]bool{}
+	for _, s := range append(definitions, plain...) {
+		binds[s.text] = true
+	}
+	for _, q := range quoted {
+		section, err := strconv.Unquote(q[1])
+		require.NoError(t, err)
+		text, err := strconv.Unquote(q[2])
+		require.NoError(t, err)
+		assert.Regexp(t, `^\d{4} \d+(\.\d+)*$`, section)
+		assert.Regexp(t, `^[A-Z].*([.:]|; else,)$`, text, "no whole sentence")
+		assert.True(t, strings.Contains(text, "MUST") != binds[text], "it demands nothing, or stands among those without MUST: %s", text)
+	}
+}
 
 func TestEachMustRestsOnASentenceOfAnRFC(t *testing.T) {
 	defined := map[string]bool{}

@@ -25,7 +25,7 @@ type level struct {
 // levels in their order.
 var levels = []level{
 	{"a GET is answered with the file", only("request-line/plain", "files/text", "files/image", "files/content", "files/large")},
-	{"an answer says what it is, with its status, length and date, and a path is decoded, without its query", only("files/missing", "files/encoded-letter", "changing-files/.*", "target/origin-query", "target/origin-empty-query")},
+	{"an answer says what it is, with its status, length and date", only("files/missing", "changing-files/.*")},
 	{"HEAD is answered as GET is, without the body", topics("head")},
 	{"a connection is closed when the client says so, and HTTP/1.0 is spoken", regexp.MustCompile("^connection/|^request-line/http10$")},
 	{"a request may come in pieces, and the next one with it", topics("pipeline")},
