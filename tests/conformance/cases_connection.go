@@ -48,8 +48,8 @@ func awaitContinue(framing string) func(x *exchange) {
 	}
 }
 
-// continued wants 100 or a final status, which may stand before the body has come (RFC 9110 10.1.1),
-// and sends the body after a 100.
+// continued wants 100 or a final status, which may stand before the body has come (RFC 9110
+// 10.1.1), and sends the body after a 100.
 func (x *exchange) continued(body string) {
 	r := x.expect(want{method: "POST", status: "100|2xx|3xx|4xx|501", ours: "100"}, 1)
 	if r.Status != 100 {

@@ -223,9 +223,9 @@ func partial(checks ...check) want {
 	return answer("206", checks...).rfc("200|206|4xx").ideally("200|206")
 }
 
-// partOf wants bytes from to to of the sample file. A server that ignores Range sends the whole file
-// instead. What Content-Range says of the bytes that come must be true; that they are all of those
-// that were asked for is recommended only (RFC 9110 14.2 and 15.3.7).
+// partOf wants bytes from to to of the sample file. A server that ignores Range sends the whole
+// file instead. What Content-Range says of the bytes that come must be true; that they are all of
+// those that were asked for is recommended only (RFC 9110 14.2 and 15.3.7).
 func partOf(from, to int) check {
 	return func(x *exchange, r *Response) {
 		whole := x.sampleRef().Body
@@ -260,8 +260,8 @@ func (p part) isOf(whole []byte) bool {
 }
 
 // partsOf wants those pairs of offsets, in parts. A server may send what touches, overlaps or is
-// near as one (RFC 9110 15.3.7.2), and leave some for another request (15.3.7); that it sends them as
-// they were asked for is our policy.
+// near as one (RFC 9110 15.3.7.2), and leave some for another request (15.3.7); that it sends them
+// as they were asked for is our policy.
 func partsOf(offsets ...int) check {
 	return func(x *exchange, r *Response) {
 		whole := x.sampleRef().Body

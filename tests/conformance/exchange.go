@@ -483,8 +483,8 @@ func (x *exchange) sampleRef() *Response {
 const shortestSample = 32
 
 // expand fills in what is known at run time only: {etag}, the dates {date},
-// {rfc850}, {asctime} of the sample file's Last-Modified, {earlier}, {rfc850-earlier} and {later} by
-// a day, and its length {size}, {size-1}, {size+1}.
+// {rfc850}, {asctime} of the sample file's Last-Modified, {earlier}, {rfc850-earlier} and {later}
+// by a day, and its length {size}, {size-1}, {size+1}.
 func (x *exchange) expand(bytes string) string {
 	bytes = strings.ReplaceAll(bytes, "{port}", x.server.addr[strings.LastIndexByte(x.server.addr, ':')+1:])
 	for _, name := range []string{"{etag}", "{date}", "{rfc850}", "{rfc850-earlier}", "{asctime}", "{earlier}", "{later}", "{size}", "{size-1}", "{size+1}"} {

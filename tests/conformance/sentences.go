@@ -3,9 +3,9 @@ package conformance
 // The sentences of the RFCs that the cases of level MUST rest on, word for word.
 //
 // A sentence without the word MUST says what something means. It binds all the same: interpret
-// demands that a recipient goes by it. avoidNames alone demands in words of every day. What must not
-// be done: a sentence must not be shortened or mended, for the next reader compares it with the RFC;
-// and a case whose sentence says SHOULD, or cannot be found, is not of level MUST.
+// demands that a recipient goes by it. avoidNames alone demands in words of every day. What must
+// not be done: a sentence must not be shortened or mended, for the next reader compares it with the
+// RFC; and a case whose sentence says SHOULD, or cannot be found, is not of level MUST.
 
 // sentence is one of an RFC.
 type sentence struct {

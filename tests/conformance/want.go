@@ -17,8 +17,8 @@ const (
 	closes
 )
 
-// notServed are the statuses with which a server may say that there is no such file, or that it will
-// not say: cases that are about something else take any of them.
+// notServed are the statuses with which a server may say that there is no such file, or that it
+// will not say: cases that are about something else take any of them.
 const notServed = "403|404|410"
 
 // closedStatus stands in a set of statuses for a connection that is closed without
