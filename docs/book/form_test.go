@@ -6,6 +6,7 @@ package book
 import (
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,6 +27,25 @@ func TestResults(t *testing.T) {
 		{"the end of another", "<!-- /result --> <!-- result: load p99_ms -->", []string{"in pairs"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { wantFindings(t, NewProject(fixture).Results(page(c.text)), c.want...) })
+	}
+}
+
+func TestMeasuredNumbersAreMediansOfTheRecordedRun(t *testing.T) {
+	project := Project{FS: fstest.MapFS{"docs/results/bench.json": {Data: []byte(
+		`{"works": [{"work": "small", "servers": [{"server": "a", "values": {"cpu": [9, 6.38, 1]}}, {"server": "b", "values": {"cpu": [2, 4]}}]}]}`)}}}
+	for _, c := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"the median, rounded as the text is", "<!-- result: bench small a cpu -->6.4<!-- /result --> and <!-- result: bench small a cpu -->6<!-- /result -->", nil},
+		{"between the two in the middle", "<!-- result: bench small b cpu -->3<!-- /result -->", nil},
+		{"how many times another's", "<!-- result: bench small a cpu of b -->2.13<!-- /result -->", nil},
+		{"another number", "<!-- result: bench small a cpu -->6.3<!-- /result -->", []string{`the page says "6.3", the result is "6.4"`}},
+		{"no such work", "<!-- result: bench large a cpu -->6.4<!-- /result -->", []string{"has no cpu of a at large"}},
+		{"no such other", "<!-- result: bench small a cpu of c -->1<!-- /result -->", []string{"has no cpu of c at small"}},
+		{"a word too few", "<!-- result: bench small a cpu of -->1<!-- /result -->", []string{"write it as"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { wantFindings(t, project.Results(page(c.text)), c.want...) })
 	}
 }
 

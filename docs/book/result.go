@@ -5,7 +5,7 @@ package book
 // docs/results/FILE.json is one JSON object of plain values, written by a measurement and committed
 // with it. The text between the two comments is the value's own: a string without its quotes, a
 // number as the file writes it. How many digits a number deserves is known where it was measured,
-// so nothing is rounded here.
+// so nothing is rounded here. Of the bench's recorded run, measured.go tells.
 
 import (
 	"encoding/json"
@@ -24,7 +24,12 @@ var (
 
 // Results checks every number of a page that claims to come from a result file.
 func (p Project) Results(d *Doc) []Finding {
-	return d.pairs(resultOpen, resultClose, "result", func(arg, _ string) (string, error) { return p.result(arg) })
+	return d.pairs(resultOpen, resultClose, "result", func(arg, shown string) (string, error) {
+		if words := strings.Fields(arg); len(words) > 2 && words[0] == benchFile {
+			return p.measured(words[1:], shown)
+		}
+		return p.result(arg)
+	})
 }
 
 // pairs looks at every text between an opening comment and its closing one. The right text is what
