@@ -40,7 +40,7 @@ func main() {
 			return c.Workers + 2 + app.GoThreads(processors(c.Workers)), 0
 		}, // and the one that turns clients away
 		Waits: func(c *config.Config) string {
-			return fmt.Sprintf("%d threads, and a queue for %d connections", c.Workers, queue)
+			return fmt.Sprintf("%s, and a queue for %d connections", app.Counted(c.Workers, "thread", "threads"), queue)
 		},
 	}, func(a *app.App) (app.Driver, error) { return newPool(a, queue) })
 }

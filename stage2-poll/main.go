@@ -17,7 +17,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 
 	"fourways/shared/app"
@@ -38,6 +37,6 @@ func main() {
 		Threads: func(c *config.Config) (own, others int) {
 			return c.Workers + 1 + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
-		Waits: func(c *config.Config) string { return fmt.Sprintf("%d runner threads", c.Workers) },
+		Waits: func(c *config.Config) string { return app.Counted(c.Workers, "runner thread", "runner threads") },
 	}, func(a *app.App) (app.Driver, error) { return newServer(a) })
 }

@@ -12,7 +12,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 
 	"fourways/shared/app"
@@ -39,6 +38,6 @@ func main() {
 		Threads: func(c *config.Config) (own, others int) {
 			return c.Workers + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
-		Waits: func(c *config.Config) string { return fmt.Sprintf("%d event loops", c.Workers) },
+		Waits: func(c *config.Config) string { return app.Counted(c.Workers, "event loop", "event loops") },
 	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept, io) })
 }

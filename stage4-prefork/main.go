@@ -22,7 +22,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -83,7 +82,7 @@ func newStage() (app.Stage, *options) {
 			each, _ := workerThreads(c)
 			return app.GoThreads(runtime.GOMAXPROCS(0)), c.Workers * each
 		},
-		Waits:     func(c *config.Config) string { return fmt.Sprintf("%d worker processes", c.Workers) },
+		Waits:     func(c *config.Config) string { return app.Counted(c.Workers, "worker process", "worker processes") },
 		Inherited: app.Inherited{Processes: maxProcesses},
 	}, opt
 }

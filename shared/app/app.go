@@ -58,6 +58,14 @@ const (
 	atOnce = 250 * time.Millisecond
 )
 
+// Counted is a number with what it counts, as the banner says it: "1 event loop", "2 event loops".
+func Counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 // Stage is what tells one stage from another outside its driver.
 type Stage struct {
 	config.Stage
