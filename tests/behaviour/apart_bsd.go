@@ -21,6 +21,8 @@ func Main(m *testing.M, stage string) {
 // AttackRatios skips the benchmark.
 func AttackRatios(b *testing.B) { b.Skip(noPinning) }
 
+func othersUsed(b *testing.B) time.Duration { b.Skip(noPinning); return 0 }
+
 func serverApart(b *testing.B, _ ...string) *harness.Server { b.Skip(noPinning); return nil }
 
 func crowdApart(b *testing.B, _ string, _ func(time.Duration, error)) func() {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,8 +103,13 @@ const (
 	tries      = 3
 )
 
-// lastRatio is what the last attack of a benchmark told. They run one at a time.
-var lastRatio float64
+// busyShare is the share of a benchmark's two processors that other programs may have had for what
+// it found to count.
+const busyShare = 0.1
+
+// lastRatio is what the last attack of a benchmark told, and lastOthers the share of its processors
+// that others had meanwhile. They run one at a time.
+var lastRatio, lastOthers float64
 
 // siege is a server with its crowd, and how it was before the attack.
 type siege struct {
@@ -116,6 +122,8 @@ type siege struct {
 	began       int  // answers to the crowd when the attack began
 	asked       int  // requests for /health
 	told        bool // how it fared under attack
+	since       time.Time
+	others      time.Duration // that other programs had used by then; since and others are a benchmark's
 	descriptors int
 	memory      int // KiB
 	queue       int // KiB that may wait in memory for a connection that does not read
@@ -168,6 +176,9 @@ func answersEach(t testing.TB) int {
 
 // attack begins: what the server uses and how the crowd fares is noted.
 func (a *siege) attack() {
+	if b, ok := a.t.(*testing.B); ok {
+		a.since, a.others = time.Now(), othersUsed(b)
+	}
 	from := a.crowd.answered()
 	a.crowd.await(a.t, from+answersEach(a.t))
 	a.calm = a.crowd.since(from)
@@ -216,6 +227,9 @@ func (a *siege) tell() {
 		b.ReportMetric(float64(under.p99.Microseconds()), "attack-p99-µs")
 		b.ReportMetric(ratio, "p99-ratio")
 		lastRatio = ratio
+		const processors = 2
+		lastOthers = (othersUsed(b) - a.others).Seconds() / (processors * time.Since(a.since).Seconds())
+		b.ReportMetric(100*lastOthers, "others-%")
 	}
 }
 
