@@ -96,8 +96,7 @@ func (r *runner) run() {
 	runtime.LockOSThread() // never unlocked: the thread ends with the function
 	for !r.draining || len(r.fds) > 1 || len(r.working) > 0 {
 		r.watched.Store(int64(len(r.fds)))
-		r.yield()
-		ready, err := unix.Poll(r.fds, r.timeout())
+		ready, err := r.wait()
 		sysnet.ReadClock(&r.thread.Clock)
 		switch err {
 		case nil:
@@ -125,17 +124,26 @@ func (r *runner) run() {
 	r.notify.ended.Store(true)
 }
 
-// yield gives the processor up where the pool has got work: of a thread that waits in a system call
-// the scheduler only learns by looking, again and again, on a thread of its own.
-func (r *runner) yield() {
+// wait waits for ready sockets, for a moment unseen by Go's scheduler (sysnet.UnseenWait). Where
+// the pool has got work it gives its processor up before it waits for longer.
+func (r *runner) wait() (ready int, err error) {
+	timeout := r.timeout()
+	unseen := sysnet.Unseen(timeout, len(r.working))
+	if unseen > 0 {
+		ready, err = sysnet.PollUnseen(r.fds, unseen)
+		if ready > 0 || unseen == timeout || err != nil && err != unix.EINTR {
+			return ready, err
+		}
+	}
 	if r.offloaded {
 		r.offloaded = false
 		runtime.Gosched()
 	}
+	return unix.Poll(r.fds, max(timeout-unseen, -1))
 }
 
 // timeout is how long poll may wait, in milliseconds: until the next deadline, or for ever if there
-// is none. So an idle server never wakes up for nothing.
+// is none. So an idle server sleeps without end.
 func (r *runner) timeout() int {
 	if len(r.nudged) > 0 {
 		return 0

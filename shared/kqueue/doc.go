@@ -9,7 +9,7 @@
 //	AddListener(fd, gen) error         watch a listening socket, which others may watch too
 //	Set(fd, gen, was, want) error      watch a connection's socket for this and for hang-ups
 //	Remove(fd)                         watch a descriptor no longer
-//	Look(events) int                   report what is ready, without waiting
+//	Look(events, milliseconds) int     wait for a moment at most, unseen by Go's scheduler
 //	Wait(events, milliseconds) int     wait for something to be ready; -1 waits for ever
 //	Wake()                             end a wait, from any thread
 //

@@ -108,8 +108,8 @@ func (p *Poller) change(ident, filter, flags int, fflags uint32, gen uint32) err
 	return err
 }
 
-// Look reports what is ready, without waiting.
-func (p *Poller) Look(events []Event) int { return p.Wait(events, 0) }
+// Look is Wait: Go's scheduler learns of every wait here.
+func (p *Poller) Look(events []Event, timeout int) int { return p.Wait(events, timeout) }
 
 // Wait waits for something to be ready, for so many milliseconds; -1 waits for ever.
 func (p *Poller) Wait(events []Event, timeout int) int {

@@ -191,26 +191,26 @@ func (l *Loop) Run() {
 	}
 }
 
-// wait waits for events. After one event there are mostly more. So it first looks without waiting,
-// which Go's scheduler need not know of, and only then waits. Where the pool has got work it gives
-// its processor up before that: of a thread that waits in a system call the scheduler only learns
-// by looking, again and again, on a thread of its own.
+// wait waits for events, for a moment unseen by Go's scheduler (sysnet.UnseenWait). Where the pool
+// has got work it gives its processor up before it waits for longer.
 func (l *Loop) wait(events []event) int {
-	if n := l.poll.Look(events); n > 0 || len(l.nudged) > 0 {
+	timeout := l.timeout()
+	unseen := sysnet.Unseen(timeout, l.working)
+	if n := l.poll.Look(events, unseen); n > 0 || unseen == timeout {
 		return n
 	}
 	if l.offloaded {
 		l.offloaded = false
 		runtime.Gosched()
-		if n := l.poll.Look(events); n > 0 {
-			return n
-		}
 	}
-	return l.poll.Wait(events, l.timeout())
+	return l.poll.Wait(events, max(timeout-unseen, -1))
 }
 
 // timeout is how long the loop may wait, in milliseconds, or -1 for ever.
 func (l *Loop) timeout() int {
+	if len(l.nudged) > 0 {
+		return 0
+	}
 	most := clock.Never
 	if l.opt.Watched != nil {
 		most = l.opt.Beat

@@ -175,7 +175,7 @@ func (r *rig) quiet(why string) {
 		require.True(r.t, r.ring.quiet(), why)
 		return
 	}
-	require.Zero(r.t, r.loop.poll.Look(r.events), why)
+	require.Zero(r.t, r.loop.poll.Look(r.events, 0), why)
 }
 
 // conns is the loop's connections, by descriptor.
@@ -464,7 +464,7 @@ func TestAnEventForAFormerOwnerIsNobodys(t *testing.T) {
 	old.CloseWrite() // and not Close: that would free a number of the test's own
 	arrived(t, former)
 	r.knocked()
-	n := r.loop.poll.Look(r.events)
+	n := r.loop.poll.Look(r.events, 0)
 	require.Equal(t, 2, n)
 	var stale event
 	for _, e := range r.events[:n] {
@@ -673,7 +673,7 @@ func TestOutOfDescriptorsNothingIsAcceptedForAMoment(t *testing.T) {
 	none.Cur = 3 // not even the spare descriptor's number can be had then
 	for range 2 {
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
-		n := r.loop.poll.Look(r.events)
+		n := r.loop.poll.Look(r.events, 0)
 		r.loop.turn(r.events[:n])
 		r.pass(0)
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))

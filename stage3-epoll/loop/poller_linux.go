@@ -87,9 +87,10 @@ func (p *poller) control(op, fd int, gen, events uint32) error {
 	return nil
 }
 
-// Look is a raw system call, of which Go's scheduler does not know: it returns at once.
-func (p *poller) Look(events []event) int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+// Look is a raw system call, of which Go's scheduler does not know. So it waits for no longer than
+// sysnet.UnseenWait. A signal ends it early.
+func (p *poller) Look(events []event, timeout int) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeout), 0, 0)
 	return reported(int(n), errno)
 }
 
@@ -100,7 +101,7 @@ func (p *poller) Wait(events []event, timeout int) int {
 	if errno != unix.EINTR {
 		return reported(int(n), errno)
 	}
-	return p.Look(events)
+	return p.Look(events, 0)
 }
 
 // reported is how many are ready. A signal ends a wait with nothing (EINTR); any other error

@@ -19,6 +19,7 @@ package loop
 import (
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -236,13 +237,24 @@ func (r *ring) look() {
 	entered(errno)
 }
 
-// sleep submits all entries, and waits until something has been done, for at most so many
-// milliseconds, or an hour. Go's scheduler is told. A signal ends it early.
-func (r *ring) sleep(most int) {
+// sleep submits all entries, and waits until something has been done, or the timeout is over: the
+// first so many milliseconds unseen by Go's scheduler, which is told of the rest.
+func (r *ring) sleep(timeout, unseen int) {
+	if unseen > 0 || timeout == 0 {
+		r.enter(unix.RawSyscall6, unseen)
+	}
+	if unseen != timeout && r.waiting() == 0 {
+		r.enter(unix.Syscall6, max(timeout-unseen, -1))
+	}
+}
+
+// enter submits all entries, and waits until something has been done, for at most so many
+// milliseconds, or an hour. A signal ends it early.
+func (r *ring) enter(call func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, errno syscall.Errno), most int) {
 	const second, hour = 1000, 3600 * 1000
 	most = int(min(uint(most), hour)) // -1 is for ever
 	r.timeout = [2]int64{int64(most / second), int64(most%second) * 1e6}
-	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), r.submitted(), 1,
+	_, _, errno := call(unix.SYS_IO_URING_ENTER, uintptr(r.fd), r.submitted(), 1,
 		enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&r.wait)), unsafe.Sizeof(r.wait))
 	entered(errno)
 }

@@ -118,7 +118,8 @@ func (u *uring) wait() int {
 		runtime.Gosched()
 	}
 	if len(u.nudged) == 0 && u.ring.waiting() == 0 {
-		u.ring.sleep(u.timeout())
+		timeout := u.timeout()
+		u.ring.sleep(timeout, sysnet.Unseen(timeout, u.working))
 		if u.ring.waiting() == 0 {
 			u.ring.look() // a process that was suspended wakes by a signal, before what has come meanwhile
 		}

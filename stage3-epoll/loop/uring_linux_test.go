@@ -64,7 +64,7 @@ func (h *byHandRing) turn() {
 	h.rig.t.Helper()
 	for end := time.Now().Add(patience); !h.handle(); {
 		require.True(h.rig.t, time.Now().Before(end), "nothing has happened")
-		h.u.ring.sleep(int(patience / time.Millisecond))
+		h.u.ring.sleep(int(patience/time.Millisecond), 0)
 	}
 	h.settle()
 }
