@@ -466,6 +466,9 @@ func (c *Conn) notify() {
 // end ends our direction once close_notify has left. The session lingers meanwhile.
 func (c *Conn) end() machine.Want {
 	switch {
+	case c.session.Abortive(): // what it stood for has been cut meanwhile
+		c.phase, c.abortive = phaseOver, true
+		return 0
 	case c.out.Empty():
 		c.phase = phaseOpen
 		return machine.WantShut

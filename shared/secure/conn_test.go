@@ -15,10 +15,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/fault"
 	"fourways/shared/limiter"
@@ -28,9 +30,11 @@ import (
 	"fourways/shared/stats"
 )
 
-// script is a Handler whose answer the path chooses: /echo/TEXT, /bytes/N, /file/N, /upload.
+// script is a Handler whose answer the path chooses: /echo/TEXT, /bytes/N, /file/N, /upload,
+// /tunnel.
 type script struct {
 	file *os.File
+	far  *far
 }
 
 func (h *script) Serve(x *session.Exchange) {
@@ -50,6 +54,9 @@ func (h *script) Serve(x *session.Exchange) {
 		x.Finish()
 	case "upload":
 		x.TakeBody(&sink{})
+	case "tunnel":
+		h.far.x = x
+		x.Wait(nil)
 	default:
 		x.Begin(200, int64(len(rest))).End()
 		x.Write([]byte(rest))
@@ -94,6 +101,25 @@ func (s *sink) End(x *session.Exchange) {
 	x.Finish()
 }
 func (s *sink) Abort() {}
+
+// far is the other end of a tunnel.
+type far struct {
+	x     *session.Exchange
+	got   chan string
+	ended bool
+}
+
+func (f *far) FromClient(p []byte, ref chain.Ref) {
+	f.got <- string(p)
+	if ref != nil {
+		ref.Release()
+	}
+}
+func (f *far) ClientEnds() { f.ended = true }
+func (*far) Takes() bool   { return true }
+func (*far) Room()         {}
+func (*far) Moved()        {}
+func (*far) Gone()         {}
 
 func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 
@@ -902,6 +928,49 @@ func TestHowAConnectionEnds(t *testing.T) {
 		require.ErrorIs(t, err, io.EOF)
 		d.over(t)
 	})
+}
+
+// A tunnel whose other end has said all ends our direction as soon as the client has taken nearly
+// all, and not before close_notify has left. What the client still sends goes through.
+func TestOneDirectionOfATunnelEndsWithAGoodbye(t *testing.T) {
+	h := &script{far: &far{got: make(chan string, 1)}}
+	w := newWorld(t, h)
+	var unsent atomic.Int64
+	unsent.Store(1 << 20)
+	w.thread.Unsent = func(int) int64 { return unsent.Load() }
+	w.thread.Host = host{func(int) {}}
+	d := w.connect(func(d *driven) {
+		d.other = func() {
+			h.far.x.Tunnel([]byte("Upgrade: x\r\n"), h.far)
+			h.far.x.Write(make([]byte, 10000))
+			h.far.x.EndTunnel()
+		}
+	})
+	c := d.client(only(tls.VersionTLS12))
+	shake(t, c)
+	io.WriteString(c, get("/tunnel"))
+	r := bufio.NewReader(c)
+	_, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	_, err = io.ReadFull(r, make([]byte, 10000))
+	require.NoError(t, err)
+	unsent.Store(0)
+	d.pass(clock.Second) // it is looked again, and later than it was to be
+	_, err = r.Peek(1)
+	require.Equal(t, io.EOF, err)
+	types := d.types()
+	require.EqualValues(t, typeAlert, types[len(types)-1])
+	io.WriteString(c, "more")
+	select {
+	case got := <-h.far.got:
+		require.Equal(t, "more", got)
+	case <-d.done:
+		t.Fatal("both directions have ended")
+	}
+	c.CloseWrite()
+	d.over(t)
+	require.True(t, h.far.ended)
+	require.False(t, d.m.Abortive())
 }
 
 // heard is a client's end that keeps what has come.

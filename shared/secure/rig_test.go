@@ -206,6 +206,7 @@ type driven struct {
 	m     *Conn
 	piece int // bytes that are read at once, 0 for as many as there is room for
 	wants []machine.Want
+	other func() // what another machine does when it is waited for
 	done  chan struct{}
 }
 
@@ -245,9 +246,14 @@ func (d *driven) turn() bool {
 	switch want {
 	case machine.WantRead:
 		d.read()
-	case machine.WantWrite:
+	case machine.WantWrite, machine.WantRead | machine.WantWrite:
 		d.write()
 	case machine.WantPeer:
+		if other := d.other; other != nil {
+			d.other = nil
+			other()
+			return true
+		}
 		d.await(func() bool { return false })
 	case machine.WantWake:
 		d.m.WorkKind()

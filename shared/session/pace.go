@@ -198,6 +198,17 @@ func (s *Session) checkDelivery() bool {
 	return true
 }
 
+// endSending sets the deadline for the end of our direction, before which a layer may have a last
+// word to send: as long as the client may take for what the kernel holds then. While more than that
+// may be held, nobody looks how fast it is taken.
+func (s *Session) endSending() {
+	s.leaveWait()
+	s.deadline = clock.Never
+	if rate := s.thread.Server.Timing.MinRate; rate > 0 && !s.thread.Server.Draining() {
+		s.deadline = s.thread.Clock.Now() + rateGrace + smallAnswer*clock.Second/clock.Time(rate)
+	}
+}
+
 // deliver waits until the client has acknowledged nearly all, and only then ends our direction:
 // poll and epoll report a socket whose two directions have both ended all the time.
 func (s *Session) deliver() machine.Want {

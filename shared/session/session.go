@@ -415,6 +415,7 @@ func (s *Session) tunnel() machine.Want {
 		return s.lingeringClose()
 	case x.writeEnded && out.Empty() && !x.writeShut:
 		x.writeShut = true
+		s.endSending()
 		return machine.WantShut
 	case (x.writeEnded || x.inputClosed) && !out.Empty(): // the other end may be gone: now the client's reading alone counts
 		s.await(waitWrite)
