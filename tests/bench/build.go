@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"fourways/shared/certs"
+	"fourways/tests/gobuild"
 )
 
 // Names in the folder of a run.
@@ -164,11 +165,11 @@ func certificate(folder string) (file string, leaf []byte, err error) {
 
 // compile builds a package where folder's module can see it.
 func compile(ctx context.Context, folder, pkg, target string) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", target, pkg)
+	os.MkdirAll(filepath.Dir(target), 0o755)
+	cmd := gobuild.Command(ctx, pkg, target)
 	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil {
-		os.MkdirAll(filepath.Dir(target), 0o755)
-		os.WriteFile(target+failedSuffix, fmt.Appendf(nil, "go build: %v\n%s", err, out), 0o644)
+		os.WriteFile(target+failedSuffix, fmt.Appendf(nil, "%v\n%s", err, out), 0o644)
 	}
 }
 

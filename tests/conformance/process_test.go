@@ -14,10 +14,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"fourways/tests/gobuild"
 )
 
 func TestSuiteLooksAtTheProcess(t *testing.T) {
-	bin := Build(t, "internal/nethttp")
+	bin := build(t, "./internal/nethttp")
 	for _, row := range []struct{ name, fault, id, complaint string }{
 		{"a sound server is not complained of", "", "files/text", ""},
 		{"a server that leaks connections is told", "leak", "files/text", "descriptors leak"},
@@ -100,7 +102,7 @@ func TestWhereTheServerHasGoneTheRestIsNotPlayed(t *testing.T) {
 
 // Our own servers are to end in order.
 func TestDyingOfSIGTERMIsNoOrderlyEndByOurPolicy(t *testing.T) {
-	suite, err := New(Target{Cmd: []string{Build(t, "internal/nethttp"), "-listen", "127.0.0.1:{port}", "-root", "{root}", "-fault", "dies"}})
+	suite, err := New(Target{Cmd: []string{build(t, "./internal/nethttp"), "-listen", "127.0.0.1:{port}", "-root", "{root}", "-fault", "dies"}})
 	require.NoError(t, err)
 	defer suite.Close()
 	suite.Play(caseByID(t, "files/text"))
@@ -131,7 +133,7 @@ func TestAServerOfOneConnectionAtATimeIsPlayedWithOne(t *testing.T) {
 
 func TestReachSaysInOneLineWhyThereIsNothingToJudge(t *testing.T) {
 	root := t.TempDir()
-	bin := Build(t, "internal/nethttp")
+	bin := build(t, "./internal/nethttp")
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	nobody := closed.Addr().String()
@@ -172,10 +174,19 @@ func TestTheRootIsForEverybodyToRead(t *testing.T) {
 // nethttp is a suite for a server of net/http with a fault.
 func nethttp(t *testing.T, fault string) *Suite {
 	t.Helper()
-	suite, err := New(Target{Cmd: []string{Build(t, "internal/nethttp"), "-listen", "127.0.0.1:{port}", "-root", "{root}", "-fault", fault}, RFCOnly: true})
+	suite, err := New(Target{Cmd: []string{build(t, "./internal/nethttp"), "-listen", "127.0.0.1:{port}", "-root", "{root}", "-fault", fault}, RFCOnly: true})
 	require.NoError(t, err)
 	t.Cleanup(suite.Close)
 	return suite
+}
+
+// build makes the program of a main package. Its link is in Go's cache after the first time.
+func build(t *testing.T, pkg string) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "server")
+	out, err := gobuild.Command(t.Context(), pkg, program).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
 }
 
 // serveBytes says the same to whoever connects, and returns the address.

@@ -111,7 +111,7 @@ func longerBody(h *flawed.Head) string {
 }
 
 func TestEveryCaseCanFail(t *testing.T) {
-	suite, err := New(Target{Cmd: []string{Build(t, "../../stage2-poll"), "--port", "{port}", "--root", "{root}"}, Args: FourWays})
+	suite, err := New(Target{Cmd: []string{build(t, "fourways/stage2-poll"), "--port", "{port}", "--root", "{root}"}, Args: FourWays})
 	require.NoError(t, err)
 	defer suite.Close()
 	unedited, edited := startRelay(t, suite, flawed.Edit{}), make([]map[Variant]*server, len(edits))

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -435,18 +434,6 @@ func (s *Suite) Close() {
 	if s.temp != "" {
 		_ = os.RemoveAll(s.temp)
 	}
-}
-
-// Build compiles the main package in a folder and returns the path of the program.
-func Build(t *testing.T, folder string) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "server")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = folder
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build in %s: %v\n%s", folder, err, out)
-	}
-	return program
 }
 
 // Run plays all cases as subtests TOPIC/NAME of t, and looks at the servers when the

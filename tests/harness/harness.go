@@ -9,6 +9,7 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -29,6 +30,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"fourways/tests/gobuild"
 )
 
 // Patience is how long a test waits for something that should happen soon. It only
@@ -71,12 +74,12 @@ func Main(m *testing.M, stage string) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, stage)
-	args := []string{"build", "-o", binary}
+	var flags []string
 	if raceEnabled {
-		args = append(args, "-race")
+		flags = append(flags, "-race")
 	}
 	code := 1
-	if out, err := exec.Command("go", append(args, "fourways/"+stage)...).CombinedOutput(); err != nil {
+	if out, err := gobuild.Command(context.Background(), "fourways/"+stage, binary, flags...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 	} else {
 		code = m.Run()

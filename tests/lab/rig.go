@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"fourways/tests/gobuild"
 	"fourways/tests/group"
 	"fourways/tests/mutants"
 )
@@ -73,10 +74,10 @@ type programs struct {
 func (p *programs) of(r *rig, stage string) (string, error) {
 	return p.once(stage, func(program string) error {
 		r.say("building %s", stage)
-		build := exec.CommandContext(r.ctx, "go", "build", "-buildvcs=false", "-o", program, ".")
-		build.Dir = filepath.Join(r.root, stage)
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("go build %s: %w\n%s", stage, err, out)
+		cmd := gobuild.Command(r.ctx, ".", program)
+		cmd.Dir = filepath.Join(r.root, stage)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", stage, err, out)
 		}
 		return nil
 	})

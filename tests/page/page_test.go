@@ -27,6 +27,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"fourways/tests/gobuild"
 	"fourways/tests/harness"
 )
 
@@ -212,7 +213,7 @@ func build(t *testing.T, stage string) string {
 	t.Helper()
 	program := filepath.Join(programs, stage)
 	once, _ := built.LoadOrStore(stage, sync.OnceValue(func() error {
-		out, err := exec.Command("go", "build", "-o", program, "fourways/"+stage).CombinedOutput()
+		out, err := gobuild.Command(context.Background(), "fourways/"+stage, program).CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
