@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,24 @@ func (t *tree) deployment(root, to string) error {
 	})
 }
 
+// picture is one that a page of Markdown shows from a file.
+var picture = regexp.MustCompile(`!\[[^\]]*\]\(([^):#]+)\)`)
+
+// pictures adds what a page that lies in a folder shows, where the page looks for it.
+func (t *tree) pictures(root, page, to string) error {
+	text, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		return err
+	}
+	for _, found := range picture.FindAllSubmatch(text, -1) {
+		name := string(found[1])
+		if err := t.take(root, path.Join(to, name), path.Join(path.Dir(page), name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // archive writes the archive for a processor, and returns its name.
 func (r *release) archive(arch string, programs map[string][]byte, helps map[string]help) (string, error) {
 	var t tree
@@ -80,6 +99,9 @@ func (r *release) archive(arch string, programs map[string][]byte, helps map[str
 	t.link("man/man1/"+service+".1", r.stages[len(r.stages)-1]+".1")
 	if err := t.take(r.root, "README.md", "README.md", "LICENSE", "LICENSE", "CHANGELOG.md", "CHANGELOG.md", "SECURITY.md", "SECURITY.md",
 		"operating.md", "docs/operating.md"); err != nil {
+		return "", err
+	}
+	if err := t.pictures(r.root, "README.md", ""); err != nil {
 		return "", err
 	}
 	if err := t.deployment(r.root, "deploy"); err != nil {
@@ -207,6 +229,9 @@ func (r *release) installed(programs map[string][]byte, helps map[string]help) (
 		if strings.HasPrefix(t[i].name, "DEBIAN/p") {
 			t[i].mode = 0o755
 		}
+	}
+	if err := t.pictures(r.root, "README.md", doc); err != nil {
+		return nil, err
 	}
 	return t, t.deployment(r.root, doc+"deploy")
 }

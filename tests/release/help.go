@@ -33,8 +33,20 @@ type option struct {
 	text        string
 }
 
-// perProcessor is a default that is the machine's.
-var perProcessor = regexp.MustCompile(`(one per processor) \(default \d+\)`)
+// ofTheMachine is a default that is the machine's, and what else stands beside it.
+var ofTheMachine = regexp.MustCompile(`(one per processor) \(default \d+(?:\)|, (.*\)))$`)
+
+// portable is a flag's text without that.
+func portable(text string) string {
+	found := ofTheMachine.FindStringSubmatchIndex(text)
+	switch {
+	case found == nil:
+		return text
+	case found[4] < 0:
+		return text[:found[3]]
+	}
+	return text[:found[3]] + " (" + text[found[4]:]
+}
 
 // parseHelp reads what a stage says.
 func parseHelp(text string) (h help, err error) {
@@ -55,7 +67,7 @@ func parseHelp(text string) (h help, err error) {
 			continue
 		case strings.HasPrefix(line, "        ") && last >= 0:
 			flags := h.groups[last].flags
-			flags[len(flags)-1].text = perProcessor.ReplaceAllString(strings.TrimSpace(line), "$1")
+			flags[len(flags)-1].text = portable(strings.TrimSpace(line))
 		case strings.HasPrefix(line, "  -") && last >= 0:
 			name, value, _ := strings.Cut(strings.TrimPrefix(line, "  -"), " ")
 			h.groups[last].flags = append(h.groups[last].flags, option{name: name, value: value})

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -66,6 +67,7 @@ func archiveHolds(t *testing.T, r *release) {
 	for _, name := range []string{"README.md", "LICENSE", "CHANGELOG.md", "operating.md", "deploy/systemd/fourways.service"} {
 		require.FileExists(t, in(name))
 	}
+	showsItsPictures(t, in("README.md"))
 	out, err := exec.Command(in("bin/fourways"), "-version").CombinedOutput()
 	require.NoError(t, err)
 	require.Regexp(t, `^fourways stage3-epoll v1\.2\.3\ncommit: [^\n]+\ngo: go[^\n]+\nfeatures: [^\n]+\n$`, string(out))
@@ -77,6 +79,17 @@ func archiveHolds(t *testing.T, r *release) {
 	tries(t, "bash", "-ec", `source "$0"; COMP_WORDS=(`+only+` -drain); COMP_CWORD=1; _stage3_epoll; [[ "${COMPREPLY[*]}" == "-drain-delay -drain-timeout" ]]`, in("completions/bash/"+only))
 	tries(t, "zsh", "-n", in("completions/zsh/_"+only))
 	tries(t, "fish", "--no-config", "-c", `source $argv[1]; set found (complete -C "`+only+` -drain" | string split -f1 \t); test "$found" = "-drain-delay -drain-timeout"`, in("completions/fish/"+only+".fish"))
+}
+
+// showsItsPictures: each file that a page shows as a picture lies where the page looks for it.
+func showsItsPictures(t *testing.T, page string) {
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	shown := regexp.MustCompile(`!\[[^\]]*\]\(([^)]+)\)`).FindAllSubmatch(text, -1)
+	require.NotEmpty(t, shown)
+	for _, found := range shown {
+		require.FileExists(t, filepath.Join(filepath.Dir(page), string(found[1])))
+	}
 }
 
 // tries runs a program, where there is one.
@@ -141,6 +154,7 @@ func packageHolds(t *testing.T, r *release) {
 		"usr/share/man/man1/fourways.1", "usr/share/bash-completion/completions/fourways", "usr/share/doc/fourways/deploy/grafana/fourways.json"} {
 		require.FileExists(t, filepath.Join(dir, name))
 	}
+	showsItsPictures(t, filepath.Join(dir, "usr/share/doc/fourways/README.md"))
 	out, err = exec.Command(filepath.Join(dir, "usr/bin/fourways"), "-h").CombinedOutput()
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(out), "Four Ways to Wait, stage 3"))
@@ -148,11 +162,11 @@ func packageHolds(t *testing.T, r *release) {
 
 func TestTheHelpIsReadWhole(t *testing.T) {
 	h, err := parseHelp("A server, stage 9: nothing\n\nUsage: stage9 [flags]\n\nGroup one\n  -a FILE\n        it's a file\n  -accept one|two\n        way (default one)\n\n" +
-		"Group two\n  -b\n        number; default one per processor (default 8)\n\nA note, which is\ntwo lines.\n\nAnother.\n")
+		"Group two\n  -b\n        number; default one per processor (default 8)\n  -c N\n        loops; default one per processor (default 8, fixed)\n\nA note, which is\ntwo lines.\n\nAnother.\n")
 	require.NoError(t, err)
 	require.Equal(t, help{title: "A server, stage 9: nothing", name: "stage9", usage: "[flags]", notes: []string{"A note, which is two lines.", "Another."}, groups: []group{
 		{"Group one", []option{{"a", "FILE", "it's a file"}, {"accept", "one|two", "way (default one)"}}},
-		{"Group two", []option{{"b", "", "number; default one per processor"}}},
+		{"Group two", []option{{"b", "", "number; default one per processor"}, {"c", "N", "loops; default one per processor (fixed)"}}},
 	}}, h)
 	require.True(t, h.flags()[0].path())
 	require.Equal(t, []string{"one", "two"}, h.flags()[1].choices())
