@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // HAProxy in front of several servers, for the labs about more than one machine.

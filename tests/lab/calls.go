@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What waiting costs in system calls, over the three ways to wait for many sockets.

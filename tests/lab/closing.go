@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Refusing somebody who is still talking: written and closed at once, and as stage 1 does it.

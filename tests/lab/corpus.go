@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Attacks on a path, and the gate that stops each.

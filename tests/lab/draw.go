@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Drawing a result: bars in the terminal, and the same as SVG.

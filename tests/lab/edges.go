@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a program reads that is told once, and one that is told for as long as there is something.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What more machines bring, by a small model, and what of it can be measured on this one.

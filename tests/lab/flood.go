@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // One address that floods, and a guest from another one.

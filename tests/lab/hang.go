@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // A worker that hangs, and one that is stopped: how long until somebody notices, and who is lost.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // For how long a slow client keeps the server behind the server, with a queue between and without.

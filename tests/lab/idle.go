@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // The price of those who do nothing: the chart of the course.

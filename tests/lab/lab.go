@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a lab is, and what comes out of it.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Tests of the labs, and of what is drawn and kept of them.

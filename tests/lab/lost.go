@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Who is lost when processes die, and when they are replaced.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command lab runs the experiments of the course.
 //
 //	go run ./tests/lab

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What is kept: the reader's progress, and results for the chapters.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a stream keeps of the writes that went into it: nothing.

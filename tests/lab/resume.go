@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a ticket spares: the signature, in whichever process the client lands.

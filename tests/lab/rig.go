@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a lab has to work with: the stages as processes, files for them to serve, and clients.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Several servers after a balancer, replaced one by one while clients ask.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Uploads that begin and do not go on, and somebody who wants a page.

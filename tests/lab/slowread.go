@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Three clients who read: one as fast as it can, one steadily, and one who stops.

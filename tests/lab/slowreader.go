@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // One thread, a client that has stopped reading, and somebody who wants a small file.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // One stream of bytes, and two readers who do not agree where a message ends.

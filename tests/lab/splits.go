@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What it costs a parser that a head comes in pieces, and whether its verdict depends on where they

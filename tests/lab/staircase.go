@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // A queue before a pool of threads, and clients that say nothing: who ends when.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // Ten threads, ten clients that do nothing, and the eleventh.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a socket holds after sendfile(2): the file's pages, and no copy of them.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What waking somebody costs, in reads: one at a time, in a burst, and when the sleeper is late.

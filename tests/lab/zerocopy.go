@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // What a MiB costs that is read and written, and one that is sent from where it lies.
