@@ -65,6 +65,8 @@ type Config struct {
 	// that is to go by the same settings later must not read the file again.
 	FileText []byte
 
+	said sources // what it was made of; see Again
+
 	// Warnings are sentences about settings that are legal and probably not meant. The caller logs
 	// them once it has a log.
 	Warnings []string
@@ -174,6 +176,8 @@ type Stage struct {
 	MaxWorkers     int    // 0 for as many as any stage may have
 	WorkersHelp    string // what a worker is, in the plural: "threads"
 	Flags          []Flag // settings that only this stage has
+	// Replaces says that other settings come with other processes, so next to nothing is Fixed.
+	Replaces bool
 }
 
 // UsageError is a setting that cannot be used. Its text is one line that says what to do; the exit

@@ -54,6 +54,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 	c, err := Parse(sample(&queue), nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, 50, queue)
+	c.said = sources{}
 	assert.Equal(t, &Config{
 		Relay:        Relaying{ConnectTimeout: 5 * time.Second, TunnelTimeout: time.Hour},
 		Spill:        Spill{Memory: 1 << 20, File: 256 << 20, Total: 4 << 30, Folder: "/var/tmp"},

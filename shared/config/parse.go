@@ -37,16 +37,25 @@ const (
 type parser struct {
 	stage    Stage
 	flags    []Flag
-	text     []byte                         // of the file, nil for none
-	said     [byFlag + 1]map[string][]entry // by rank, then by name
+	text     []byte // of the file, nil for none
+	said     sources
 	warnings []string
 }
+
+// sources is what each rank says of each setting, by its name.
+type sources [byFlag + 1]map[string][]entry
 
 // Parse reads args, without the program's name, and environ, in the form of os.Environ. The error
 // is a *UsageError or a *Notice.
 func Parse(stage Stage, args, environ []string) (*Config, error) {
+	return settle(stage, args, environ, nil, nil)
+}
+
+// settle is Parse, with the text of the file where that was read already, and what is to be changed
+// of what the sources say, if anything.
+func settle(stage Stage, args, environ []string, text []byte, change func(*parser)) (*Config, error) {
 	c := &Config{}
-	p := &parser{stage: stage, flags: table(stage, c)}
+	p := &parser{stage: stage, flags: table(stage, c), text: text}
 	for i := range p.said {
 		p.said[i] = make(map[string][]entry)
 	}
@@ -62,6 +71,9 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	p.environment(environ)
 	if err := p.file(); err != nil {
 		return nil, err
+	}
+	if change != nil {
+		change(p)
 	}
 	if err := p.apply(positionals); err != nil {
 		return nil, err
@@ -84,7 +96,7 @@ func Parse(stage Stage, args, environ []string) (*Config, error) {
 	if c.Group != "" && c.User == "" {
 		return nil, usage("-%s: it is the group of -%s, which is missing; give both", flagGroup, flagUser)
 	}
-	c.FileText = p.text
+	c.FileText, c.said = p.text, p.said
 	c.Warnings = append(p.warnings, doubts(c)...)
 	return c, nil
 }
@@ -180,9 +192,11 @@ func (p *parser) file() error {
 		return nil
 	}
 	path := said[len(said)-1].value
-	var err error
-	if p.text, err = readFile(path); err != nil {
-		return err
+	if p.text == nil {
+		var err error
+		if p.text, err = readFile(path); err != nil {
+			return err
+		}
 	}
 	entries, err := parseFile(path, p.text)
 	if err != nil {
@@ -216,9 +230,11 @@ func (p *parser) lookup(name string) (Flag, bool) {
 }
 
 // best returns what the highest source says about a setting.
-func (p *parser) best(name string) (rank, []entry) {
+func (p *parser) best(name string) (rank, []entry) { return p.said.best(name) }
+
+func (s *sources) best(name string) (rank, []entry) {
 	for by := byFlag; by > byDefault; by-- {
-		if said := p.said[by][name]; len(said) > 0 {
+		if said := s[by][name]; len(said) > 0 {
 			return by, said
 		}
 	}

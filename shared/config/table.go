@@ -4,6 +4,7 @@ package config
 // package knows a setting's name, except the few that the short form PORT HOST WORKERS writes to.
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -53,6 +54,7 @@ const (
 	flagProxy     = "proxy"
 	flagUser      = "user"
 	flagGroup     = "group"
+	flagClients   = "clients"
 	flagIndex     = "index"
 	flagCleanURLs = "html-ext"
 	flagApp       = "spa"
@@ -86,6 +88,7 @@ type Flag struct {
 	Group   string // heading in -h; empty for the stage's own
 	Repeat  bool   // may be given several times
 	Hidden  bool   // not shown by -h: for experiments
+	Fixed   bool   // the server keeps its value while it runs; see Again
 	// Set takes one value. Its error completes the sentence `-name: …` and says what to give
 	// instead.
 	Set func(value string) error
@@ -94,28 +97,41 @@ type Flag struct {
 // table binds every setting to its place in c. The parts follow the headings of -h.
 func table(stage Stage, c *Config) []Flag {
 	rows := append(listenRows(stage, c), tlsRows(&c.TLS)...)
-	rows = append(rows, relayRows(c)...)
-	rows = append(rows, spillRows(&c.Spill)...)
+	rows = append(rows, fixed(relayRows(c))...)
+	rows = append(rows, fixed(spillRows(&c.Spill))...)
 	rows = append(rows, fileRows(c)...)
 	rows = append(rows, answerRows(c)...)
-	rows = append(rows, proxyRows(&c.Proxy)...)
+	rows = append(rows, fixed(proxyRows(&c.Proxy))...)
 	rows = append(rows, clientRows(&c.Clients)...)
 	rows = append(rows, limitRows(&c.Limits)...)
 	rows = append(rows, logRows(c)...)
-	for _, f := range stage.Flags {
+	for _, f := range fixed(slices.Clone(stage.Flags)) {
 		if f.Group == "" {
 			f.Group = "Stage " + strconv.Itoa(stage.Number) + ": " + stage.Title
 		}
 		rows = append(rows, f)
 	}
+	if stage.Replaces {
+		for i := range rows {
+			rows[i].Fixed = rows[i].Name == flagClients
+		}
+	}
 	return append(rows,
 		Flag{Group: groupSettings, Name: flagConfig, Unit: "FILE",
-			Help: "settings from a file, one `name value` a line", Set: ignore},
+			Help: "settings from a file, one `name value` a line; read again on HUP", Set: ignore},
 		Flag{Group: groupSettings, Name: flagCheck,
 			Help: "try the settings and the files that they name, start nothing, and stop: status 0 if they can be used, 2 if not", Set: Switch(&c.Check)},
 		Flag{Group: groupSettings, Name: flagVersion,
 			Help: "print version, commit, Go's version and features, and stop", Set: ignore},
 	)
+}
+
+// fixed marks rows whose values the server keeps while it runs.
+func fixed(rows []Flag) []Flag {
+	for i := range rows {
+		rows[i].Fixed = true
+	}
+	return rows
 }
 
 func (s Stage) maxWorkers() int {
@@ -127,23 +143,23 @@ func (s Stage) maxWorkers() int {
 
 func listenRows(stage Stage, c *Config) []Flag {
 	return []Flag{
-		{Group: groupListen, Name: flagListen, Unit: "ADDRESS", Default: defaultListen, Repeat: true,
+		{Group: groupListen, Name: flagListen, Fixed: true, Unit: "ADDRESS", Default: defaultListen, Repeat: true,
 			Help: "where to listen: 127.0.0.1:8080, [::]:8080 for IPv6 and IPv4, unix:/run/x.sock or unix:/run/x.sock,mode=0660,group=www-data; port 0 picks a free one", Set: addresses(&c.Listen)},
-		{Group: groupListen, Name: flagPort, Unit: "PORT",
+		{Group: groupListen, Name: flagPort, Fixed: true, Unit: "PORT",
 			Help: "another port on the default address", Set: checkPort},
-		{Group: groupListen, Name: flagProxied, Unit: "ADDRESS", Repeat: true,
+		{Group: groupListen, Name: flagProxied, Fixed: true, Unit: "ADDRESS", Repeat: true,
 			Help: "one of the addresses listened on, where each connection begins with a PROXY header, version 1 or 2, of a -trusted-proxy", Set: addresses(&c.Proxied)},
-		{Group: groupListen, Name: flagWorkers, Unit: "N", Default: strconv.Itoa(stage.DefaultWorkers),
+		{Group: groupListen, Name: flagWorkers, Fixed: true, Unit: "N", Default: strconv.Itoa(stage.DefaultWorkers),
 			Help: "number of " + stage.WorkersHelp, Set: Int(&c.Workers, 1, stage.maxWorkers())},
 		{Group: groupListen, Name: "host", Unit: "NAME", Repeat: true,
 			Help: "a further Host name that is ours, on the ports listened on or, as name:port, on that one; * allows any", Set: hosts(&c.Hosts)},
-		{Group: groupListen, Name: "sock-buf", Unit: "BYTES", Default: "0",
+		{Group: groupListen, Name: "sock-buf", Fixed: true, Unit: "BYTES", Default: "0",
 			Help: "buffers of each socket; 0 leaves them to the kernel's own tuning", Set: Size(&c.SockBuf, 1, 0, maxSockBuf)},
-		{Group: groupListen, Name: flagUser, Unit: "NAME",
+		{Group: groupListen, Name: flagUser, Fixed: true, Unit: "NAME",
 			Help: "the user, by name or number, that the server becomes once its sockets are bound, and its logs and certificates are open; for root alone", Set: account(&c.User)},
-		{Group: groupListen, Name: flagGroup, Unit: "NAME",
+		{Group: groupListen, Name: flagGroup, Fixed: true, Unit: "NAME",
 			Help: "another group than the main one of -user", Set: account(&c.Group)},
-		{Group: groupListen, Name: "mlock",
+		{Group: groupListen, Name: "mlock", Fixed: true,
 			Help: "lock the server's memory, so that it is never swapped out", Set: Switch(&c.LockMemory)},
 	}
 }
@@ -201,7 +217,7 @@ func answerRows(c *Config) []Flag {
 
 func clientRows(c *Clients) []Flag {
 	return []Flag{
-		{Group: groupClients, Name: "clients", Unit: "N", Default: "65536",
+		{Group: groupClients, Name: flagClients, Fixed: true, Unit: "N", Default: "65536",
 			Help: "addresses that are remembered", Set: Int(&c.Entries, minClients, maxClients)},
 		{Group: groupClients, Name: "ipv6-prefix", Unit: "BITS", Default: "64",
 			Help: "bits of an IPv6 address that make one client", Set: Int(&c.IPv6Prefix, 1, 128)},

@@ -36,7 +36,7 @@ type Pair struct{ Cert, Key string }
 
 func tlsRows(t *TLS) []Flag {
 	return []Flag{
-		{Group: groupTLS, Name: flagTLSListen, Unit: "ADDRESS", Repeat: true,
+		{Group: groupTLS, Name: flagTLSListen, Fixed: true, Unit: "ADDRESS", Repeat: true,
 			Help: "where to listen for TLS, as -listen; -listen has no default then, except with -https-redirect", Set: addresses(&t.Listen)},
 		{Group: groupTLS, Name: "tls-cert", Unit: "FILE", Repeat: true,
 			Help: "a certificate with its chain, PEM; of several, the one for the name that a client asks for, else the first", Set: paths(&t.certs)},
@@ -50,13 +50,13 @@ func tlsRows(t *TLS) []Flag {
 			Help: "the key exchanges that are allowed, with commas, as X25519MLKEM768,X25519; the library orders them, and without it has its own", Set: groups(&t.Groups)},
 		{Group: groupTLS, Name: "tls-ticket-keys", Unit: "FILE",
 			Help: "keys of session tickets that several servers share, one a line, 64 or 96 hex digits or their base64; the first encrypts", Set: text(&t.TicketKeys)},
-		{Group: groupTLS, Name: "handshake-timeout", Unit: "SECONDS", Default: "10",
+		{Group: groupTLS, Name: "handshake-timeout", Fixed: true, Unit: "SECONDS", Default: "10",
 			Help: "for a handshake, from its first byte", Set: Seconds(&t.HandshakeTimeout, shortest, longest)},
-		{Group: groupTLS, Name: "tls-handshakes", Unit: "N", Default: "1024",
+		{Group: groupTLS, Name: "tls-handshakes", Fixed: true, Unit: "N", Default: "1024",
 			Help: "handshakes under way at once, per process; beyond that the listener waits, and whoever is silent for 1 s makes way", Set: Int(&t.Handshakes, 1, maxHandshakes)},
-		{Group: groupTLS, Name: "inject-days", Unit: "FILE", Hidden: true,
+		{Group: groupTLS, Name: "inject-days", Fixed: true, Unit: "FILE", Hidden: true,
 			Help: "a file of the days by which the calendar is ahead, for certificates and session tickets", Set: text(&t.Days)},
-		{Group: groupTLS, Name: flagRedirect,
+		{Group: groupTLS, Name: flagRedirect, Fixed: true,
 			Help: "answer on plain listeners with 308, to the same place on the first -tls-listen; not where a -trusted-proxy says X-Forwarded-Proto: https, or proto=https in Forwarded", Set: Switch(&t.Redirect)},
 	}
 }
