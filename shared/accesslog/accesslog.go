@@ -54,13 +54,13 @@ type Entry struct {
 
 // Logger is safe for concurrent use.
 type Logger struct {
-	file   *logging.File
-	format func([]byte, *Entry) []byte
-	delay  time.Duration // from a buffer's first line to its being written
+	file  *logging.File
+	delay time.Duration // from a buffer's first line to its being written
 
-	mu     sync.Mutex // for a few copies, never over a system call
-	filled []byte     // under mu: whole lines that wait to be written
-	closed bool       // under mu
+	mu     sync.Mutex                  // for a few copies, never over a system call
+	format func([]byte, *Entry) []byte // under mu
+	filled []byte                      // under mu: whole lines that wait to be written
+	closed bool                        // under mu
 
 	writing sync.Mutex // held over write(2); always taken before mu
 	spare   []byte     // under writing: the other buffer, empty
@@ -79,16 +79,13 @@ func Open(path string, json bool) (*Logger, error) {
 }
 
 func open(path string, json bool, delay time.Duration) (*Logger, error) {
-	if path == "-" {
-		path = ""
-	}
-	file, err := logging.Open(path)
+	file, err := logging.Open(fileOf(path))
 	if err != nil {
 		return nil, err
 	}
 	l := &Logger{
 		file:   file,
-		format: appendCombined,
+		format: formatOf(json),
 		delay:  delay,
 		filled: make([]byte, 0, bufferSize),
 		spare:  make([]byte, 0, bufferSize),
@@ -97,11 +94,23 @@ func open(path string, json bool, delay time.Duration) (*Logger, error) {
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
-	if json {
-		l.format = appendJSON
-	}
 	go l.run()
 	return l, nil
+}
+
+// fileOf is the path of a log's file; empty for standard error.
+func fileOf(path string) string {
+	if path == "-" {
+		return ""
+	}
+	return path
+}
+
+func formatOf(json bool) func([]byte, *Entry) []byte {
+	if json {
+		return appendJSON
+	}
+	return appendCombined
 }
 
 // Log adds the line of e. It neither waits for a disk nor allocates.
@@ -199,9 +208,24 @@ func (l *Logger) GiveTo(uid, gid int) error { return l.file.GiveTo(uid, gid) }
 // the writing fails, or does not end, the new one is in use all the same, and the error is an
 // ErrOldFile: a full disk is a reason to rotate, and the lines are lost either way. Else it fails
 // as File.Reopen does, with the old file still in use.
-func (l *Logger) Reopen() error {
+func (l *Logger) Reopen() error { return l.renew(l.file.Reopen) }
+
+// Move is Reopen at another path, or at the same, with lines of that format from then on.
+func (l *Logger) Move(path string, json bool) error {
+	return l.renew(func() error {
+		err := l.file.Move(fileOf(path))
+		if err == nil {
+			l.mu.Lock()
+			l.format = formatOf(json)
+			l.mu.Unlock()
+		}
+		return err
+	})
+}
+
+func (l *Logger) renew(open func() error) error {
 	writing := timeout.Within(lastWords, l.Flush)
-	if err := l.file.Reopen(); err != nil {
+	if err := open(); err != nil {
 		return errors.Join(writing, err)
 	}
 	if writing != nil {

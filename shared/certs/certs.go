@@ -4,7 +4,7 @@
 // A [Store] is made by Load, before anything is served, and serves all threads of a process. What
 // it knows of the files is an immutable set behind an atomic pointer, which Reload replaces whole
 // or leaves as it is: a handshake sees the pairs from before or those from after, and a broken pair
-// changes nothing. The tls.Config is one for the life of the Store, so sessions resume over
+// changes nothing. Each tls.Config has the ticket keys of the one before, so sessions resume over
 // reloads.
 //
 // The files are read by one process of a server. The others get its [Store.Material]: a worker that
@@ -75,8 +75,8 @@ type Certificate struct {
 
 // Store is the certificates in use. It is safe for concurrent use.
 type Store struct {
-	opt    Options
-	config *tls.Config
+	opt    atomic.Pointer[Options]
+	config atomic.Pointer[tls.Config]
 	now    atomic.Pointer[set]
 }
 
@@ -85,11 +85,12 @@ func Load(opt Options) (*Store, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	s := &Store{opt: opt}
+	s := &Store{}
+	s.opt.Store(&opt)
 	if _, err := s.Reload(); err != nil {
 		return nil, err
 	}
-	s.config = &tls.Config{
+	s.config.Store(&tls.Config{
 		GetCertificate:   func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return s.now.Load().choose(hello), nil },
 		NextProtos:       []string{Protocol},
 		Time:             opt.Now,
@@ -100,9 +101,28 @@ func Load(opt Options) (*Store, error) {
 
 		WrapSession:   s.wrap,
 		UnwrapSession: s.unwrap,
-	}
+	})
 	return s, nil
 }
+
+// Change goes by other options from now on, and reports whether there is another certificate than
+// before. Where it fails nothing has changed. It waits for the disk, and is called by one goroutine
+// at a time, which none of Reload, Renew or SetSessionTicketKeys is at work beside.
+func (s *Store) Change(opt Options) (changed bool, err error) {
+	before := s.options()
+	opt.Now = before.Now
+	s.opt.Store(&opt)
+	if changed, err = s.Reload(); err != nil {
+		s.opt.Store(before)
+		return false, err
+	}
+	next := s.config.Load().Clone()
+	next.MinVersion, next.CurvePreferences = opt.MinVersion, slices.Clone(opt.Groups)
+	s.config.Store(next)
+	return changed, nil
+}
+
+func (s *Store) options() *Options { return s.opt.Load() }
 
 // A session is resumed under the name that it was begun for, and no other (RFC 6066 3): the
 // certificate that its client has seen was chosen for that one.
@@ -110,12 +130,12 @@ func Load(opt Options) (*Store, error) {
 // wrap makes a ticket that has the name in it.
 func (s *Store) wrap(c tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
 	session.Extra = append(session.Extra, []byte(nameInTicket+strings.ToLower(c.ServerName)))
-	return s.config.EncryptTicket(c, session)
+	return s.config.Load().EncryptTicket(c, session)
 }
 
 // unwrap opens a ticket; one of another name is as none.
 func (s *Store) unwrap(ticket []byte, c tls.ConnectionState) (*tls.SessionState, error) {
-	session, err := s.config.DecryptTicket(ticket, c)
+	session, err := s.config.Load().DecryptTicket(ticket, c)
 	if err != nil || session == nil {
 		return nil, err
 	}
@@ -128,8 +148,8 @@ func (s *Store) unwrap(ticket []byte, c tls.ConnectionState) (*tls.SessionState,
 }
 
 // TLSConfig is how TLS is spoken, with the certificates that are in use at each handshake. It is
-// always the same one, and nobody changes it, except that ticket keys may be set at any time.
-func (s *Store) TLSConfig() *tls.Config { return s.config }
+// the same one until Change, and nobody changes it, except that ticket keys may be set at any time.
+func (s *Store) TLSConfig() *tls.Config { return s.config.Load() }
 
 // Reload reads the files again, and reports whether there is another certificate than before. Where
 // it fails those from before stay in use, except that a pair which this process may not read any
@@ -144,7 +164,7 @@ func (s *Store) Reload() (changed bool, err error) {
 
 // Due reports whether it is time to [Store.Renew] a certificate of the server's own making.
 func (s *Store) Due(now time.Time) bool {
-	return s.opt.SelfSigned != nil && s.Ends().Sub(now) < renewBefore
+	return s.options().SelfSigned != nil && s.Ends().Sub(now) < renewBefore
 }
 
 // Renew uses a certificate of the server's own making that is good for long: the one that is kept,
@@ -152,11 +172,12 @@ func (s *Store) Due(now time.Time) bool {
 // its file. So one that has [Options.Material] keeps its own where there can be no file. Renew
 // waits for the disk.
 func (s *Store) Renew() error {
-	m, err := s.opt.SelfSigned.read(s.opt.Now(), s.before())
+	opt := s.options()
+	m, err := opt.SelfSigned.read(opt.Now(), s.before())
 	switch {
 	case err != nil:
 		return err
-	case s.opt.Material != nil && len(m.Warnings) > 0:
+	case opt.Material != nil && len(m.Warnings) > 0:
 		return errors.New(m.Warnings[0])
 	}
 	_, err = s.use(m)
@@ -175,16 +196,17 @@ func (s *Store) use(m material) (changed bool, err error) {
 
 // read is the files' contents.
 func (s *Store) read() (m material, err error) {
-	switch {
-	case s.opt.Material != nil:
-		if err = json.Unmarshal(s.opt.Material, &m); err != nil {
+	switch opt := s.options(); {
+	case opt.Material != nil:
+		if err = json.Unmarshal(opt.Material, &m); err != nil {
 			err = fmt.Errorf("inherited certificates: %w", err)
 		}
 		return m, err
-	case s.opt.SelfSigned != nil:
-		return s.opt.SelfSigned.read(s.opt.Now(), s.before())
+	case opt.SelfSigned != nil:
+		return opt.SelfSigned.read(opt.Now(), s.before())
+	default:
+		return readPairs(opt.Pairs, s.before())
 	}
-	return readPairs(s.opt.Pairs, s.before())
 }
 
 // before is what was in use until now, nothing at the start.
@@ -192,7 +214,7 @@ func (s *Store) before() (m material) {
 	if now := s.now.Load(); now != nil {
 		return now.material
 	}
-	json.Unmarshal(s.opt.Before, &m) // what cannot be read is of no use
+	json.Unmarshal(s.options().Before, &m) // what cannot be read is of no use
 	return m
 }
 

@@ -92,6 +92,7 @@ type Cache struct {
 	files        ring  // entries with a descriptor, likewise
 	bytes        int64 // that bodies take
 	hits, misses uint64
+	closed       bool                // nothing is kept any more
 	passed       map[string]struct{} // neighbours that PassedOver was told of
 }
 
@@ -243,7 +244,10 @@ func (c *Cache) keep(e *Entry) {
 
 // fits reports whether there would be room for an entry in an empty cache.
 func (c *Cache) fits(e *Entry) bool {
-	if e.Body == nil {
+	switch {
+	case c.closed:
+		return false
+	case e.Body == nil:
 		return c.opt.Open >= 1
 	}
 	return e.cost() <= c.opt.Bytes
@@ -290,6 +294,14 @@ func (c *Cache) Clear() {
 	for _, e := range c.entries {
 		c.remove(e)
 	}
+}
+
+// Close is Clear for good: what is looked up later is found and not kept.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.Clear()
 }
 
 func (c *Cache) ring(e *Entry) *ring {

@@ -37,9 +37,8 @@ const (
 // Only Write waits: for a full pipe, or a disk. Opening, reopening and closing fail if they take
 // too long, and Reopen and Close break off a write that hangs where the system can do that.
 type File struct {
-	path string // empty for standard error
-
 	mu   sync.Mutex // for a word, never over a system call
+	path string     // under mu; empty for standard error
 	file *opened    // under mu
 	made bool       // it was not there when it was opened
 
@@ -67,22 +66,22 @@ func Open(path string) (*File, error) {
 	if path == "" {
 		return f, nil
 	}
-	err := timeout.Within(openTime, f.open)
+	err := timeout.Within(openTime, func() error { return f.open(path) })
 	if err != nil {
 		return nil, named(path, err)
 	}
 	return f, nil
 }
 
-// open opens the path, and makes that the file in use. To open a FIFO for writing waits for a
+// open opens a path, and makes that the file in use. To open a FIFO for writing waits for a
 // reader unless O_NONBLOCK is given (fifo(7)); then it fails with ENXIO. Later writes to it wait in
 // Go's own poller, where a close ends them.
-func (f *File) open() error {
+func (f *File) open(path string) error {
 	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
-	next, err := os.OpenFile(f.path, flags|os.O_EXCL, fileMode)
+	next, err := os.OpenFile(path, flags|os.O_EXCL, fileMode)
 	made := err == nil
 	if errors.Is(err, fs.ErrExist) {
-		next, err = os.OpenFile(f.path, flags, fileMode)
+		next, err = os.OpenFile(path, flags, fileMode)
 	}
 	if errors.Is(err, syscall.ENXIO) {
 		return fmt.Errorf("%w: a FIFO that nobody reads", err)
@@ -92,7 +91,7 @@ func (f *File) open() error {
 	}
 	info, _ := next.Stat()
 	f.mu.Lock()
-	f.file, f.made = &opened{next, info}, made
+	f.path, f.file, f.made = path, &opened{next, info}, made
 	f.mu.Unlock()
 	return nil
 }
@@ -156,18 +155,35 @@ func (f *File) writeTo(file *opened, p []byte) (int, error) {
 // Reopen opens the path again and lets go of the old file. Where that fails, the old file stays in
 // use: a log in the wrong place is better than none. A folder that answers too late fails too, with
 // timeout.ErrSlow; its file comes into use when it is there. Standard error stays what it is.
-func (f *File) Reopen() error {
-	if f.path == "" {
+func (f *File) Reopen() error { return f.Move(f.where()) }
+
+// where is the path, empty for standard error.
+func (f *File) where() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.path
+}
+
+// Move is Reopen at another path, or at the same; an empty one is standard error.
+func (f *File) Move(path string) error {
+	if path == "" && f.where() == "" {
 		return nil
 	}
 	if !f.opening.TryLock() {
-		return named(f.path, timeout.ErrSlow) // the last one still waits
+		return named(path, timeout.ErrSlow) // the last one still waits
 	}
-	return named(f.path, timeout.Within(openTime, func() error {
+	return named(path, timeout.Within(openTime, func() error {
 		defer f.opening.Unlock()
 		old := f.current()
-		if err := f.open(); err != nil {
+		if path == "" {
+			f.mu.Lock()
+			f.path, f.file, f.made = "", &opened{File: os.Stderr}, false
+			f.mu.Unlock()
+		} else if err := f.open(path); err != nil {
 			return err
+		}
+		if old.File == os.Stderr {
+			return nil
 		}
 		return old.Close()
 	}))
@@ -176,18 +192,19 @@ func (f *File) Reopen() error {
 // CatchStacks has the stacks that Go's runtime writes when the process ends by a fault (SIGQUIT, a
 // panic that nobody catches) go to the file that is in use now, as well as to standard error.
 func (f *File) CatchStacks() error {
-	if f.path == "" {
-		return nil
+	if f.where() == "" {
+		return debug.SetCrashOutput(nil, debug.CrashOptions{})
 	}
 	return debug.SetCrashOutput(f.current().File, debug.CrashOptions{})
 }
 
 // Close closes the file; standard error stays open. A write that waits for a pipe's reader ends.
 func (f *File) Close() error {
-	if f.path == "" {
+	path := f.where()
+	if path == "" {
 		return nil
 	}
-	return named(f.path, timeout.Within(openTime, f.current().Close))
+	return named(path, timeout.Within(openTime, f.current().Close))
 }
 
 // SurviveClosedPipe keeps the process alive when the reader of its standard output or standard

@@ -24,7 +24,7 @@ const (
 // textHandler is immutable; WithAttrs and WithGroup make changed copies, as slog.Handler asks.
 type textHandler struct {
 	out    io.Writer
-	level  slog.Level
+	level  slog.Leveler
 	worker string // shown in brackets; empty for none
 	attrs  []byte // ` key=value` of With, ready to append
 	prefix string // of keys inside groups: "group."
@@ -32,7 +32,9 @@ type textHandler struct {
 
 var lines = sync.Pool{New: func() any { line := make([]byte, 0, lineSize); return &line }}
 
-func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
 
 func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	buf := lines.Get().(*[]byte)

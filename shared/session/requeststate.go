@@ -16,6 +16,7 @@ import (
 
 // requestState is what a session needs while it has a request: lent by the Thread.
 type requestState struct {
+	made *Server // by whose limits its buffers were made
 	conn *http1.Conn
 	x    Exchange
 	path []byte // where x.path is decoded into
@@ -27,7 +28,7 @@ type requestState struct {
 }
 
 func newRequestState(l *Thread) *requestState {
-	a := &requestState{conn: http1.NewConn(&l.Server.HTTP, &l.Clock, l.chunks)}
+	a := &requestState{made: l.Server, conn: http1.NewConn(&l.Server.HTTP, &l.Clock, l.chunks)}
 	a.x.conn, a.x.thread = a.conn, l
 	a.path = make([]byte, 0, l.Server.HTTP.RequestLine)
 	return a

@@ -4,8 +4,10 @@ package session
 // decision whether a connection is admitted.
 //
 // A Server's fields are set before the first session and then only read; its atomics may be used on
-// any thread. Only its own thread touches a Thread, so nothing in it is locked. An Admission is
-// given back exactly once: by the Close of the session opened with it, or by Dismiss.
+// any thread. Other settings are another Server, which takes the first one's place (Succeed): each
+// thread goes over to it at the next connection or request, and what is under way ends by the
+// limits that it began with. Only its own thread touches a Thread, so nothing in it is locked. An
+// Admission is given back exactly once: by the Close of the session opened with it, or by Dismiss.
 
 import (
 	"net/netip"
@@ -88,7 +90,7 @@ const (
 const MaxRefused = 512
 
 // Server is what all sessions share. Its fields are set before the first session
-// opens and do not change afterwards.
+// opens and do not change afterwards; another Server can take its place.
 type Server struct {
 	HTTP     http1.Config
 	Timing   Timing
@@ -105,16 +107,41 @@ type Server struct {
 	TrustUnix  bool  // the peers of Unix sockets are such proxies
 	MaxRefused int64 // connections that may be reading their 503 at once; 0 for the constant
 
-	refused  atomic.Int64 // sessions that OpenRefused began
-	draining atomic.Bool
+	first    *Server                // the one that stood at the beginning; nil for itself
+	next     atomic.Pointer[Server] // the one that has taken its place; nil for none
+	refused  atomic.Int64           // of the first: sessions that OpenRefused began
+	draining atomic.Bool            // of the first
+}
+
+// Succeed has another Server take the place of s, which must be the latest: new connections and
+// requests go by it. The statistics are the same region, and the limiter's tables views of one.
+// It is called by one goroutine at a time.
+func (s *Server) Succeed(next *Server) {
+	next.first = s.origin()
+	s.next.Store(next)
+}
+
+// Latest is the one that stands in the place of s now.
+func (s *Server) Latest() *Server {
+	for n := s.next.Load(); n != nil; n = s.next.Load() {
+		s = n
+	}
+	return s
+}
+
+func (s *Server) origin() *Server {
+	if s.first != nil {
+		return s.first
+	}
+	return s
 }
 
 // Drain makes every answer from now on its connection's last. Drivers close their
 // listeners first, and step their idle sessions once afterwards.
-func (s *Server) Drain() { s.draining.Store(true) }
+func (s *Server) Drain() { s.origin().draining.Store(true) }
 
 // Draining reports whether Drain was called.
-func (s *Server) Draining() bool { return s.draining.Load() }
+func (s *Server) Draining() bool { return s.origin().draining.Load() }
 
 // Ending reports whether each answer is to be its connection's last: because of Drain, or because
 // the whole server is to end. Between the two, new clients are served as usual.
@@ -214,6 +241,14 @@ func (l *Thread) Intake() *chain.Intake {
 	return l.intake
 }
 
+// renew goes over to the Server that has taken the place of the thread's, if one has. Buffers that
+// were made by other limits are not used again.
+func (l *Thread) renew() {
+	if l.Server.next.Load() != nil {
+		l.Server, l.free = l.Server.Latest(), nil
+	}
+}
+
 // answers counts answers handed to the kernel whose requests' heads were complete at the same
 // reading of the clock.
 type answers struct {
@@ -298,13 +333,14 @@ func AdmissionOf(n uint64) Admission { return Admission{ticket: limiter.Ticket(n
 // client is told so ([Thread.Turnaway]), or it is closed and counted ([Thread.TurnedAway]); for the
 // other reasons the connection is closed at once. handle is the driver's name for the socket.
 func (l *Thread) Admit(peer netip.Addr, handle int) (Admission, fault.Reason) {
+	l.renew()
 	srv := l.Server
 	own := srv.own()
 	own.Add(1) // counted first: of two that come at once at the limit, at most one is let in
 	n := srv.Conns()
 	if n > srv.MaxConns {
 		own.Add(-1)
-		if srv.refused.Load() >= srv.maxRefused() {
+		if srv.origin().refused.Load() >= srv.maxRefused() {
 			l.TurnedAway(peer, fault.TooManyRefused)
 			return Admission{}, fault.TooManyRefused
 		}
@@ -406,6 +442,7 @@ func OpenPlain(l *Thread, adm Admission, peer netip.AddrPort, handle int) machin
 
 // borrow lends a requestState, ready for its session's next request.
 func (l *Thread) borrow(s *Session) *requestState {
+	l.renew()
 	var a *requestState
 	if n := len(l.free); n > 0 {
 		a = l.free[n-1]
@@ -418,7 +455,7 @@ func (l *Thread) borrow(s *Session) *requestState {
 }
 
 func (l *Thread) giveBack(a *requestState) {
-	if len(l.free) < keepStates {
+	if a.made == l.Server && len(l.free) < keepStates {
 		l.free = append(l.free, a)
 	}
 }

@@ -93,7 +93,7 @@ func (s *Session) OpenRefused(thread *Thread, peer netip.AddrPort, handle int, w
 	*s = Session{thread: thread, addr: peer.Addr(), port: peer.Port(), handle: int32(handle), refused: true}
 	s.order.Opened()
 	s.lookUpPeer(peer.Addr())
-	thread.Server.refused.Add(1)
+	thread.Server.origin().refused.Add(1)
 	s.borrow()
 	s.req.x.began = thread.Clock.Now() // no request was or will be read
 	s.req.conn.Fail(fault.Fault{Status: 503, Reason: why})
@@ -252,7 +252,7 @@ func (s *Session) Close() {
 // giveUpPlace removes the session from the count of connections.
 func (s *Session) giveUpPlace() {
 	if s.refused {
-		s.thread.Server.refused.Add(-1)
+		s.thread.Server.origin().refused.Add(-1)
 		return
 	}
 	s.thread.Dismiss(s.thread.admission(s.ticket, int(s.handle)))
@@ -579,6 +579,7 @@ func (s *Session) idle() machine.Want {
 
 // request checks a request whose head is complete, and has it answered.
 func (s *Session) request(x *Exchange) {
+	s.thread.renew()
 	srv, st := s.thread.Server, s.thread.Stats
 	st.Add(stats.Requests, 1)
 	x.began, x.headComplete = s.thread.Clock.Now(), true
@@ -796,7 +797,7 @@ func (s *Session) Work() {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			s.thread.Server.Observer.Panicked(x, v)
+			a.made.Observer.Panicked(x, v) // the thread may go over to another Server meanwhile
 			x.panicked = true
 		}
 		x.worked = true

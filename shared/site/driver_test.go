@@ -148,7 +148,7 @@ func (r *rig) trust(networks string) {
 func (r *rig) openUploads(u Uploads) {
 	r.t.Helper()
 	r.site.store.close()
-	r.site.store = store{}
+	r.site.store = &store{}
 	require.NoError(r.t, r.site.OpenUploads(u))
 }
 

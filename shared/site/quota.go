@@ -54,7 +54,7 @@ func QuotaSize(processes int) int {
 
 // quota counts for one process. It is safe for concurrent use.
 type quota struct {
-	bytes, files int64 // the limits, 0 for none
+	bytes, files atomic.Int64 // the limits, 0 for none
 	shared       *quotaHead
 	rows         []tally
 	own          *tally // this process's row
@@ -69,7 +69,9 @@ func openQuota(u *Uploads, count func(time.Time) (bytes, files int64, err error)
 		words := make([]uint64, QuotaSize(1)/8) // which lie where integers may
 		memory = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), QuotaSize(1))
 	}
-	q := &quota{bytes: u.MaxBytes, files: u.MaxFiles, alive: u.Alive, count: count}
+	q := &quota{alive: u.Alive, count: count}
+	q.bytes.Store(u.MaxBytes)
+	q.files.Store(u.MaxFiles)
 	q.shared = (*quotaHead)(unsafe.Pointer(unsafe.SliceData(memory)))
 	rows := (len(memory) - int(unsafe.Sizeof(quotaHead{}))) / int(unsafe.Sizeof(tally{}))
 	q.rows = unsafe.Slice((*tally)(unsafe.Pointer(unsafe.SliceData(memory[unsafe.Sizeof(quotaHead{}):]))), rows)
@@ -111,11 +113,12 @@ func (q *quota) drop(bytes, files int64) { q.own.add(-bytes, -files) }
 // fits reports whether what is stored and what is under way are together within the limits.
 func (q *quota) fits() bool {
 	bytes, files := q.shared.stored.bytes.Load(), q.shared.stored.files.Load()
+	mostBytes, mostFiles := q.bytes.Load(), q.files.Load()
 	for i := range q.rows {
 		bytes += q.rows[i].bytes.Load()
 		files += q.rows[i].files.Load()
 	}
-	return (q.bytes == 0 || bytes <= q.bytes) && (q.files == 0 || files <= q.files)
+	return (mostBytes == 0 || bytes <= mostBytes) && (mostFiles == 0 || files <= mostFiles)
 }
 
 // due reports whether the folder is to be counted again. Of several callers at once, only one gets

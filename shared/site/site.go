@@ -7,7 +7,8 @@
 // it is wanted, ranges.go which parts of it; upload.go takes uploads in; monitor.go looks inside;
 // errors.go answers all that goes wrong.
 //
-// Who owns what: a Site is shared by all threads that serve and does not change. A file's entry
+// Who owns what: a Site is shared by all threads that serve and does not change; other settings are another Site.
+// A file's entry
 // belongs to the cache; every path through files.go releases its reference, or passes it to the
 // answer, exactly once.
 //
@@ -90,7 +91,7 @@ type Site struct {
 	app   []byte // the name of the file of Config.App, nil for none
 	cors  cors
 	pages atomic.Pointer[map[int][]byte] // by status: what replaces our error page
-	store store
+	store *store
 
 	redirects atomic.Pointer[redirects] // nil for none
 	lists     folderLists
@@ -103,7 +104,7 @@ type Site struct {
 // New makes a site, which takes no uploads yet. It fails where an error page or the application's
 // page cannot be read.
 func New(cfg Config) (*Site, error) {
-	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), shown: guard.NewTypes(cfg.Shown), cors: newCORS(cfg.CORS), boundary: randomHex(16)}
+	s := &Site{cfg: cfg, types: guard.NewTypes(cfg.Types), shown: guard.NewTypes(cfg.Shown), cors: newCORS(cfg.CORS), boundary: randomHex(16), store: &store{}}
 	if s.cfg.Index == "" {
 		s.cfg.Index = indexName
 	}
@@ -119,6 +120,19 @@ func New(cfg Config) (*Site, error) {
 	}
 	return s, nil
 }
+
+// Again makes a site that takes the place of s, with other settings and the same uploads. Nothing
+// of s is changed; once the other one is in use, Retire it.
+func (s *Site) Again(cfg Config) (*Site, error) {
+	next, err := New(cfg)
+	if err == nil {
+		next.store = s.store
+	}
+	return next, err
+}
+
+// Retire gives back what a site keeps whose place another has taken. What is under way ends.
+func (s *Site) Retire() { s.cache.Close() }
 
 // readPages reads the pages that replace error pages.
 func (s *Site) readPages() error {

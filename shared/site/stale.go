@@ -28,11 +28,11 @@ const (
 // removed stays, and the error says why; the site works all the same. The count of what lies there
 // is made again.
 func (s *Site) RemoveStale(now time.Time) (removed int, err error) {
-	st := &s.store
+	st := s.store
 	if st.quota == nil {
 		return 0, nil
 	}
-	q := *st.quota
+	q := &quota{shared: st.quota.shared, rows: st.quota.rows, own: st.quota.own, alive: st.quota.alive}
 	var kept error
 	q.count = func(time.Time) (bytes, files int64, err error) {
 		removed, bytes, files, kept, err = st.survey(now)

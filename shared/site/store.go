@@ -83,7 +83,7 @@ type newFile interface {
 // the root need not have one; and if it has one that cannot be used, the site serves everything
 // else.
 func (s *Site) OpenUploads(u Uploads) error {
-	st := &s.store
+	st := s.store
 	if u.Off {
 		return nil
 	}
@@ -94,6 +94,31 @@ func (s *Site) OpenUploads(u Uploads) error {
 		return bytes, files, err
 	})
 	return st.open(s.cfg.Root)
+}
+
+// ChangeUploads has uploads that begin from now on go by other settings; those under way end as they
+// began. Where it fails nothing has changed. It waits for the disk, and is called by one goroutine
+// at a time, which no Reopen is at work beside.
+func (s *Site) ChangeUploads(u Uploads) error {
+	st := s.store
+	if st.quota == nil { // none were taken until now, so nothing is under way
+		return s.OpenUploads(u)
+	}
+	if u.Off {
+		if p := st.place.Swap(nil); p != nil {
+			p.leave()
+		}
+		return nil
+	}
+	before := st.named
+	st.named = u.Folder
+	if err := st.open(s.cfg.Root); err != nil {
+		st.named = before
+		return err
+	}
+	st.quota.bytes.Store(u.MaxBytes)
+	st.quota.files.Store(u.MaxFiles)
+	return st.quota.recount(time.Now())
 }
 
 // open opens the folder that has the name now. Where one is named and cannot be opened nothing

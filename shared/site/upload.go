@@ -175,7 +175,7 @@ func (u *upload) open() error {
 	if u.file != nil {
 		return nil
 	}
-	st := &u.site.store
+	st := u.site.store
 	if err := st.quota.take(0, 1, time.Now()); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (u *upload) store(now int64) error {
 	if err := u.publish(now); err != nil {
 		return err
 	}
-	st := &u.site.store
+	st := u.site.store
 	if err := u.place.folder.Sync(); err != nil {
 		u.place.folder.Remove(u.name)
 		u.name = ""

@@ -61,7 +61,6 @@ func (st Stat) SameAs(now Stat) error {
 
 // Root is a served folder. It is safe for concurrent use.
 type Root struct {
-	dir    string // its name
 	now    atomic.Pointer[folder]
 	closed atomic.Bool
 }
@@ -70,8 +69,9 @@ type Root struct {
 // that has been replaced: the last of them closes it.
 type folder struct {
 	*os.Root
-	fd      int  // the same folder
-	beneath bool // openat2(2) is available
+	dir     string // its name
+	fd      int    // the same folder
+	beneath bool   // openat2(2) is available
 	users   Users
 }
 
@@ -105,7 +105,7 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Root{dir: dir}
+	r := &Root{}
 	r.now.Store(f)
 	return r, nil
 }
@@ -115,7 +115,7 @@ func openFolder(dir string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{Root: root}
+	f := &folder{Root: root, dir: dir}
 	if f.fd, err = f.openPortably(nil); err != nil {
 		root.Close()
 		return nil, err
@@ -165,7 +165,7 @@ func (r *Root) Check() error {
 	if err := unix.Fstat(f.fd, &served); err != nil {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
-	err := unix.Stat(r.dir, &named)
+	err := unix.Stat(f.dir, &named)
 	switch {
 	case served.Nlink == 0:
 		return ErrGone
@@ -183,12 +183,23 @@ func (r *Root) Reopen() (other bool, err error) {
 	if err := r.Check(); err == nil || err == fs.ErrClosed {
 		return false, err
 	}
-	f, err := openFolder(r.dir)
-	if err != nil {
+	if err := r.Move(r.Name()); err != nil {
 		return false, err
 	}
-	r.now.Swap(f).leave()
 	return true, nil
+}
+
+// Name is the root's name.
+func (r *Root) Name() string { return r.now.Load().dir }
+
+// Move gives the root another name, and serves the folder that this leads to. Where it fails, the
+// old one is still served. It may not be called after Close.
+func (r *Root) Move(dir string) error {
+	f, err := openFolder(dir)
+	if err == nil {
+		r.now.Swap(f).leave()
+	}
+	return err
 }
 
 // Close closes the folder, once the calls under way are done. Files opened in it stay open.
