@@ -19,9 +19,12 @@ import (
 	"fourways/shared/config"
 )
 
-func main() {
+func main() { app.Main(newStage) }
+
+// newStage describes the stage. Reading the settings with it sets the length of the queue.
+func newStage() (app.Stage, func(*app.App) (app.Driver, error)) {
 	queue := defaultQueue
-	app.Main(app.Stage{
+	return app.Stage{
 		Stage: config.Stage{
 			Name:           "stage1-threadpool",
 			Number:         1,
@@ -42,5 +45,5 @@ func main() {
 		Waits: func(c *config.Config) string {
 			return fmt.Sprintf("%s, and a queue for %d connections", app.Counted(c.Workers, "thread", "threads"), queue)
 		},
-	}, func(a *app.App) (app.Driver, error) { return newPool(a, queue) })
+	}, func(a *app.App) (app.Driver, error) { return newPool(a, queue) }
 }

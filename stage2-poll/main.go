@@ -24,8 +24,11 @@ import (
 	"fourways/shared/offload"
 )
 
-func main() {
-	app.Main(app.Stage{
+func main() { app.Main(newStage) }
+
+// newStage describes the stage.
+func newStage() (app.Stage, func(*app.App) (app.Driver, error)) {
+	return app.Stage{
 		Stage: config.Stage{
 			Name:           "stage2-poll",
 			Number:         2,
@@ -38,5 +41,5 @@ func main() {
 			return c.Workers + 1 + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
 		Waits: func(c *config.Config) string { return app.Counted(c.Workers, "runner thread", "runner threads") },
-	}, func(a *app.App) (app.Driver, error) { return newServer(a) })
+	}, func(a *app.App) (app.Driver, error) { return newServer(a) }
 }

@@ -7,8 +7,7 @@
 // There is no acceptor any more: each loop accepts for itself. Files are sent by sendfile(2), from
 // the page cache to the socket, without a copy in the program.
 //
-// The loop is package loop, so that worker processes can run it too; main.go starts one
-// for each processor.
+// The loop is package loop, so that worker processes can run it too.
 package main
 
 import (
@@ -20,9 +19,11 @@ import (
 	"fourways/shared/sysnet"
 )
 
-func main() {
+func main() { app.Main(newStage) }
+
+func newStage() (app.Stage, func(*app.App) (app.Driver, error)) {
 	accept, io := app.OwnSocket, app.Epoll
-	app.Main(app.Stage{
+	return app.Stage{
 		Stage: config.Stage{
 			Name:           "stage3-epoll",
 			Number:         3,
@@ -39,5 +40,5 @@ func main() {
 			return c.Workers + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
 		Waits: func(c *config.Config) string { return app.Counted(c.Workers, "event loop", "event loops") },
-	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept, io) })
+	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept, io) }
 }

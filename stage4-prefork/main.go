@@ -63,6 +63,7 @@ func newStage() (app.Stage, *options) {
 			DefaultWorkers: defaultWorkers,
 			MaxWorkers:     maxWorkers,
 			WorkersHelp:    "worker processes, each with one event loop",
+			Replaces:       true,
 			Flags: []config.Flag{
 				opt.accept.Flag("worker"),
 				opt.io.Flag(),

@@ -23,7 +23,7 @@ import (
 
 func table(t *testing.T) *limiter.Table {
 	t.Helper()
-	tab, err := (&App{}).openLimiter(config.Clients{Entries: 8, IPv6Prefix: 64, Rate: 100, Burst: 1, Exempt: []netip.Prefix{}})
+	tab, err := (&App{limits: make([]byte, limiter.Size(8))}).newLimiter(config.Clients{Entries: 8, IPv6Prefix: 64, Rate: 100, Burst: 1, Exempt: []netip.Prefix{}})
 	require.NoError(t, err)
 	return tab
 }

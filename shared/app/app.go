@@ -129,9 +129,9 @@ type Driver interface {
 
 // App is one server, ready for its driver.
 type App struct {
-	Config    *config.Config
+	Config    *config.Config // that it began with; see settings
 	Log       *slog.Logger
-	Server    *session.Server
+	Server    *session.Server // that it began with; see server
 	Stats     *stats.Region
 	Listeners []Listener
 
@@ -141,15 +141,20 @@ type App struct {
 	reserved  int // of those, for other things than connections
 	room      int // sockets of connections that it has descriptors for, once there is a driver
 	published published
+	again     func(before *config.Config) (*config.Config, config.Changes, error) // reads the settings again; nil where others do
+	latest    atomic.Pointer[config.Config]                                       // that it goes by; nil for those that it began with
+	form      *logging.Form
 	logFile   *logging.File
-	lines     *logging.Queue    // in front of logFile
-	access    *accesslog.Logger // nil for none
-	site      *site.Site
-	gate      *auth.Gate // in front of everything; nil where no password is asked for
-	root      string     // the folder served
-	unpacked  site.Unpacked
-	folder    sharedFolder // the same, opened
-	rootGone  atomic.Bool  // it cannot be served, as watchRoot has found
+	lines     *logging.Queue                   // in front of logFile
+	access    atomic.Pointer[accesslog.Logger] // nil for none until now
+	site      atomic.Pointer[site.Site]
+	gate      *auth.Gate    // in front of everything; nil where no password is asked for
+	limits    []byte        // the limiter's table
+	most      int           // connections that there are descriptors for
+	renewing  sync.Mutex    // held while what is served is opened anew
+	unpacked  site.Unpacked // under mu
+	folder    sharedFolder  // the same, opened
+	rootGone  atomic.Bool   // it cannot be served, as watchRoot has found
 	// staleAfterReload says that a reload which goes on has left something as it was.
 	staleAfterReload atomic.Bool
 	tls              identity        // what TLS clients are shown
@@ -160,11 +165,13 @@ type App struct {
 	pipes            []*sysnet.Pipes // of each thread
 	inPipes          int             // descriptors that they may have
 	seed             uint64          // tells this run's request ids from another's
+	stopAdapting     func()          // ends what makes the rate follow the load; under adapting
+	mu               sync.Mutex      // for a few words
 	finish           func()          // lets go of everything, once the driver has stopped
 
 	stopUpstreams func() // ends what looks after them; nil before Start
 
-	logsAnew, rootAnew, tlsAnew, readyAnew repeated // what HUP and USR1 ask for
+	logsAnew, settingsAnew, rootAnew, tlsAnew, readyAnew repeated // what HUP and USR1 ask for
 }
 
 // Listener is a listening socket. It does not block.
@@ -213,13 +220,18 @@ const Everybody = -1
 // the signal would wait there, and no other thread would hear of it.
 func init() { runtime.LockOSThread() }
 
+// NewStage describes a stage, with variables of its own for what only that stage has of settings,
+// and makes its driver by those.
+type NewStage func() (Stage, func(*App) (Driver, error))
+
 // Main is a stage's whole program except its driver. It does not return.
-func Main(stage Stage, newDriver func(*App) (Driver, error)) {
-	os.Exit(run(stage, os.Args[1:], os.Stdout, os.Stderr, newDriver))
+func Main(newStage NewStage) {
+	os.Exit(run(newStage, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*App) (Driver, error)) int {
+func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
 	logging.SurviveClosedPipe()
+	stage, newDriver := newStage()
 	cfg, err := Configure(stage, args, stdout)
 	if cfg == nil {
 		return Failure(stage, stderr, err)
@@ -243,12 +255,16 @@ func run(stage Stage, args []string, stdout, stderr io.Writer, newDriver func(*A
 	}
 	a.Banner()
 	a.NotifyReady()
-	unadapt := Adapt(a.Server.Limiter, a.Stats, a.atWork(), a.Log, a.Config.Clients.Adaptive)
+	a.adapt()
+	a.again = func(before *config.Config) (*config.Config, config.Changes, error) {
+		other, _ := newStage()
+		return config.Again(other.Stage, args, os.Environ(), before)
+	}
 	unwatch := a.Watch(true)
 	a.finish = func() {
 		unwatch()
-		unadapt()
-		a.RemoveSite(a.unpacked)
+		a.endAdapting()
+		a.RemoveSite(a.Unpacked())
 		a.Close()
 	}
 	return a.obey(signals)
@@ -327,11 +343,11 @@ func (a *App) obey(signals <-chan os.Signal) int {
 			continue
 		}
 		a.Stats.Stop()
-		a.Log.Info(fmt.Sprintf("Stopping on %v: %s; once more to stop at once", sig, a.Config.Limits.Stopping()))
+		a.Log.Info(fmt.Sprintf("Stopping on %v: %s; once more to stop at once", sig, a.settings().Limits.Stopping()))
 		a.NotifyStopping()
 		break
 	}
-	l := a.Config.Limits
+	l := a.settings().Limits
 	switch end, sig := a.await(a.stop, signals, l.DrainDelay+LastArrivals+l.DrainTimeout+LastGrace); end {
 	case hurried:
 		a.Log.Warn(fmt.Sprintf("Stopped at once on a second %v", sig))
@@ -349,13 +365,13 @@ func (a *App) obey(signals <-chan os.Signal) int {
 
 // stop ends the serving, in order.
 func (a *App) stop() {
-	time.Sleep(a.Config.Limits.DrainDelay) // a balancer sends us clients until it has noticed
+	time.Sleep(a.settings().Limits.DrainDelay) // a balancer sends us clients until it has noticed
 	a.Server.Drain()
 	if !a.stage.activated { // else a service manager keeps the sockets
 		StopArrivals(a.Listeners)
 		time.Sleep(LastArrivals)
 	}
-	a.driver.Stop(a.Config.Limits.DrainTimeout)
+	a.driver.Stop(a.settings().Limits.DrainTimeout)
 }
 
 // ending is how something that was waited for has come to its end.
@@ -391,8 +407,8 @@ func (a *App) await(do func(), signals <-chan os.Signal, limit time.Duration) (e
 	}
 }
 
-// reopen does what such a signal says. HUP asks for the served folder and the certificates as well,
-// and to a service manager it is a reload.
+// reopen does what such a signal says. HUP asks for the settings, the served folder and the
+// certificates as well, and to a service manager it is a reload.
 func (a *App) reopen(sig os.Signal) {
 	reload := sig == syscall.SIGHUP && !a.Stats.Stopping()
 	if reload {
@@ -400,10 +416,7 @@ func (a *App) reopen(sig os.Signal) {
 	}
 	a.Reopen()
 	if sig == syscall.SIGHUP {
-		a.rootAnew.ask(a.reopenRoot)
-		if a.tls.certs != nil {
-			a.tlsAnew.ask(a.reloadTLS)
-		}
+		a.settingsAnew.ask(a.reread)
 	}
 	if reload {
 		a.readyAnew.ask(a.notifyReloaded)
@@ -413,6 +426,7 @@ func (a *App) reopen(sig os.Signal) {
 // notifyReloaded says that all which HUP asks for is done.
 func (a *App) notifyReloaded() {
 	a.logsAnew.wait()
+	a.settingsAnew.wait() // which asks for the rest
 	a.rootAnew.wait()
 	a.tlsAnew.wait()
 	a.NoteReload(!a.staleAfterReload.Swap(false))
@@ -476,8 +490,8 @@ func (r *repeated) next() bool {
 func (a *App) reopenLogs() {
 	var lost error
 	err := a.logFile.Reopen()
-	if a.access != nil {
-		if again := a.access.Reopen(); errors.Is(again, accesslog.ErrOldFile) {
+	if access := a.access.Load(); access != nil {
+		if again := access.Reopen(); errors.Is(again, accesslog.ErrOldFile) {
 			lost = again
 		} else {
 			err = errors.Join(err, again)
@@ -507,8 +521,8 @@ func (a *App) catchStacks() {
 
 // FlushLogs has what is in front of the log files written. The App logs nothing afterwards.
 func (a *App) FlushLogs() {
-	if a.access != nil {
-		a.access.Flush()
+	if access := a.access.Load(); access != nil {
+		access.Flush()
 	}
 	a.lines.Close()
 }
@@ -527,9 +541,9 @@ func (a *App) Banner() {
 	}
 	a.Log.Info(fmt.Sprintf("HTTP server (stage %d: %s) started on %s", a.stage.Number, a.stage.Title, urls))
 	a.Log.Info(a.stage.Waits(a.Config))
-	a.Log.Info(fmt.Sprintf("Serving files from %q", a.root))
+	a.Log.Info(fmt.Sprintf("Serving files from %q", a.rootName()))
 	a.tellRules()
-	if takes, _ := a.site.TakesUploads(); takes {
+	if takes, _ := a.site.Load().TakesUploads(); takes {
 		a.Log.Info(a.takingUploads())
 	}
 	a.tellRelays()
@@ -542,10 +556,10 @@ func (a *App) Banner() {
 
 // takingUploads says where uploads go, and up to how many.
 func (a *App) takingUploads() string {
-	u := a.Config.Uploads
+	u := a.settings().Uploads
 	folder := u.Folder
 	if folder == "" {
-		folder = filepath.Join(a.root, "uploads")
+		folder = filepath.Join(a.rootName(), "uploads")
 	}
 	says := "Taking uploads into " + strconv.Quote(folder)
 	if u.MaxBytes > 0 {

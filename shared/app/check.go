@@ -44,10 +44,10 @@ func check(stage Stage, cfg *config.Config, stdout io.Writer) error {
 // tryLogs looks whether the logs could be written.
 func (a *App) tryLogs() error {
 	if err := tryLog(a.Config.Log.File); err != nil {
-		return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
+		return unusableLog(err)
 	}
 	if err := tryLog(a.Config.Log.Access); err != nil {
-		return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
+		return unusableAccessLog(err)
 	}
 	return nil
 }
@@ -85,20 +85,20 @@ func writable(dir string) error {
 
 // trySite opens the root, and reads what the site needs of it.
 func (a *App) trySite() (err error) {
-	if a.root = a.Config.Root; a.root == "" {
-		if err = site.TryBuiltIn(a.siteConfig()); err != nil {
+	if a.Config.Root == "" {
+		if err = site.TryBuiltIn(a.siteConfig(a.Config)); err != nil {
 			return unusableSite(err)
 		}
 		return nil
 	}
-	if err = a.openRoot(); err != nil {
+	if err = a.openRoot(a.Config.Root); err != nil {
 		return err
 	}
 	defer a.folder.close()
-	if err = a.trySecrets(); err != nil {
+	if err = trySecrets(a.Config, a.Config.Root); err != nil {
 		return err
 	}
-	s, err := site.New(a.siteConfig())
+	s, err := site.New(a.siteConfig(a.Config))
 	if err != nil {
 		return unusableSite(err)
 	}
@@ -124,7 +124,7 @@ func (a *App) tryTLS() error {
 	if _, err := readTicketKeys(c.TicketKeys, fileKeys{}); err != nil || c.SelfSigned {
 		return err
 	}
-	_, err := certs.Load(a.certOptions())
+	_, err := certs.Load(a.certOptions(a.Config))
 	return err
 }
 
@@ -186,6 +186,14 @@ func (a *App) tryFolders() error {
 	return nil
 }
 
+func unusableLog(err error) error {
+	return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
+}
+
+func unusableAccessLog(err error) error {
+	return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
+}
+
 func unusableSite(err error) error {
 	return fmt.Errorf("cannot set up the site: %w; mend that, or leave the flag out", err)
 }
@@ -199,9 +207,13 @@ func unusableSpill(err error) error {
 }
 
 // openRoot opens the folder to serve.
-func (a *App) openRoot() (err error) {
-	if a.folder.Root, err = sysnet.OpenRoot(a.root); err != nil {
-		return fmt.Errorf("cannot serve %q: %w; give a readable folder with -root", a.root, err)
+func (a *App) openRoot(dir string) (err error) {
+	if a.folder.Root, err = sysnet.OpenRoot(dir); err != nil {
+		return unusableRoot(dir, err)
 	}
 	return nil
+}
+
+func unusableRoot(dir string, err error) error {
+	return fmt.Errorf("cannot serve %q: %w; give a readable folder with -root", dir, err)
 }

@@ -191,7 +191,7 @@ func (a *App) ofCache(l *figures.List) {
 }
 
 func (a *App) ofClients(l *figures.List) {
-	t := a.Server.Limiter
+	t := a.server().Limiter
 	l.Add(
 		figures.Row{JSON: "ddos_mitigations", Name: "fourways_bans_total", Help: "Clients banned.", Kind: figures.Counter, Value: a.Stats.Mitigated()},
 		figures.Row{JSON: "rate_factor", Name: "fourways_rate_factor_ratio", Help: "How much of -rate each client may use now.", Unit: figures.Ratio, Value: t.Factor()},

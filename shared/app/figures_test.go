@@ -10,6 +10,7 @@ import (
 
 	"fourways/shared/config"
 	"fourways/shared/figures"
+	"fourways/shared/limiter"
 	"fourways/shared/session"
 	"fourways/shared/site"
 	"fourways/shared/stats"
@@ -68,14 +69,14 @@ func (quiet) Figures(*figures.List) {}
 // Whoever asks /health every second has no use for what each process has open.
 func TestHealthDoesNotLookAtWhatItDoesNotTell(t *testing.T) {
 	a := &App{Config: &config.Config{Root: t.TempDir()}, driver: quiet{}, Stats: stats.New(1), stage: Stage{Slots: func(*config.Config) int { return 1 }}}
-	a.root = a.Config.Root
-	require.NoError(t, a.openRoot())
+	require.NoError(t, a.openRoot(a.Config.Root))
 	defer a.folder.close()
-	var err error
-	a.site, err = site.New(a.siteConfig())
+	s, err := site.New(a.siteConfig(a.Config))
 	require.NoError(t, err)
-	defer a.site.Close()
-	table, err := a.openLimiter(config.Clients{Entries: 8, IPv6Prefix: 64})
+	defer s.Close()
+	a.site.Store(s)
+	a.limits = make([]byte, limiter.Size(8))
+	table, err := a.newLimiter(config.Clients{Entries: 8, IPv6Prefix: 64})
 	require.NoError(t, err)
 	a.Server = &session.Server{Stats: a.Stats, Limiter: table}
 	short, long := a.figures("up", false), a.figures("up", true)

@@ -59,10 +59,11 @@ const (
 func (a *App) open() (err error) {
 	cfg := a.Config
 	if a.logFile, err = logging.Open(cfg.Log.File); err != nil {
-		return fmt.Errorf("cannot open the log: %w; give another -log-file", err)
+		return unusableLog(err)
 	}
+	a.form = logging.NewForm(cfg.Log.Level, cfg.Log.JSON)
 	logger := func(w io.Writer) *slog.Logger {
-		return logging.New(w, cfg.Log.Level, cfg.Log.JSON).With(logging.WorkerKey, a.Name())
+		return logging.NewLive(w, a.form).With(logging.WorkerKey, a.Name())
 	}
 	a.lines = logging.NewQueue(a.logFile, logger)
 	a.Log = logger(a.lines)
@@ -71,9 +72,11 @@ func (a *App) open() (err error) {
 		return err
 	}
 	if cfg.Log.Access != "" {
-		if a.access, err = accesslog.Open(cfg.Log.Access, cfg.Log.AccessJSON); err != nil {
-			return fmt.Errorf("cannot open the access log: %w; give another -access-log", err)
+		access, err := accesslog.Open(cfg.Log.Access, cfg.Log.AccessJSON)
+		if err != nil {
+			return unusableAccessLog(err)
 		}
+		a.access.Store(access)
 	}
 	a.seed = randomWords()[0]
 	a.reserve()
@@ -136,18 +139,18 @@ func (a *App) Close() {
 	if a.stopUpstreams != nil {
 		a.stopUpstreams()
 	}
-	if a.site != nil {
+	if s := a.site.Load(); s != nil {
 		if a.Server != nil {
 			a.Publish() // or what has been counted since the last time is lost
 		}
-		a.site.Close()
+		s.Close()
 	}
 	a.folder.close()
 	for _, p := range a.pipes {
 		p.Close()
 	}
-	if a.access != nil {
-		a.access.Close()
+	if access := a.access.Load(); access != nil {
+		access.Close()
 	}
 	if a.logFile != nil {
 		a.lines.Close()
@@ -189,40 +192,56 @@ func (a *App) fitConns() error {
 	if a.stage.Processes > 1 {
 		all *= a.Config.Workers
 	}
-	if a.Config.Limits.Conns > all {
-		if a.stage.Process <= 1 { // one of them says so
-			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", a.Config.Limits.Conns, all, a.files))
-		}
-		a.Config.Limits.Conns = all
-		a.Server.MaxConns = int64(all)
-	}
+	a.most = all
+	a.Server.MaxConns = a.fitting(a.Config)
 	return nil
 }
 
-func (a *App) openSite() (err error) {
-	cfg := a.Config
-	if a.root = cfg.Root; a.root == "" {
-		if err = a.unpack(); err != nil {
-			return fmt.Errorf("cannot unpack the built-in site: %w; give a folder with -root", err)
+// fitting lowers -max-conns to what there are descriptors for.
+func (a *App) fitting(cfg *config.Config) int64 {
+	if wanted := cfg.Limits.Conns; wanted > a.most {
+		if a.stage.Process <= 1 { // one of them says so
+			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", wanted, a.most, a.files))
 		}
+		cfg.Limits.Conns = a.most
 	}
-	if err = a.openRoot(); err != nil {
+	return int64(cfg.Limits.Conns)
+}
+
+func (a *App) openSite() (err error) {
+	dir, err := a.rootOf(a.Config)
+	if err != nil {
+		return err
+	}
+	if err = a.openRoot(dir); err != nil {
 		return err
 	}
 	if a.stage.Process == 0 { // a worker is not to fail where the others serve
-		if err = a.trySecrets(); err != nil {
+		if err = trySecrets(a.Config, dir); err != nil {
 			return err
 		}
 	}
-	if a.site, err = site.New(a.siteConfig()); err != nil {
+	s, err := site.New(a.siteConfig(a.Config))
+	if err != nil {
 		return unusableSite(err)
 	}
+	a.site.Store(s)
 	return a.openUploads()
 }
 
+// rootOf is the folder to serve; the built-in site is unpacked if need be.
+func (a *App) rootOf(cfg *config.Config) (dir string, err error) {
+	if cfg.Root != "" {
+		return cfg.Root, nil
+	}
+	if err = a.unpack(); err != nil {
+		return "", fmt.Errorf("cannot unpack the built-in site: %w; give a folder with -root", err)
+	}
+	return a.Unpacked().Folder, nil
+}
+
 // siteConfig is what the site is told.
-func (a *App) siteConfig() site.Config {
-	cfg := a.Config
+func (a *App) siteConfig(cfg *config.Config) site.Config {
 	return site.Config{
 		Root: a.folder.Root,
 		Cache: filecache.Options{
@@ -264,6 +283,8 @@ func cacheRules(rules []config.CacheRule) (list []site.CacheRule) {
 
 // unpack finds the built-in site where another process of the server has put it, or unpacks it.
 func (a *App) unpack() (err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.unpacked.Folder == "" {
 		if a.unpacked, err = site.Unpack(); err != nil {
 			return err
@@ -272,13 +293,16 @@ func (a *App) unpack() (err error) {
 			a.Log.Warn(fmt.Sprintf("The built-in site is in a folder that is removed at the end, with what is uploaded: %s", a.unpacked.Why))
 		}
 	}
-	a.root = a.unpacked.Folder
 	return nil
 }
 
 // Unpacked is where the built-in site lies, if any process of the server has needed it. It is
 // for the other processes, and for who removes it.
-func (a *App) Unpacked() site.Unpacked { return a.unpacked }
+func (a *App) Unpacked() site.Unpacked {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unpacked
+}
 
 // RemoveSite removes the built-in site, where it was unpacked for this run alone. Nothing serves it
 // any more.
@@ -290,20 +314,20 @@ func (a *App) RemoveSite(u site.Unpacked) {
 
 // openUploads has uploads taken, if there is a place for them.
 func (a *App) openUploads() error {
-	cfg := a.Config.Uploads
 	processes := max(a.stage.Processes, 1)
 	memory, err := a.memory(UploadsMemory, site.QuotaSize(processes))
 	if err != nil {
 		return err
 	}
-	u := site.Uploads{Off: cfg.Off, Folder: cfg.Folder, MaxBytes: cfg.MaxBytes, MaxFiles: cfg.MaxFiles, Memory: memory, Process: a.stage.Process}
+	u := uploadsOf(a.Config)
+	u.Memory, u.Process = memory, a.stage.Process
 	if processes > 1 {
 		u.Alive = func(process int) bool { return a.Stats == nil || a.Stats.Process(process).State() != stats.Free }
 	}
-	if err := a.site.OpenUploads(u); err != nil {
+	if err := a.site.Load().OpenUploads(u); err != nil {
 		return unusableUploads(err)
 	}
-	_, why := a.site.TakesUploads()
+	_, why := a.site.Load().TakesUploads()
 	if errors.Is(why, unix.EMFILE) {
 		return why
 	}
@@ -313,6 +337,11 @@ func (a *App) openUploads() error {
 	return a.removeStale()
 }
 
+func uploadsOf(cfg *config.Config) site.Uploads {
+	u := cfg.Uploads
+	return site.Uploads{Off: u.Off, Folder: u.Folder, MaxBytes: u.MaxBytes, MaxFiles: u.MaxFiles}
+}
+
 func (a *App) warnOfUploads(why error) {
 	a.Log.Warn(fmt.Sprintf("Uploads are refused: the folder uploads of the root cannot be used; name a folder with -uploads, or say -uploads off: %v", why))
 }
@@ -320,7 +349,7 @@ func (a *App) warnOfUploads(why error) {
 // removeStale removes what a crash has left in the folder of uploads. Only without descriptors it
 // is an error that this cannot be done: then nothing else can be, either.
 func (a *App) removeStale() error {
-	removed, err := a.site.RemoveStale(time.Now())
+	removed, err := a.site.Load().RemoveStale(time.Now())
 	if errors.Is(err, unix.EMFILE) {
 		return err
 	}
@@ -504,13 +533,27 @@ func (a *App) inherit(l *Listener) bool {
 
 // assemble puts the sessions' common part together.
 func (a *App) assemble() (err error) {
-	cfg := a.Config
-	l := cfg.Limits
 	if a.Stats, err = a.openStats(); err != nil {
 		return err
 	}
 	a.beginStats()
-	a.Server = &session.Server{
+	if a.limits, err = a.memory(ClientsMemory, limiter.Size(a.Config.Clients.Entries)); err != nil {
+		return err
+	}
+	if err = a.openSpill(); err != nil {
+		return err
+	}
+	if err = a.openUpstreams(); err != nil {
+		return err
+	}
+	a.Server, a.gate, err = a.newServer(a.Config, a.site.Load())
+	return err
+}
+
+// newServer is what sessions go by under some settings. Nothing goes by it yet.
+func (a *App) newServer(cfg *config.Config, s *site.Site) (srv *session.Server, gate *auth.Gate, err error) {
+	l := cfg.Limits
+	srv = &session.Server{
 		HTTP: http1.Config{
 			Limits:    http1.Limits{RequestLine: l.RequestLine, Head: l.Head, Fields: l.Fields, Body: l.Body, Requests: l.Requests},
 			KeepAlive: int(l.IdleTimeout.Seconds()),
@@ -524,38 +567,39 @@ func (a *App) assemble() (err error) {
 		Hosts:    guard.NewHosts(cfg.Hosts, localAddrs(a.Listeners)),
 		Stats:    a.Stats,
 		Process:  a.stage.Process,
-		Handler:  a.site,
-		Prober:   a.site,
-		Observer: observer{log: a.Log, access: a.access, hidden: new(atomic.Int64)},
+		Handler:  s,
+		Prober:   s,
+		Observer: a.observer(cfg),
 		MaxConns: int64(l.Conns), // see fitConns
 		Trusted:  cfg.Clients.TrustedProxies,
 
 		TrustUnix:  cfg.Clients.TrustUnix,
 		MaxRefused: int64(a.reservedFor(session.MaxRefused)),
 	}
-	if a.Server.Limiter, err = a.openLimiter(cfg.Clients); err != nil {
-		return err
+	if srv.Limiter, err = a.newLimiter(cfg.Clients); err != nil {
+		return nil, nil, err
 	}
-	if err = a.openSpill(); err != nil {
-		return err
+	if a.upstreams != nil {
+		srv.Handler = a.passingOn(cfg, s)
 	}
-	if err = a.openProxy(); err != nil {
-		return err
+	if cfg.Auth == "" {
+		return srv, nil, nil
 	}
-	return a.openGate()
+	if gate, err = auth.New(cfg.Auth); err != nil {
+		return nil, nil, err
+	}
+	gate.Next, gate.Open, gate.Burst = srv.Handler, s.Open, cfg.Clients.Burst
+	srv.Handler = gate
+	return srv, gate, nil
 }
 
-// openGate has passwords asked for, in front of everything else, where the configuration says so.
-func (a *App) openGate() (err error) {
-	if a.Config.Auth == "" {
-		return nil
+// observer writes into the logs that some settings ask for.
+func (a *App) observer(cfg *config.Config) session.Observer {
+	o := observer{log: a.Log, hidden: new(atomic.Int64)}
+	if cfg.Log.Access != "" {
+		o.access = a.access.Load()
 	}
-	if a.gate, err = auth.New(a.Config.Auth); err != nil {
-		return err
-	}
-	a.gate.Next, a.gate.Open, a.gate.Burst = a.Server.Handler, a.site.Open, a.Config.Clients.Burst
-	a.Server.Handler = a.gate
-	return nil
+	return o
 }
 
 // memory is a region that is shared, or this process's own.
@@ -576,12 +620,9 @@ func (a *App) openStats() (*stats.Region, error) {
 	return stats.Open(mem, l)
 }
 
-func (a *App) openLimiter(c config.Clients) (*limiter.Table, error) {
-	region, err := a.memory(ClientsMemory, limiter.Size(c.Entries))
-	if err != nil {
-		return nil, err
-	}
-	return limiter.New(region, limiter.Config{
+// newLimiter is a view of the table that goes by some settings.
+func (a *App) newLimiter(c config.Clients) (*limiter.Table, error) {
+	return limiter.New(a.limits, limiter.Config{
 		Key:        randomWords(),
 		IPv6Prefix: c.IPv6Prefix,
 		MaxConns:   c.MaxConns,

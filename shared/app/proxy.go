@@ -14,6 +14,8 @@ import (
 	"fourways/shared/config"
 	"fourways/shared/figures"
 	"fourways/shared/proxy"
+	"fourways/shared/session"
+	"fourways/shared/site"
 	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 	"fourways/shared/upstream"
@@ -22,8 +24,8 @@ import (
 // UpstreamsMemory is the region of what is known of the servers behind this one.
 const UpstreamsMemory = "upstreams"
 
-// openProxy has requests passed on, where the configuration says so.
-func (a *App) openProxy() error {
+// openUpstreams readies what passes requests on, where the configuration says so.
+func (a *App) openUpstreams() error {
 	c := &a.Config.Proxy
 	shared := a.stage.Memory != nil
 	if len(c.Rules) == 0 && !shared {
@@ -67,15 +69,20 @@ func (a *App) openProxy() error {
 	if err != nil {
 		return fmt.Errorf("-proxy: %w", err)
 	}
-	opt := proxy.Options{Set: a.upstreams, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues, Site: a.site}
-	for _, h := range a.Config.Headers {
+	return nil
+}
+
+// passingOn passes requests on, and has the site answer the rest.
+func (a *App) passingOn(cfg *config.Config, s *site.Site) session.Handler {
+	c := &cfg.Proxy
+	opt := proxy.Options{Set: a.upstreams, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues, Site: s}
+	for _, h := range cfg.Headers {
 		opt.Added = append(opt.Added, proxy.Added{Name: strings.ToLower(h.Name), Line: fieldLines([]config.Header{h})})
 	}
 	for i, rule := range c.Rules {
 		opt.Rules = append(opt.Rules, proxy.Rule{Prefix: rule.Prefix, Group: a.upstreams.Groups[i]})
 	}
-	a.Server.Handler = proxy.New(opt)
-	return nil
+	return proxy.New(opt)
 }
 
 // distinct is how many servers the rules name, each once.

@@ -44,6 +44,9 @@ func (f *sharedFolder) close() {
 	f.Root.Close()
 }
 
+// rootName is the name of the folder that is served.
+func (a *App) rootName() string { return a.folder.Name() }
+
 // watchRoot looks once a second what has become of the folder, and logs what is new; and it has
 // the cache let go of what is kept open for nothing.
 func (a *App) watchRoot(quit <-chan struct{}) {
@@ -58,21 +61,21 @@ func (a *App) watchRoot(quit <-chan struct{}) {
 		}
 		slow := time.AfterFunc(rootPatience, func() {
 			a.rootGone.Store(true)
-			a.Log.Error("The served folder does not answer", "root", a.root)
+			a.Log.Error("The served folder does not answer", "root", a.rootName())
 		})
 		var found error
 		open := a.folder.use(func() { found = a.folder.Check() })
 		if answered := slow.Stop(); !open {
 			return
 		} else if !answered {
-			a.Log.Info("The served folder answers again", "root", a.root)
+			a.Log.Info("The served folder answers again", "root", a.rootName())
 		}
 		a.rootGone.Store(errors.Is(found, sysnet.ErrGone))
 		if text(found) != text(before) {
 			a.tellRoot(found)
 		}
 		before = found
-		a.site.Cache().Sweep(sysnet.Now())
+		a.site.Load().Cache().Sweep(sysnet.Now())
 	}
 }
 
@@ -87,45 +90,47 @@ func text(err error) string {
 func (a *App) tellRoot(found error) {
 	switch {
 	case found == nil:
-		a.Log.Info("The served folder is there under its name", "root", a.root)
+		a.Log.Info("The served folder is there under its name", "root", a.rootName())
 	case errors.Is(found, sysnet.ErrGone):
-		a.Log.Error("The served folder is gone: put it back, and send HUP", "root", a.root, "error", found)
+		a.Log.Error("The served folder is gone: put it back, and send HUP", "root", a.rootName(), "error", found)
 	default:
-		a.Log.Warn("The old folder is served on: send HUP to serve the one that has its name now", "root", a.root)
+		a.Log.Warn("The old folder is served on: send HUP to serve the one that has its name now", "root", a.rootName())
 	}
 }
 
 // reopenRoot serves the folder that has the root's name now. It may block as long as a disk takes.
 func (a *App) reopenRoot() {
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
 	var other bool
 	var err error
-	a.folder.use(func() { other, err = a.site.Reopen() })
+	a.folder.use(func() { other, err = a.site.Load().Reopen() })
 	if a.gate != nil {
 		err = errors.Join(err, a.gate.Reload())
 	}
 	if err != nil { // of the root, or of a file that was read with it
 		a.staleAfterReload.Store(true)
-		a.Log.Error("Not all that is served was opened anew, and the rest stays as it was", "root", a.root, "error", err)
+		a.Log.Error("Not all that is served was opened anew, and the rest stays as it was", "root", a.rootName(), "error", err)
 	}
-	if err := a.trySecrets(); err != nil {
+	if err := trySecrets(a.settings(), a.rootName()); err != nil {
 		a.staleAfterReload.Store(true)
 		a.Log.Error(err.Error())
 	}
 	if other {
 		a.rootGone.Store(false)
-		a.Log.Info("Serving the folder that has the root's name now", "root", a.root)
+		a.Log.Info("Serving the folder that has the root's name now", "root", a.rootName())
 		a.tellUploads()
 	}
 }
 
 // tellUploads logs what becomes of uploads in another root than before.
 func (a *App) tellUploads() {
-	switch takes, why := a.site.TakesUploads(); {
+	switch takes, why := a.site.Load().TakesUploads(); {
 	case takes:
 		a.Log.Info(a.takingUploads())
 	case why != nil:
 		a.warnOfUploads(why)
-	case !a.Config.Uploads.Off:
+	case !a.settings().Uploads.Off:
 		a.Log.Info("Uploads are not taken: the root has no folder for them")
 	}
 }

@@ -12,14 +12,15 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"fourways/shared/config"
 	"fourways/shared/guard"
 )
 
 // trySecrets says which file of secrets would be served, and what to do; nil for none.
-func (a *App) trySecrets() error {
-	types := guard.NewTypes(a.Config.Types)
-	for _, f := range a.secretFiles() {
-		if f.path != "" && served(types, a.root, f.path) {
+func trySecrets(cfg *config.Config, root string) error {
+	types := guard.NewTypes(cfg.Types)
+	for _, f := range secretFiles(cfg) {
+		if f.path != "" && served(types, root, f.path) {
 			return fmt.Errorf("-%s %q lies in the served folder and is of a type that is served, so everybody could have it: put it elsewhere, or in a folder whose name begins with a dot", f.flag, f.path)
 		}
 	}
@@ -29,9 +30,9 @@ func (a *App) trySecrets() error {
 // secretFile is a file that a flag names, and nobody else is to see.
 type secretFile struct{ flag, path string }
 
-func (a *App) secretFiles() []secretFile {
-	list := []secretFile{{"auth", a.Config.Auth}, {"tls-ticket-keys", a.Config.TLS.TicketKeys}}
-	for _, p := range a.Config.TLS.Pairs {
+func secretFiles(cfg *config.Config) []secretFile {
+	list := []secretFile{{"auth", cfg.Auth}, {"tls-ticket-keys", cfg.TLS.TicketKeys}}
+	for _, p := range cfg.TLS.Pairs {
 		list = append(list, secretFile{"tls-key", p.Key})
 	}
 	return list

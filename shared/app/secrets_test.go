@@ -37,7 +37,7 @@ func TestAFileOfSecretsIsNotServed(t *testing.T) {
 		} {
 			c.Types = []string{"html", "txt"}
 			for _, at := range []string{root, filepath.Join(dir, "link")} {
-				err := (&App{Config: &c, root: at}).trySecrets()
+				err := trySecrets(&c, at)
 				if !want {
 					require.NoError(t, err, name)
 					continue

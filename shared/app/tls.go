@@ -111,11 +111,8 @@ func (a *App) openTLS() error {
 			return err
 		}
 	}
-	opt := a.certOptions()
+	opt := a.certOptions(a.Config)
 	opt.Material, opt.Before = given.Certs, before.Certs
-	if c.SelfSigned {
-		opt.SelfSigned = selfSigned(a.Config)
-	}
 	if a.tls.certs, err = certs.Load(opt); err != nil {
 		return err
 	}
@@ -130,11 +127,14 @@ func (a *App) openTLS() error {
 }
 
 // certOptions is which certificates are to be loaded.
-func (a *App) certOptions() certs.Options {
-	c := &a.Config.TLS
+func (a *App) certOptions(cfg *config.Config) certs.Options {
+	c := &cfg.TLS
 	opt := certs.Options{MinVersion: c.MinVersion, Groups: c.Groups, Now: a.calendar}
 	for _, p := range c.Pairs {
 		opt.Pairs = append(opt.Pairs, certs.Pair(p))
+	}
+	if c.SelfSigned {
+		opt.SelfSigned = selfSigned(cfg)
 	}
 	return opt
 }
@@ -316,7 +316,7 @@ func (a *App) reloadTLS() {
 	a.tls.mu.Lock()
 	before := a.tls.keys
 	a.tls.mu.Unlock()
-	keys, err := readTicketKeys(a.Config.TLS.TicketKeys, before)
+	keys, err := readTicketKeys(a.settings().TLS.TicketKeys, before)
 	changed := false
 	if err == nil {
 		changed, err = a.tls.certs.Reload()

@@ -60,8 +60,8 @@ func (a *App) becomeUser() error {
 // does each worker process.
 func (a *App) giveLogs(who account) error {
 	err := a.logFile.GiveTo(who.uid, who.gid)
-	if a.access != nil {
-		err = errors.Join(err, a.access.GiveTo(who.uid, who.gid))
+	if access := a.access.Load(); access != nil {
+		err = errors.Join(err, access.GiveTo(who.uid, who.gid))
 	}
 	return err
 }

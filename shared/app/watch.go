@@ -70,7 +70,7 @@ func (a *App) Publish() {
 	p := a.Stats.Process(a.Server.Process)
 	a.published.mu.Lock()
 	defer a.published.mu.Unlock()
-	cache, before := a.site.Cache().Stats(), a.published.cache
+	cache, before := a.site.Load().Cache().Stats(), a.published.cache
 	p.CacheBytes.Store(cache.Bytes)
 	p.CacheItems.Store(int64(cache.Items))
 	p.CacheHits.Add(cache.Hits - before.Hits)
@@ -90,8 +90,8 @@ func (a *App) logs() (l stats.Logs) {
 	if a.lines != nil {
 		l.Lines, l.Errors = a.lines.Lost(), a.lines.Failed()
 	}
-	if a.access != nil {
-		l.AccessLines, l.AccessErrors = a.access.Dropped(), a.access.Failed()
+	if access := a.access.Load(); access != nil {
+		l.AccessLines, l.AccessErrors = access.Dropped(), access.Failed()
 	}
 	return l
 }

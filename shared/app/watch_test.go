@@ -26,9 +26,10 @@ func newWatched(t *testing.T) *App {
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
 	a := &App{Stats: stats.New(1), Server: &session.Server{}}
-	a.site, err = site.New(site.Config{Root: root, Types: []string{"txt"}, Cache: filecache.Options{Bytes: 1 << 20, Item: 1 << 10, Open: 1}})
+	s, err := site.New(site.Config{Root: root, Types: []string{"txt"}, Cache: filecache.Options{Bytes: 1 << 20, Item: 1 << 10, Open: 1}})
 	require.NoError(t, err)
-	t.Cleanup(a.site.Close)
+	a.site.Store(s)
+	t.Cleanup(s.Close)
 	return a
 }
 
@@ -57,10 +58,10 @@ func TestWhoDoesNotRecordLeavesTheSeriesAlone(t *testing.T) {
 
 // look asks the cache for the file.
 func look(t *testing.T, a *App) {
-	e, ok := a.site.Cache().Lookup([]byte("a.txt"), 0)
+	e, ok := a.site.Load().Cache().Lookup([]byte("a.txt"), 0)
 	if !ok {
 		var err error
-		e, err = a.site.Cache().Load("a.txt", 0)
+		e, err = a.site.Load().Cache().Load("a.txt", 0)
 		require.NoError(t, err)
 	}
 	e.Release()

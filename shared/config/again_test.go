@@ -1,5 +1,9 @@
 package config
 
+// Settings that are read again: which of them a process takes, which it keeps, and which mistakes
+// count. The file is written anew for each reading; nothing else of a process can change. What must
+// not be done: no test may share a variable of a stage's flags between two readings.
+
 import (
 	"os"
 	"testing"
@@ -11,7 +15,7 @@ import (
 func TestAProcessTakesWhatItCanAndKeepsTheRest(t *testing.T) {
 	path := file(t, "max-body 100\nworkers 3\nqueue 7\nmonitor-from 10.0.0.0/8\ntypes html\n")
 	args := []string{"-config", path, "-types", "txt"}
-	var queue, other int
+	var queue, other int // of the process, and of what is read again
 	before, err := Parse(sample(&queue), args, []string{"FOURWAYS_RATE=9"})
 	require.NoError(t, err)
 	again := func(text string) (*Config, Changes, error) {

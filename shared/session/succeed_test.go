@@ -1,6 +1,8 @@
 package session
 
-// Another Server takes the place of the first while requests are under way.
+// Another Server takes the place of the first while requests are under way. The rig of the other
+// tests plays client and driver; each Server has the statistics and the handler of the rig's first.
+// What must not be done: no Server may be changed once it has been in use.
 
 import (
 	"strings"

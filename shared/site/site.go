@@ -7,10 +7,9 @@
 // it is wanted, ranges.go which parts of it; upload.go takes uploads in; monitor.go looks inside;
 // errors.go answers all that goes wrong.
 //
-// Who owns what: a Site is shared by all threads that serve and does not change; other settings are another Site.
-// A file's entry
-// belongs to the cache; every path through files.go releases its reference, or passes it to the
-// answer, exactly once.
+// Who owns what: a Site is shared by all threads that serve and does not change; other settings are
+// another Site. A file's entry belongs to the cache; every path through files.go releases its
+// reference, or passes it to the answer, exactly once.
 //
 // What must not be done: nothing here may wait for the disk on the thread that calls it. What has
 // to wait goes through Exchange.Park. The one exception: once a second the cache checks a file that

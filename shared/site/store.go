@@ -96,9 +96,9 @@ func (s *Site) OpenUploads(u Uploads) error {
 	return st.open(s.cfg.Root)
 }
 
-// ChangeUploads has uploads that begin from now on go by other settings; those under way end as they
-// began. Where it fails nothing has changed. It waits for the disk, and is called by one goroutine
-// at a time, which no Reopen is at work beside.
+// ChangeUploads has uploads that begin from now on go by other settings; those under way end as
+// they began. Where it fails nothing has changed. It waits for the disk, and is called by one
+// goroutine at a time, which no Reopen is at work beside.
 func (s *Site) ChangeUploads(u Uploads) error {
 	st := s.store
 	if st.quota == nil { // none were taken until now, so nothing is under way

@@ -1,0 +1,251 @@
+package app
+
+// Settings that change while the server runs: HUP in a server that is one process.
+//
+// The file of -config is read again. What it says otherwise is made beside what is in use: another
+// site, another session.Server. When all of it is there it takes the old one's place, so new
+// connections and requests go by the new settings, and what is under way ends by the old ones. A
+// setting that cannot change in a running process stays, which the log says. What must not be done:
+// a mistake must leave nothing changed, and nobody who serves may wait for any of this.
+//
+// In a server of several processes this is not used: there the new settings come with new workers.
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"fourways/shared/accesslog"
+	"fourways/shared/config"
+	"fourways/shared/filecache"
+	"fourways/shared/session"
+	"fourways/shared/site"
+)
+
+// settings is what the server goes by now.
+func (a *App) settings() *config.Config {
+	if c := a.latest.Load(); c != nil {
+		return c
+	}
+	return a.Config
+}
+
+// server is what sessions go by now.
+func (a *App) server() *session.Server { return a.Server.Latest() }
+
+// reread takes the settings as they are now, and then has everything else opened anew. While the
+// server stops, its settings stay.
+func (a *App) reread() {
+	slow := time.AfterFunc(rootPatience, func() {
+		a.Log.Error("Not reloaded yet, all stays as it was: the files of the settings do not answer")
+	})
+	defer slow.Stop()
+	if a.again != nil && !a.Stats.Stopping() {
+		if err := a.changeSettings(); err != nil {
+			a.staleAfterReload.Store(true)
+			a.Log.Error(fmt.Sprintf("Not reloaded, all stays as it was: %v", Explained(err)))
+			return
+		}
+	}
+	a.rootAnew.ask(a.reopenRoot)
+	if a.tls.certs != nil {
+		a.tlsAnew.ask(a.reloadTLS)
+	}
+}
+
+// changeSettings goes by the settings as they are now, or leaves all as it was.
+func (a *App) changeSettings() error {
+	before := a.settings()
+	cfg, changes, err := a.again(before)
+	if err != nil {
+		return err
+	}
+	if len(changes.Taken) > 0 {
+		if err := a.take(before, cfg); err != nil {
+			return err
+		}
+		a.Log.Info("Settings changed: -" + strings.Join(changes.Taken, ", -"))
+	}
+	for _, name := range changes.Kept {
+		a.staleAfterReload.Store(true)
+		a.Log.Warn(fmt.Sprintf("-%s stays as it was until the server is started anew: it cannot change while it runs", name))
+	}
+	for _, w := range cfg.Warnings {
+		if !slices.Contains(before.Warnings, w) {
+			a.Log.Warn(w)
+		}
+	}
+	return nil
+}
+
+// take makes everything by other settings, and puts it in the place of what is there. What has been
+// changed when something fails is changed back.
+func (a *App) take(before, cfg *config.Config) (err error) {
+	if err = a.tryAgain(cfg); err != nil {
+		return err
+	}
+	a.renewing.Lock() // nothing else changes what is served
+	defer a.renewing.Unlock()
+	for _, step := range []func(to, from *config.Config) error{a.moveLogs, a.moveRoot, a.changeTLS} {
+		if err = step(cfg, before); err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil {
+				step(before, cfg)
+			}
+		}()
+	}
+	next, err := a.site.Load().Again(a.siteConfig(cfg))
+	if err != nil {
+		return unusableSite(err)
+	}
+	srv, gate, err := a.newServer(cfg, next)
+	if err != nil {
+		return err
+	}
+	srv.MaxConns = a.fitting(cfg)
+	a.latest.Store(cfg)
+	a.form.Set(cfg.Log.Level, cfg.Log.JSON)
+	a.gate = gate
+	a.server().Succeed(srv)
+	a.changeSite(next)
+	a.adapt()
+	if cfg.Root != before.Root || cfg.Uploads != before.Uploads {
+		a.Log.Info(fmt.Sprintf("Serving files from %q", a.rootName()))
+		a.tellUploads()
+	}
+	return nil
+}
+
+// tryAgain tries what is served as a start would, before anything is changed.
+func (a *App) tryAgain(cfg *config.Config) error {
+	next := &App{Config: cfg, stage: a.stage, Log: slog.New(slog.DiscardHandler)}
+	if err := next.trySite(); err != nil {
+		return err
+	}
+	return next.tryPasswords()
+}
+
+// moveLogs has the logs written where the settings say, if that is elsewhere.
+func (a *App) moveLogs(to, from *config.Config) error {
+	if to.Log.File != from.Log.File {
+		if err := a.logFile.Move(to.Log.File); err != nil {
+			return unusableLog(err)
+		}
+		a.catchStacks()
+	}
+	if to.Log.Access == from.Log.Access && to.Log.AccessJSON == from.Log.AccessJSON {
+		return nil
+	}
+	if err := a.moveAccessLog(to.Log.Access, to.Log.AccessJSON); err != nil {
+		if to.Log.File != from.Log.File {
+			a.logFile.Move(from.Log.File)
+		}
+		return unusableAccessLog(err)
+	}
+	return nil
+}
+
+// moveAccessLog has the access log written to another file. One that is not wanted any more gets no
+// lines; it lets go of its file, and is there for the next that is.
+func (a *App) moveAccessLog(path string, json bool) (err error) {
+	access := a.access.Load()
+	switch {
+	case access == nil && path == "":
+		return nil
+	case access == nil:
+		if access, err = accesslog.Open(path, json); err == nil {
+			a.access.Store(access)
+		}
+		return err
+	case path == "":
+		path = "-"
+	}
+	if err = access.Move(path, json); errors.Is(err, accesslog.ErrOldFile) {
+		a.Log.Warn("Lines of the access log could not be written to the old file", "error", err)
+		return nil
+	}
+	return err
+}
+
+// moveRoot serves another folder, and has uploads go elsewhere, if the settings say so.
+func (a *App) moveRoot(to, from *config.Config) error {
+	if to.Root == from.Root && to.Uploads == from.Uploads {
+		return nil
+	}
+	dir, err := a.rootOf(to)
+	if err != nil {
+		return err
+	}
+	was := a.rootName()
+	a.folder.use(func() {
+		if dir != was {
+			err = a.folder.Move(dir)
+		}
+	})
+	if err != nil {
+		return unusableRoot(dir, err)
+	}
+	if err = a.site.Load().ChangeUploads(uploadsOf(to)); err != nil {
+		a.folder.use(func() { a.folder.Move(was) })
+		return unusableUploads(err)
+	}
+	a.rootGone.Store(false)
+	return nil
+}
+
+// changeTLS shows the certificates that the settings name, by the versions and groups that they
+// allow. The files are read once more with all others ([App.reloadTLS]).
+func (a *App) changeTLS(to, from *config.Config) error {
+	names := to.TLS.SelfSigned && !slices.Equal(to.Hosts, from.Hosts)
+	if a.tls.certs == nil || reflect.DeepEqual(to.TLS, from.TLS) && !names {
+		return nil
+	}
+	a.tls.mu.Lock()
+	before := a.tls.keys
+	a.tls.mu.Unlock()
+	if _, err := readTicketKeys(to.TLS.TicketKeys, before); err != nil {
+		return err
+	}
+	if _, err := a.tls.certs.Change(a.certOptions(to)); err != nil {
+		return err
+	}
+	a.tls.mu.Lock()
+	defer a.tls.mu.Unlock()
+	a.tls.inUse = nil // the keys are set once more, should they have changed meanwhile
+	a.takeTicketKeys(a.calendar())
+	return nil
+}
+
+// changeSite has another site tell of its cache, and ends the one before.
+func (a *App) changeSite(next *site.Site) {
+	a.Publish()
+	a.published.mu.Lock()
+	old := a.site.Swap(next)
+	a.published.cache = filecache.Stats{} // which counts from 0
+	a.published.mu.Unlock()
+	old.Retire()
+}
+
+// adapt has the allowed rate follow what the settings say.
+func (a *App) adapt() {
+	a.endAdapting()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopAdapting = Adapt(a.server().Limiter, a.Stats, a.atWork(), a.Log, a.settings().Clients.Adaptive)
+}
+
+// endAdapting ends that, if it was begun.
+func (a *App) endAdapting() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopAdapting != nil {
+		a.stopAdapting()
+		a.stopAdapting = nil
+	}
+}
