@@ -193,14 +193,14 @@ func (a *App) fitConns() error {
 		all *= a.Config.Workers
 	}
 	a.most = all
-	a.Server.MaxConns = a.fitting(a.Config)
+	a.Server.MaxConns = a.fitting(a.Config, true)
 	return nil
 }
 
-// fitting lowers -max-conns to what there are descriptors for.
-func (a *App) fitting(cfg *config.Config) int64 {
+// fitting lowers -max-conns to what there are descriptors for, and says so if that is news.
+func (a *App) fitting(cfg *config.Config, news bool) int64 {
 	if wanted := cfg.Limits.Conns; wanted > a.most {
-		if a.stage.Process <= 1 { // one of them says so
+		if news && a.stage.Process <= 1 { // one of them says so
 			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", wanted, a.most, a.files))
 		}
 		cfg.Limits.Conns = a.most

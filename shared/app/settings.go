@@ -65,7 +65,7 @@ func (a *App) changeSettings() error {
 		return err
 	}
 	if len(changes.Taken) > 0 {
-		if err := a.take(before, cfg); err != nil {
+		if err := a.take(before, cfg, slices.Contains(changes.Taken, "max-conns")); err != nil {
 			return err
 		}
 		a.Log.Info("Settings changed: -" + strings.Join(changes.Taken, ", -"))
@@ -83,8 +83,8 @@ func (a *App) changeSettings() error {
 }
 
 // take makes everything by other settings, and puts it in the place of what is there. What has been
-// changed when something fails is changed back.
-func (a *App) take(before, cfg *config.Config) (err error) {
+// changed when something fails is changed back. conns says that -max-conns is among them.
+func (a *App) take(before, cfg *config.Config, conns bool) (err error) {
 	if err = a.tryAgain(cfg); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (a *App) take(before, cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	srv.MaxConns = a.fitting(cfg)
+	srv.MaxConns = a.fitting(cfg, conns)
 	a.latest.Store(cfg)
 	a.form.Set(cfg.Log.Level, cfg.Log.JSON)
 	a.gate = gate
