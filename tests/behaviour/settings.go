@@ -186,7 +186,7 @@ func twoSettings(t *testing.T, dir string, ca *certstest.Certificate) (before, a
 		return fmt.Sprintf("tls-cert %s\ntls-key %s\n", p[1], p[3])
 	}
 	before = fmt.Sprintf("tls-listen 127.0.0.1:0\n%sroot %s/first\nmax-body 200000\nidle-timeout 50\nworkers 4\n", pair("one"), dir) +
-		"rate-exempt none\nrate 100000\nburst 100000\n"
+		"min-rate 0\nrate-exempt none\nrate 100000\nburst 100000\n"
 	after = strings.NewReplacer("/first", "/second", "max-body 200000", "max-body 10", "idle-timeout 50", "idle-timeout 40", "workers 4", "workers 3").Replace(before) +
 		pair("two") + fmt.Sprintf("types html,css\nmax-head 20000\nheader X-Version: 2\nhost other.test\nredirects %s/redirects\nerror-page 404=/404.html\n"+
 		"uploads %s/first/uploads\naccess-log %s/access\naccess-format json\nlog-format json\n", dir, dir, dir)
