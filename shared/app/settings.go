@@ -44,6 +44,7 @@ func (a *App) reread() {
 		a.Log.Error("Not reloaded yet, all stays as it was: the files of the settings do not answer")
 	})
 	defer slow.Stop()
+	a.logsAnew.wait() // not for long: they may be moved next
 	if a.again != nil && !a.Stats.Stopping() {
 		if err := a.changeSettings(); err != nil {
 			a.staleAfterReload.Store(true)

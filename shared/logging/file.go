@@ -155,7 +155,7 @@ func (f *File) writeTo(file *opened, p []byte) (int, error) {
 // Reopen opens the path again and lets go of the old file. Where that fails, the old file stays in
 // use: a log in the wrong place is better than none. A folder that answers too late fails too, with
 // timeout.ErrSlow; its file comes into use when it is there. Standard error stays what it is.
-func (f *File) Reopen() error { return f.Move(f.where()) }
+func (f *File) Reopen() error { return f.move(f.where) }
 
 // where is the path, empty for standard error.
 func (f *File) where() string {
@@ -165,12 +165,17 @@ func (f *File) where() string {
 }
 
 // Move is Reopen at another path, or at the same; an empty one is standard error.
-func (f *File) Move(path string) error {
-	if path == "" && f.where() == "" {
-		return nil
-	}
+func (f *File) Move(path string) error { return f.move(func() string { return path }) }
+
+// move asks for the path once no other move is under way, which may change it.
+func (f *File) move(to func() string) error {
 	if !f.opening.TryLock() {
-		return named(path, timeout.ErrSlow) // the last one still waits
+		return named(to(), timeout.ErrSlow) // the last one still waits
+	}
+	path := to()
+	if path == "" && f.where() == "" {
+		f.opening.Unlock()
+		return nil
 	}
 	return named(path, timeout.Within(openTime, func() error {
 		defer f.opening.Unlock()
