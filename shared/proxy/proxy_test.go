@@ -157,6 +157,18 @@ func TestAKeptConnectionThatWasClosedMeanwhile(t *testing.T) {
 			r.send(r.target(), hello)
 			require.Equal(t, hello, plain(r.client.Take()))
 		})
+		t.Run(how+", before the request was sent: then no retry has to be left", func(t *testing.T) {
+			r := kept(t)
+			r.client.Send(get)
+			r.step() // it has its connection
+			close(r.target())
+			for r.set.LocalOf(r.thread).MayRetry() {
+			}
+			r.Run()
+			require.Equal(t, 2, r.targets())
+			r.send(r.target(), hello)
+			require.Equal(t, hello, plain(r.client.Take()))
+		})
 	}
 	t.Run("once some of the answer has come nothing is repeated", func(t *testing.T) {
 		r := kept(t)

@@ -306,7 +306,7 @@ func (t *transfer) Lost(why upstream.Loss) {
 		t.cut()
 	case t.answered:
 		t.cut()
-	case t.again(why) && t.local.up.MayRetry():
+	case t.again(why) && (why == upstream.Unasked || t.local.up.MayRetry()): // what was not sent is no retry
 		t.x.DropBody() // until the connection is there
 		if t.attempts = 0; !t.reach(upstream.NoneKept) {
 			t.elsewhere()

@@ -9,6 +9,7 @@ type budget struct {
 	requests [budgetSeconds]uint64 // by second
 	retries  [budgetSeconds]uint64
 	sum      struct{ requests, retries uint64 }
+	mayNeed  uint64 // requests on kept connections that are not answered yet: each may need a retry
 }
 
 // request counts one more request.
@@ -17,15 +18,16 @@ func (b *budget) request(now clock.Time) {
 	b.sum.requests++
 }
 
-// spare reports whether one more retry is allowed.
-func (b *budget) spare(now clock.Time) bool {
+// spare reports whether so many retries are allowed, and one more.
+func (b *budget) spare(now clock.Time, others uint64) bool {
 	b.roll(now)
-	return b.sum.retries < budgetLeast || b.sum.retries*budgetShare < b.sum.requests
+	retries := b.sum.retries + others
+	return retries < budgetLeast || retries*budgetShare < b.sum.requests
 }
 
 // retry counts a retry, if it is allowed.
 func (b *budget) retry(now clock.Time) bool {
-	if !b.spare(now) {
+	if !b.spare(now, 0) {
 		return false
 	}
 	b.retries[b.roll(now)]++

@@ -156,7 +156,7 @@ func TestRetriesAreAtMostATenthOfTheRequests(t *testing.T) {
 	require.Equal(t, 100-budgetLeast, retries())
 	now += (budgetSeconds - 1) * clock.Second
 	require.Zero(t, retries())
-	require.False(t, b.spare(now))
+	require.False(t, b.spare(now, 0))
 	now += clock.Second
 	require.Equal(t, budgetLeast, retries(), "what was ten seconds ago does not count")
 	now += 1000 * clock.Second

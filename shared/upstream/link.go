@@ -129,6 +129,7 @@ type Link struct {
 	wanted    machine.Want // last
 	timed     bool         // it is the target's turn
 	abortive  bool
+	mayNeed   bool // a retry: the budget has it in its count
 }
 
 var _ machine.Machine = (*Link)(nil)
@@ -148,6 +149,7 @@ func (l *Link) begin(user User, reused bool) {
 	at.counts.counters[Requests].Add(1)
 	l.gauges().inFlight.Add(1)
 	if reused {
+		l.mayNeed, l.local.budget.mayNeed = true, l.local.budget.mayNeed+1
 		l.Push()
 	}
 }
@@ -455,6 +457,7 @@ func (l *Link) part() {
 func (l *Link) answered() {
 	now := l.local.now()
 	l.heard, l.expects, l.times.Head = true, false, now
+	l.needsNone()
 	l.local.at[l.target.number].counts.heads.Took(int64(now-l.times.Began), 1)
 	l.target.succeeded()
 	l.user.Response()
@@ -555,6 +558,14 @@ func lossCounter(why Loss) (Counter, bool) {
 	return 0, false
 }
 
+// needsNone notes that the request will not be repeated, or just was.
+func (l *Link) needsNone() {
+	if l.mayNeed {
+		l.mayNeed = false
+		l.local.budget.mayNeed--
+	}
+}
+
 // gauges are what this process says of the target.
 func (l *Link) gauges() *gauges { return &l.target.row.gauges[l.local.set.opt.Process] }
 
@@ -563,6 +574,7 @@ func (l *Link) settle() {
 	if l.client == nil {
 		return
 	}
+	l.needsNone()
 	l.local.giveBack(l.client)
 	l.client, l.user, l.timed = nil, nil, false
 	l.local.at[l.target.number].inFlight--

@@ -7,6 +7,7 @@ package upstream
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"fourways/shared/clock"
 	"fourways/shared/http1"
 	"fourways/shared/machine"
+	"fourways/shared/machine/machinetest"
 	"fourways/shared/sysnet"
 )
 
@@ -228,6 +230,42 @@ func TestAKeptConnectionThatItsTargetHasClosed(t *testing.T) {
 		}
 		r.ask(0)
 		require.Len(t, r.Sockets, 2)
+	})
+	t.Run("nor, once that has happened, one for which no retry would be left if all others needed theirs", func(t *testing.T) {
+		r := newRig(t, 1, func(o *Options) { o.Idle = 32 })
+		askAll := func(n int) {
+			for range n {
+				r.ask(0)
+			}
+			r.Run()
+		}
+		askAll(budgetLeast + 6)
+		for _, s := range r.Sockets {
+			s.Send(hello)
+		}
+		r.Run()
+		askAll(1)
+		opened := len(r.Sockets)
+		under := slices.IndexFunc(r.Sockets, func(s *machinetest.Socket) bool { return strings.Count(string(s.Got), "GET") == 2 })
+		r.Sockets[under].End()
+		r.Run()
+		askAll(budgetLeast)
+		require.Len(t, r.Sockets, opened)
+		askAll(3)
+		require.Len(t, r.Sockets, opened+3, "the budget has no more")
+		for _, s := range r.Sockets {
+			s.Send(hello)
+		}
+		r.Run()
+		askAll(budgetLeast)
+		require.Len(t, r.Sockets, opened+3, "who was answered needs none")
+		for _, s := range r.Sockets {
+			s.End()
+		}
+		r.Run()
+		for range budgetLeast {
+			require.True(t, r.local.MayRetry())
+		}
 	})
 	t.Run("once that has happened under a request, no kept one is for a while", func(t *testing.T) {
 		r := kept(t)

@@ -97,12 +97,17 @@ const (
 )
 
 // Link is a connection to a target for one request. While no more retries are allowed, each request
-// gets a new one, as none could be repeated; and so does one that cannot be repeated, if the target
-// has lately closed kept connections while requests were on their way. The error is that of a
-// connection that could not even be begun; it is counted.
+// gets a new one, as none could be repeated. If the target has lately closed kept connections while
+// requests were on their way, so does one that cannot be repeated, and one for which no retry would
+// be left once all others on kept connections had needed theirs. The error is that of a connection
+// that could not even be begun; it is counted.
 func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 	at := &l.at[s.number]
-	if !l.budget.spare(l.now()) || which == SilentKept && l.now() < at.distrusted {
+	others := uint64(0)
+	if l.now() < at.distrusted {
+		others = l.budget.mayNeed
+	}
+	if !l.budget.spare(l.now(), others) || which == SilentKept && l.now() < at.distrusted {
 		which = NoneKept
 	}
 	for n := len(at.idle); n > 0 && which != NoneKept; n = len(at.idle) {

@@ -23,7 +23,7 @@ var ofUpstreams = []Mutant{
 	},
 	{
 		Name: "retries-double-the-load", Stage: eventLoop, File: "shared/upstream/budget.go",
-		Old:   "b.sum.retries*budgetShare < b.sum.requests",
+		Old:   "retries*budgetShare < b.sum.requests",
 		New:   "b.sum.retries < b.sum.requests",
 		Check: "shared/upstream TestRetriesAreAtMostATenthOfTheRequests",
 		Why: "Each request may have a retry. While all is well nobody sees a difference. An upstream that closes connections because it has " +
@@ -75,6 +75,22 @@ var ofUpstreams = []Mutant{
 			"than was announced.",
 	},
 
+	{
+		Name: "ten-requests-share-one-retry", Stage: eventLoop, File: "shared/upstream/local.go",
+		Old:   "others = l.budget.mayNeed",
+		New:   "others = 0",
+		Check: "shared/upstream TestAKeptConnectionThatItsTargetHasClosed/nor,_once_that_has_happened,_one_for_which_no_retry_would_be_left_if_all_others_needed_theirs",
+		Why: "Whether a retry is left is asked when a request gets its connection, and used when that fails. In between others ask, and get " +
+			"the same answer. In front of a server that closes after each answer one request in fourteen is a 502.",
+	},
+	{
+		Name: "what-was-not-sent-needs-a-retry", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Old:   "(why == upstream.Unasked || t.local.up.MayRetry())",
+		New:   "t.local.up.MayRetry()",
+		Check: "shared/proxy TestAKeptConnectionThatWasClosedMeanwhile/ended,_before_the_request_was_sent:_then_no_retry_has_to_be_left",
+		Why: "A connection was closed before its request was sent, so the target has never seen that. Nothing is done twice, and still it " +
+			"counts as a retry, and is refused where none is left.",
+	},
 	{
 		Name: "whats-behind-an-answer-is-in-the-pipe", Stage: eventLoop, File: "shared/upstream/link.go",
 		Old:   "pipe.Fill(l.fd, min(l.due(), chain.PipeSize))",
