@@ -104,6 +104,14 @@ var Requests = []Request{
 	{"a length on a folded line", post("Content-Length:\r\n\t2\r\n", "hi"+smuggled), nil, true},
 	{"leading zeros are no octal number", post("Content-Length: 010\r\n", "0123456789"), one(`POST /a "0123456789"`), false},
 
+	{"a length in quotes", post("Content-Length: \"2\"\r\n", "hi"+smuggled), nil, true},
+	{"a length with a hyphen of another alphabet is none", post("Content\xe2\x80\x90Length: 43\r\n", smuggled), nil, true},
+	{"a length behind a byte order mark", "POST /a HTTP/1.1\r\n\xef\xbb\xbfContent-Length: 43\r\n" + host + "\r\n" + smuggled, nil, true},
+	{"a length behind an empty name", post(": x\r\nContent-Length: 2\r\n", "hi"), nil, true},
+	{"a length of many zeros", post("Content-Length: 000000000000000000000000000002\r\n", "hi"), one(`POST /a "hi"`), false},
+	{"a trailer that nobody asked for, and is a length", post(chunked+"Trailer: X-Length\r\nTE: trailers, chunked\r\n", "0\r\nContent-Length: 43\r\n\r\n"+smuggled), []string{`POST /a ""`, `GET /smuggled ""`}, false},
+	{"Connection names the host and who asks", post("Connection: host, via, x-forwarded-for, close\r\nContent-Length: 2\r\n", "hi"), one(`POST /a "hi"`), false},
+
 	// A body that nobody expects is a body all the same, RFC 9112 6.
 	{"the body of a GET", "GET /a HTTP/1.1\r\n" + host + "Content-Length: 43\r\n\r\n" + smuggled, one(quoted("GET /a ", smuggled)), false},
 	{"the body of a HEAD", "HEAD /a HTTP/1.1\r\n" + host + "Content-Length: 43\r\n\r\n" + smuggled, one(quoted("HEAD /a ", smuggled)), false},
@@ -164,6 +172,8 @@ var Requests = []Request{
 	{"pipelined requests stay two", post("Content-Length: 2\r\n", "hi"+smuggled), []string{`POST /a "hi"`, `GET /smuggled ""`}, false},
 	{"a body that is held back", post("Expect: 100-continue\r\nContent-Length: 2\r\n", "hi"+smuggled), []string{`POST /a "hi"`, `GET /smuggled ""`}, false},
 	{"HTTP/2 behind an upgrade", "GET /a HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", one(`GET /a ""`), true},
+	{"a body beside an upgrade is a body", post("Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 43\r\n", smuggled), one(quoted("POST /a ", smuggled)), false},
+	{"a method that is one of another protocol", "PRI /a HTTP/1.1\r\n" + host + "\r\nSM\r\n\r\n" + smuggled, one(`PRI /a ""`), true},
 	{"a request behind an upgrade that is not made", "GET /a HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 777\r\n\r\n" + smuggled, []string{`GET /a ""`, `GET /smuggled ""`}, false},
 }
 
@@ -195,6 +205,9 @@ var Answers = []Answer{
 	{"trailers that would frame", "GET", ok(chunked, "2\r\nhi\r\n0\r\nContent-Length: 43\r\nSet-Cookie: evil\r\n\r\n"), false, one(`200 "hi"`), false},
 	{"no last chunk", "GET", ok(chunked, "2\r\nhi\r\n"), true, nil, true},
 
+	{"a size with many zeros", "GET", ok(chunked, "00000000000000000002\r\nhi\r\n"+lastly), false, nil, true},
+	{"a chunk as long as an answer says it is", "GET", ok(chunked, "2b\r\n"+secret+"\r\n"+lastly), false, one(quoted("200 ", secret)), false},
+
 	// An answer without a body has none, RFC 9112 6.3.
 	{"HEAD with a body", "HEAD", ok("Content-Length: 43\r\n", secret), false, one(`200 ""`), true},
 	{"HEAD with chunks", "HEAD", ok(chunked, lastly), false, one(`200 ""`), true},
@@ -206,7 +219,20 @@ var Answers = []Answer{
 	{"and one more behind it", "GET", "HTTP/1.1 100 \r\nContent-Length: 43\r\n\r\n" + secret + secret, false, []string{"100", `200 "smug!"`}, true},
 	{"an interim answer alone", "GET", "HTTP/1.1 102 \r\n\r\n", true, one("102"), true},
 
+	{"304 with two framings", "GET", "HTTP/1.1 304 \r\nContent-Length: 5\r\n" + chunked + "\r\n", false, nil, true},
+	{"HEAD with two framings", "HEAD", ok("Content-Length: 5\r\n"+chunked, ""), false, nil, true},
+	{"an interim answer with two framings", "GET", "HTTP/1.1 103 \r\nContent-Length: 5\r\n" + chunked + "\r\n" + secret, false, nil, true},
+	{"205 may have a body", "GET", "HTTP/1.1 205 \r\nContent-Length: 2\r\n\r\nhi", false, one(`205 "hi"`), false},
+	{"HEAD of what ends with the connection", "HEAD", ok("", secret), true, one(`200 ""`), true},
+
 	// Line and fields, RFC 9112 4 and 5.
+	{"a status of four digits", "GET", "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", false, nil, true},
+	{"a status with a sign", "GET", "HTTP/1.1 +20 OK\r\nContent-Length: 0\r\n\r\n", false, nil, true},
+	{"a status behind two blanks", "GET", "HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n", false, nil, true},
+	{"a status that is no class of any", "GET", "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n" + secret, false, nil, true},
+	{"another version", "GET", "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", false, nil, true},
+	{"Connection names the framing", "GET", ok("Connection: content-length\r\nContent-Length: 2\r\n", "hi"), false, one(`200 "hi"`), false},
+	{"Connection names the chunks", "GET", ok("Connection: transfer-encoding\r\n"+chunked, "2\r\nhi\r\n"+lastly), false, one(`200 "hi"`), false},
 	{"HTTP/0.9", "GET", "<p>hello", true, nil, true},
 	{"a request", "GET", smuggled, false, nil, true},
 	{"an empty line first", "GET", "\r\n" + ok("Content-Length: 0\r\n", ""), false, nil, true},
