@@ -20,7 +20,6 @@ import (
 	"fourways/shared/machine"
 	"fourways/shared/offload"
 	"fourways/shared/session"
-	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 	"fourways/shared/timerwheel"
 )
@@ -110,8 +109,6 @@ func (r *runner) run() {
 		}
 		r.share = max(turnBytes/int64(max(ready, 1)), leastShare)
 		if ready > 0 {
-			r.thread.Stats.Add(stats.Wakeups, 1)
-			r.thread.Stats.Add(stats.Events, uint64(ready))
 			r.serveReady(ready)
 		}
 		r.wheel.Advance(int64(r.thread.Clock.Now()), r.due)

@@ -41,20 +41,28 @@ func TestLoopsMayShareOneSocket(t *testing.T) {
 }
 
 // A small request costs a read and a write; a connection of its own, an accept and a
-// close besides. All else is paid for once for many.
+// close besides. One that is passed on costs that on both sides, and a look whether its connection
+// has said something that nobody asked for. All else is paid for once for many.
 func TestSystemCalls(t *testing.T) {
 	const requests = 2000
 	keepAlive, fresh := []string{}, []string{"-disable-keepalive"}
 	for _, tt := range []struct {
-		name  string
-		flags []string
-		want  map[string]float64
+		name     string
+		flags    []string
+		passesOn bool
+		want     map[string]float64
 	}{
-		{"kept alive", keepAlive, map[string]float64{"read": 1, "sendto": 1, "epoll_ctl": 0, "accept4": 0, "close": 0}},
-		{"a new connection each", fresh, map[string]float64{"read": 1, "sendto": 1, "epoll_ctl": 0, "accept4": 1, "close": 1}},
+		{"kept alive", keepAlive, false, map[string]float64{"read": 1, "sendto": 1, "epoll_ctl": 0, "accept4": 0, "close": 0}},
+		{"a new connection each", fresh, false, map[string]float64{"read": 1, "sendto": 1, "epoll_ctl": 0, "accept4": 1, "close": 1}},
+		{"passed on", keepAlive, true, map[string]float64{"read": 2, "sendto": 2, "recvfrom": 1, "epoll_ctl": 0, "close": 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := harness.Start(t, "-workers", "1", "-max-requests", "0")
+			args := []string{"-workers", "1", "-max-requests", "0"}
+			if tt.passesOn {
+				behind := harness.Start(t, append(args, "-host", "*")...)
+				args = append(args, "-proxy", "/=http://"+behind.Addr)
+			}
+			s := harness.Start(t, args...)
 			s.Get(t, "/about.html")
 			calls := s.CountSystemCalls(t, func() {
 				hey := append([]string{"tool", "hey", "-n", fmt.Sprint(requests), "-c", "20"}, tt.flags...)

@@ -280,10 +280,15 @@ func (l *Thread) Settle(now clock.Time) {
 
 // EndTurn ends a turn of a thread that has many connections. The turn began when the clock was last
 // read; ready sockets were handled in it, and others may be ready too, for which the list of events
-// had no room. It settles what was answered, and notes how late the thread is: a ready socket waits
-// until it is handled, at worst until the end of the turn. Sockets are handled in turn. So once as
-// many were handled as there are, none waits any longer that was ready when the first of them was.
+// had no room. It counts those, settles what was answered, and notes how late the thread is: a
+// ready socket waits until it is handled, at worst until the end of the turn. Sockets are handled
+// in turn. So once as many were handled as there are, none waits any longer that was ready when
+// the first of them was.
 func (l *Thread) EndTurn(now clock.Time, ready, others int) {
+	if ready > 0 {
+		l.Stats.Add(stats.Wakeups, 1)
+		l.Stats.Add(stats.Events, uint64(ready))
+	}
 	l.Settle(now)
 	began := l.Clock.Now()
 	if l.behind == 0 {

@@ -226,17 +226,8 @@ func (l *Loop) progress() {
 	}
 }
 
-// count counts a wait that has brought n events.
-func (l *Loop) count(n int) {
-	if n > 0 {
-		l.thread.Stats.Add(stats.Wakeups, 1)
-		l.thread.Stats.Add(stats.Events, uint64(n))
-	}
-}
-
 // turn gives every ready socket its turn, the listeners last.
 func (l *Loop) turn(events []event) {
-	l.count(len(events))
 	// The kernel wakes one of the loops that share a listener. If that one is killed before it has
 	// accepted, no other loop is woken for the connection. So a loop whose wait timed out looks at
 	// its listeners as well.
@@ -272,6 +263,7 @@ func (l *Loop) group(events []event) (listenerReady bool) {
 				case s.watch == machine.WantPeer && e.HungUp():
 					s.Fail()
 				case e.Readable() && s.Reads():
+					s.notes &^= noteRests
 					l.read(s)
 				}
 				ready[n] = s

@@ -144,6 +144,7 @@ func (r *rig) turn() {
 	n := r.await()
 	r.loop.turn(r.events[:n])
 	r.loop.collect()
+	r.loop.thread.EndTurn(r.now, n, 0)
 	r.pass(0)
 }
 
@@ -587,6 +588,70 @@ func TestInterestFollowsTheAnswer(t *testing.T) {
 		reading.Wait()
 		require.Equal(t, machine.WantRead, served.watch)
 		r.quiet("the socket has room, and nobody wants to know")
+	}
+}
+
+// waiter is a machine whose peer has said something, so that it waits for another machine until it
+// is nudged.
+type waiter struct {
+	*session.Session
+	waits, failed bool
+}
+
+func (w *waiter) Step() machine.Want {
+	switch {
+	case w.failed:
+		return machine.WantClose
+	case w.waits:
+		return machine.WantPeer
+	}
+	return machine.WantRead
+}
+func (w *waiter) Reads() bool          { return !w.waits }
+func (w *waiter) Recv() []byte         { return make([]byte, 10) }
+func (w *waiter) Received(int)         { w.waits = true }
+func (w *waiter) EOF()                 {}
+func (w *waiter) Fail()                { w.failed = true }
+func (w *waiter) Deadline() clock.Time { return clock.Never }
+
+// While a machine waits for another one its peer is mostly silent, and what the poller is told
+// would be taken back in a moment. A peer that is not silent is no reason to turn for nothing; and
+// one that has gone is heard of in both cases.
+func TestASocketIsWatchedForReadingUntilSomethingComesThatNobodyWants(t *testing.T) {
+	for _, talks := range []bool{false, true} {
+		t.Run(fmt.Sprint("its peer talks: ", talks), func(t *testing.T) {
+			r := byHand(t, 10)
+			c := r.connect()
+			s := r.conns()[0]
+			w := &waiter{Session: s.Machine.(*session.Session)}
+			s.Machine = w
+			for range 3 {
+				c.Write([]byte("a"))
+				r.turn()
+				require.True(t, w.waits)
+				require.Equal(t, machine.WantRead, s.watch)
+				if talks {
+					c.Write([]byte("b"))
+					r.turn()
+					require.Equal(t, machine.WantPeer, s.watch)
+				}
+				r.quiet("nobody wants to know")
+				w.waits = false
+				r.loop.drive(s, talks) // "b" is read, and waits for nobody
+				w.waits = false
+				r.loop.drive(s, false)
+				require.Equal(t, machine.WantRead, s.watch)
+			}
+			c.Write([]byte("a"))
+			r.turn()
+			require.NoError(t, c.SetLinger(0))
+			c.Close()
+			for turns := 0; r.loop.open > 0; turns++ {
+				require.Less(t, turns, 2)
+				r.turn()
+			}
+			require.True(t, w.failed)
+		})
 	}
 }
 

@@ -39,12 +39,13 @@ const (
 	askNothing    kind = 0         // nobody waits for what becomes of it
 )
 
-// note is what is known of a socket over io_uring, as bits.
+// note is what else is known of a socket, as bits: the first two over io_uring, the last not.
 type note uint8
 
 const (
 	noteAccepted note = 1 << iota // it is a connection's first, which only the loop reads
 	noteHungUp                    // its peer has gone, or both directions have ended
+	noteRests                     // its machine has begun to wait for another, since it was read last
 )
 
 // Choose settles how loops are to wait, and reports whether over io_uring. Where the kernel or a

@@ -137,7 +137,6 @@ func (u *uring) wait() int {
 // of the loops that share a listener. If that one hangs, or is killed before it has accepted, no
 // other loop is told. So a loop whose wait timed out looks, and one that is busy does now and then.
 func (u *uring) turn(n int) {
-	u.count(n)
 	now := u.thread.Clock.Now()
 	looks := u.opt.Sharers != nil && u.listening && (n == 0 || now >= u.looked+missedAfter)
 	if u.handle(u.done[:n]) || looks {
