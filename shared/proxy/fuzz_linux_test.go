@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -115,10 +116,20 @@ func alike(t testing.TB, script []byte) played {
 	t.Helper()
 	copied, piped := play(t, script, 0), play(t, script, 1+len(script)%2)
 	require.Equal(t, copied.ends, piped.ends)
-	require.True(t, copied.client == piped.client, "%d bytes for the client where %d were copied", len(piped.client), len(copied.client))
-	require.True(t, copied.target == piped.target, "%d bytes for the target where %d were copied", len(piped.target), len(copied.target))
+	likeness(t, copied.client, piped.client, "the client", strings.HasPrefix(copied.ends, "reset"))
+	likeness(t, copied.target, piped.target, "the target", strings.Contains(copied.ends, " reset"))
 	require.Zero(t, piped.lent)
 	return piped
+}
+
+// likeness says that a side gets the same in both ways. Of what is cut the beginnings are the same: an
+// end that comes too early is heard while the queue has room, and drops what has not left.
+func likeness(t testing.TB, copied, piped, side string, cut bool) {
+	t.Helper()
+	if n := min(len(copied), len(piped)); cut {
+		copied, piped = copied[:n], piped[:n]
+	}
+	require.True(t, copied == piped, "%d bytes for %s where %d were copied", len(piped), side, len(copied))
 }
 
 // scripts are some to begin with. In half of them nothing ends.

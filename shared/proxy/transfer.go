@@ -394,7 +394,10 @@ func (t *transfer) over() { t.local.giveBack(t) }
 // upload is a transfer as the sink of the request's body.
 type upload struct{ t *transfer }
 
-// Body takes some of the request's body. The client is held up while the target takes no more.
+// Body takes some of the request's body. The client is held up while the target takes no more. It
+// is copied, although an answer may go by pipes: a body is no longer than -max-body, which is a few
+// pipes full unless somebody wants more. For those a session would need a second way to read, which
+// goes past HTTP and is judged by the same minimum rate, and a link one to drain what is left over.
 func (u upload) Body(x *session.Exchange, p []byte) {
 	t := u.t
 	t.taken = true

@@ -8,7 +8,9 @@ package proxy
 // direction at its own speed, and each ends on its own. What the target says waits for a slow
 // client in the transfer's queue, like an answer; what the client says waits for a slow target with
 // the client. No queue would free anybody there: a client that waits holds no worker, and a target
-// that takes nothing should not have strangers fill the disk for it.
+// that takes nothing should not have strangers fill the disk for it. Nor does it go by pipes:
+// clients of tunnels mostly send small messages, and what is large is passed on in the block into
+// which it was read. Bulk goes through relays, which move it by pipes both ways.
 
 import (
 	"fourways/shared/chain"
