@@ -122,8 +122,8 @@ func alike(t testing.TB, script []byte) played {
 	return piped
 }
 
-// likeness says that a side gets the same in both ways. Of what is cut the beginnings are the same: an
-// end that comes too early is heard while the queue has room, and drops what has not left.
+// likeness says that a side gets the same in both ways. Of what is cut the beginnings are the same:
+// an end that comes too early is heard while the queue has room, and drops what has not left.
 func likeness(t testing.TB, copied, piped, side string, cut bool) {
 	t.Helper()
 	if n := min(len(copied), len(piped)); cut {

@@ -263,8 +263,10 @@ func (l *Loop) group(events []event) (listenerReady bool) {
 				case s.watch == machine.WantPeer && e.HungUp():
 					s.Fail()
 				case e.Readable() && s.Reads():
-					s.notes &^= noteRests
+					s.notes &^= noteUnread
 					l.read(s)
+				case e.Readable():
+					s.notes |= noteUnread
 				}
 				ready[n] = s
 				n++

@@ -629,6 +629,7 @@ func TestASocketIsWatchedForReadingUntilSomethingComesThatNobodyWants(t *testing
 				c.Write([]byte("a"))
 				r.turn()
 				require.True(t, w.waits)
+				r.loop.drive(s, false) // as if some of an answer has come
 				require.Equal(t, machine.WantRead, s.watch)
 				if talks {
 					c.Write([]byte("b"))

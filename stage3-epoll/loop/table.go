@@ -56,14 +56,13 @@ func (l *Loop) release(s *socket, abortive bool) {
 
 // watch tells the poller what to watch a socket for. When a machine begins to wait for another one,
 // as for an upstream, it is not told yet: mostly the peer says nothing before its next request is
-// wanted, and two calls are saved. It is told if the machine still waits after its next step.
+// wanted, and two calls are saved. It is told once something has come that is not read.
 func (l *Loop) watch(s *socket, want machine.Want) {
 	if l.uring != nil {
 		l.uring.watch(s, want)
 		return
 	}
-	if want == machine.WantPeer && s.watch == machine.WantRead && s.notes&noteRests == 0 {
-		s.notes |= noteRests
+	if want == machine.WantPeer && s.watch == machine.WantRead && s.notes&noteUnread == 0 {
 		return
 	}
 	if err := l.poll.Set(int(s.fd), s.gen, s.watch, want); err != nil { // ENOMEM, ENOSPC

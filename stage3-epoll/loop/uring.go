@@ -45,7 +45,7 @@ type note uint8
 const (
 	noteAccepted note = 1 << iota // it is a connection's first, which only the loop reads
 	noteHungUp                    // its peer has gone, or both directions have ended
-	noteRests                     // its machine has begun to wait for another, since it was read last
+	noteUnread                    // something has come that its machine did not read
 )
 
 // Choose settles how loops are to wait, and reports whether over io_uring. Where the kernel or a

@@ -100,7 +100,7 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "talker-burns-a-processor", Stage: eventLoop, File: "stage3-epoll/loop/table.go",
-		Old:   "s.watch == machine.WantRead && s.notes&noteRests == 0 {",
+		Old:   "s.watch == machine.WantRead && s.notes&noteUnread == 0 {",
 		New:   "s.watch == machine.WantRead {",
 		Check: "stage3-epoll/loop TestASocketIsWatchedForReadingUntilSomethingComesThatNobodyWants/its_peer_talks:_true",
 		Why: "A client that says more while its request is passed on is not read yet. Its socket is still watched for reading, so the " +
@@ -108,8 +108,8 @@ var stage3 = []Mutant{
 	},
 	{
 		Name: "two-calls-for-nothing", Stage: eventLoop, File: "stage3-epoll/loop/table.go",
-		Old:   "\t\ts.notes |= noteRests\n\t\treturn\n",
-		New:   "\t\ts.notes |= noteRests\n",
+		Old:   "\tif want == machine.WantPeer && s.watch == machine.WantRead &&",
+		New:   "\tif false &&",
 		Check: "stage3-epoll TestSystemCalls/passed_on",
 		Why: "The poller is told that nothing is wanted of a client whose request is passed on, and a moment later that its next request " +
 			"is. Both calls are right and needless: mostly nothing comes in between. A fifth of a proxy's calls are these.",
