@@ -191,12 +191,13 @@ func (l *Loop) Run() {
 	}
 }
 
-// wait waits for events, for a moment unseen by Go's scheduler (sysnet.UnseenWait). Where the pool
-// has got work it gives its processor up before it waits for longer.
+// wait waits for events, for a moment unseen by Go's scheduler (sysnet.UnseenWait). A signal may
+// have ended that: so it looks again for what is in time for a deadline. Where the pool has got
+// work it gives its processor up before it waits for longer.
 func (l *Loop) wait(events []event) int {
 	timeout := l.timeout()
 	unseen := sysnet.Unseen(timeout, l.working)
-	if n := l.poll.Look(events, unseen); n > 0 || unseen == timeout {
+	if n := l.poll.Look(events, unseen); n > 0 || timeout == 0 {
 		return n
 	}
 	if l.offloaded {
