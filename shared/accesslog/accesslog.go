@@ -215,12 +215,28 @@ func (l *Logger) Move(path string, json bool) error {
 	return l.renew(func() error {
 		err := l.file.Move(fileOf(path))
 		if err == nil {
-			l.mu.Lock()
-			l.format = formatOf(json)
-			l.mu.Unlock()
+			l.setFormat(formatOf(json))
 		}
 		return err
 	})
+}
+
+// Silence writes what is there, lets go of the file, and has no line written until Move: somebody
+// who goes by settings from before may still call Log. It fails as Reopen does.
+func (l *Logger) Silence() error {
+	before := l.setFormat(func(b []byte, _ *Entry) []byte { return b })
+	err := l.renew(func() error { return l.file.Move("") })
+	if err != nil && !errors.Is(err, ErrOldFile) {
+		l.setFormat(before)
+	}
+	return err
+}
+
+func (l *Logger) setFormat(next func([]byte, *Entry) []byte) (before func([]byte, *Entry) []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, l.format = l.format, next
+	return before
 }
 
 func (l *Logger) renew(open func() error) error {

@@ -267,6 +267,30 @@ func TestAFullDiskIsNoReasonToKeepTheOldFile(t *testing.T) {
 	assert.Equal(t, string(appendCombined(nil, sample())), content(t, path))
 }
 
+// Who still goes by settings from before may call Log when no access log is wanted any more: that
+// line must not turn up on standard error.
+func TestASilentLogTakesNoLineUntilItIsMoved(t *testing.T) {
+	l, path := temporary(t, false)
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	require.NoError(t, err)
+	defer stderr.Close()
+	real := os.Stderr
+	os.Stderr = stderr
+	defer func() { os.Stderr = real }()
+	l.Log(sample())
+	require.NoError(t, l.Silence())
+	l.Log(sample())
+	next := path + ".next"
+	require.NoError(t, l.Move(next, true))
+	l.Log(sample())
+	require.NoError(t, l.Close())
+	require.Equal(t, 1, strings.Count(content(t, path), "\n"))
+	require.Empty(t, content(t, stderr.Name()))
+	require.Equal(t, 1, strings.Count(content(t, next), "\n"))
+	require.True(t, strings.HasPrefix(content(t, next), "{"))
+	require.Zero(t, l.Dropped())
+}
+
 func TestLogAllocatesNothing(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		l, _ := temporary(t, json)
