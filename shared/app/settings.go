@@ -134,22 +134,28 @@ func (a *App) tryAgain(cfg *config.Config) error {
 
 // moveLogs has the logs written where the settings say, if that is elsewhere.
 func (a *App) moveLogs(to, from *config.Config) error {
-	if to.Log.File != from.Log.File {
-		if err := a.logFile.Move(to.Log.File); err != nil {
-			return unusableLog(err)
-		}
-		a.catchStacks()
+	if err := a.moveLog(to.Log.File, from.Log.File); err != nil {
+		return unusableLog(err)
 	}
 	if to.Log.Access == from.Log.Access && to.Log.AccessJSON == from.Log.AccessJSON {
 		return nil
 	}
 	if err := a.moveAccessLog(to.Log.Access, to.Log.AccessJSON); err != nil {
-		if to.Log.File != from.Log.File {
-			a.logFile.Move(from.Log.File)
-		}
+		a.moveLog(from.Log.File, to.Log.File)
 		return unusableAccessLog(err)
 	}
 	return nil
+}
+
+func (a *App) moveLog(to, from string) error {
+	if to == from {
+		return nil
+	}
+	err := a.logFile.Move(to)
+	if err == nil {
+		a.catchStacks()
+	}
+	return err
 }
 
 // moveAccessLog has the access log written to another file. One that is not wanted any more gets no
@@ -165,9 +171,11 @@ func (a *App) moveAccessLog(path string, json bool) (err error) {
 		}
 		return err
 	case path == "":
-		path = "-"
+		err = access.Silence()
+	default:
+		err = access.Move(path, json)
 	}
-	if err = access.Move(path, json); errors.Is(err, accesslog.ErrOldFile) {
+	if errors.Is(err, accesslog.ErrOldFile) {
 		a.Log.Warn("Lines of the access log could not be written to the old file", "error", err)
 		return nil
 	}
