@@ -6,6 +6,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -98,10 +99,16 @@ func (a *App) tellRoot(found error) {
 	}
 }
 
-// reopenRoot serves the folder that has the root's name now. It may block as long as a disk takes.
+// reopenRoot serves the folder that has the root's name now, unless everybody could have a file of
+// secrets then. It may block as long as a disk takes.
 func (a *App) reopenRoot() {
 	a.renewing.Lock()
 	defer a.renewing.Unlock()
+	if err := trySecrets(a.settings(), a.rootName()); err != nil {
+		a.staleAfterReload.Store(true)
+		a.Log.Error(fmt.Sprintf("What is served was not opened anew, and stays as it was: %v", err))
+		return
+	}
 	var other bool
 	var err error
 	a.folder.use(func() { other, err = a.site.Load().Reopen() })
@@ -111,10 +118,6 @@ func (a *App) reopenRoot() {
 	if err != nil { // of the root, or of a file that was read with it
 		a.staleAfterReload.Store(true)
 		a.Log.Error("Not all that is served was opened anew, and the rest stays as it was", "root", a.rootName(), "error", err)
-	}
-	if err := trySecrets(a.settings(), a.rootName()); err != nil {
-		a.staleAfterReload.Store(true)
-		a.Log.Error(err.Error())
 	}
 	if other {
 		a.rootGone.Store(false)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/config"
+	"fourways/shared/sysnet"
 )
 
 // A file of secrets that could be asked for is refused, under whatever name the flag has it; one
@@ -46,4 +48,27 @@ func TestAFileOfSecretsIsNotServed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// HUP does not go over to a folder in which such a file would be served.
+func TestAFolderWithAFileOfSecretsIsNotGoneOverTo(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "www")
+	for _, folder := range []string{"old", "new"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, folder), 0o755))
+	}
+	require.NoError(t, os.Symlink("old", name))
+	secret := filepath.Join(dir, "new", "pw.txt")
+	a := newWatchedAt(t, name)
+	a.Config, a.Log = &config.Config{Types: []string{"txt"}, Auth: secret}, slog.New(slog.DiscardHandler)
+	require.NoError(t, os.Remove(name))
+	require.NoError(t, os.Symlink("new", name))
+
+	a.reopenRoot()
+	require.ErrorIs(t, a.folder.Check(), sysnet.ErrMoved, "the old one is served on")
+	require.True(t, a.staleAfterReload.Load())
+
+	a.Config.Auth = filepath.Join(dir, "pw.txt")
+	a.reopenRoot()
+	require.NoError(t, a.folder.Check())
 }

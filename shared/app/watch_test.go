@@ -22,10 +22,14 @@ import (
 func newWatched(t *testing.T) *App {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte("four"), 0o644))
+	return newWatchedAt(t, dir)
+}
+
+func newWatchedAt(t *testing.T, dir string) *App {
 	root, err := sysnet.OpenRoot(dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
-	a := &App{Stats: stats.New(1), Server: &session.Server{}}
+	a := &App{Stats: stats.New(1), Server: &session.Server{}, folder: sharedFolder{Root: root}}
 	s, err := site.New(site.Config{Root: root, Types: []string{"txt"}, Cache: filecache.Options{Bytes: 1 << 20, Item: 1 << 10, Open: 1}})
 	require.NoError(t, err)
 	a.site.Store(s)
