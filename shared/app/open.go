@@ -285,13 +285,20 @@ func cacheRules(rules []config.CacheRule) (list []site.CacheRule) {
 func (a *App) unpack() (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.unpacked.Folder == "" {
-		if a.unpacked, err = site.Unpack(); err != nil {
-			return err
+	if a.unpacked.Folder != "" {
+		if err := a.unpacked.Hold(); err != nil { // then who has unpacked it holds it alone
+			a.Log.Debug("The folder of the built-in site is not locked", "error", err)
 		}
-		if a.unpacked.Temporary {
-			a.Log.Warn(fmt.Sprintf("The built-in site is in a folder that is removed at the end, with what is uploaded: %s", a.unpacked.Why))
-		}
+		return nil
+	}
+	if a.unpacked, err = site.Unpack(); err != nil {
+		return err
+	}
+	if a.unpacked.Unused != nil {
+		a.Log.Debug("Folders of earlier built-in sites were not removed", "error", a.unpacked.Unused)
+	}
+	if a.unpacked.Temporary {
+		a.Log.Warn(fmt.Sprintf("The built-in site is in a folder that is removed at the end, with what is uploaded: %s", a.unpacked.Why))
 	}
 	return nil
 }

@@ -36,18 +36,22 @@ type Unpacked struct {
 	Folder    string // empty for none
 	Temporary bool   // it is removed when the server ends, with all that was put there
 	Why       string // why it is temporary; empty for others
+	// Unused is why what earlier versions have unpacked could not be removed; nil if there was no
+	// trouble.
+	Unused error `json:"-"`
 }
 
 // Unpack writes the sample site to a folder. It has to be a real one, because the kernel sends
 // files from descriptors, and uploads are to be kept.
 //
 // It is the user's own cache folder, under a name made of the contents: the same program
-// finds it again, another version makes one beside it. It appears whole, by renaming, so
-// any number of processes may unpack at once. One in which a file is missing or changed
-// is not trusted, nor one that others may write to, and a temporary folder taken instead; so
-// it is where there is no cache folder. A lack of descriptors or memory says nothing about the
-// folder: then there is none. Each call makes another of those: the processes of one
-// server must share one, and whoever made it removes it.
+// finds it again, another version makes one beside it, and removes those of earlier ones that
+// nobody serves and that hold no uploads. It appears whole, by renaming, so any number of
+// processes may unpack at once. This process holds it from now on ([Unpacked.Hold]). One in
+// which a file is missing or changed is not trusted, nor one that others may write to, and a
+// temporary folder taken instead; so it is where there is no cache folder. A lack of descriptors
+// or memory says nothing about the folder: then there is none. Each call makes another of those:
+// the processes of one server must share one, and whoever made it removes it.
 func Unpack() (Unpacked, error) {
 	files, err := builtIn()
 	if err != nil {
@@ -56,8 +60,15 @@ func Unpack() (Unpacked, error) {
 	cache, err := os.UserCacheDir()
 	if err == nil {
 		var dir string
-		if dir, err = unpackInto(filepath.Join(cache, "fourways"), files); err == nil {
-			return Unpacked{Folder: dir}, nil
+		var lock *os.File
+		var made bool
+		if dir, lock, made, err = unpackInto(filepath.Join(cache, "fourways"), files); err == nil {
+			keep(lock)
+			u := Unpacked{Folder: dir}
+			if made {
+				u.Unused = removeUnused(dir)
+			}
+			return u, nil
 		}
 		if sysnet.IsBusy(err) { // the folder may be as it should be, with the uploads in it
 			return Unpacked{}, fmt.Errorf("the sample site cannot be unpacked: %w", err)
@@ -166,50 +177,83 @@ func (u Unpacked) Remove() error {
 
 var errChanged = errors.New("the folder of the sample site has been changed")
 
-func unpackInto(parent string, files contents) (dir string, err error) {
+// unpackTries is how often a folder is looked for that others keep removing: each of them would
+// have to find it in the moment before it is locked.
+const unpackTries = 5
+
+// unpackInto finds or makes the folder, and locks it; see lockShared. It reports whether it was
+// made.
+func unpackInto(parent string, files contents) (dir string, lock *os.File, made bool, err error) {
 	name, err := files.fingerprint()
 	if err != nil {
-		return "", err
+		return "", nil, false, err
 	}
-	dir = filepath.Join(parent, "site-"+name)
+	dir = filepath.Join(parent, unpackedPrefix+name)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return "", err
+		return "", nil, false, err
 	}
 	if err := sysnet.OthersMayWrite(parent); err != nil {
-		return "", err
+		return "", nil, false, err
 	}
-	switch err := files.complete(dir); {
-	case err == nil:
-		return dir, sysnet.OthersMayWrite(dir)
-	case sysnet.IsBusy(err):
-		return "", err
+	for range unpackTries {
+		if lock, err = files.found(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return dir, lock, false, err
+		}
+		if lock, err = files.build(dir); err == nil || !errors.Is(err, fs.ErrExist) {
+			return dir, lock, err == nil, err
+		}
 	}
-	building, err := os.MkdirTemp(parent, "building-")
+	return "", nil, false, err
+}
+
+// found locks a folder that is there and as it should be; fs.ErrNotExist for none.
+func (c contents) found(dir string) (*os.File, error) {
+	lock, err := lockShared(dir)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	if err = c.complete(dir); err == nil {
+		err = sysnet.OthersMayWrite(dir)
+	} else if !sysnet.IsBusy(err) {
+		if err = errChanged; lock == nil && os.Remove(dir) == nil { // it was empty
+			err = fs.ErrNotExist
+		}
+	}
+	if err != nil && lock != nil {
+		lock.Close()
+	}
+	return lock, err
+}
+
+// build makes the folder, and locks it before it has its name; fs.ErrExist where another process
+// was faster, whose folder is then there.
+func (c contents) build(dir string) (lock *os.File, err error) {
+	building, err := os.MkdirTemp(filepath.Dir(dir), "building-")
+	if err != nil {
+		return nil, err
 	}
 	defer os.RemoveAll(building)
-	if err := files.write(building); err != nil {
-		return "", err
+	if err := c.write(building); err != nil {
+		return nil, err
 	}
-	// Where another process was faster this fails, because its folder is not empty. Then that
-	// folder is used.
-	renameErr := os.Rename(building, dir)
-	switch err := files.complete(dir); {
-	case sysnet.IsBusy(err):
-		return "", err
-	case err != nil:
-		return "", errors.Join(errChanged, renameErr)
+	if lock, err = makeLock(building); err != nil {
+		return nil, err
 	}
-	return dir, nil
+	err = os.Rename(building, dir)
+	if err != nil && lock != nil {
+		lock.Close()
+	}
+	return lock, err
 }
 
 // fingerprint is made of every file's name and contents. It tells versions apart, of which nobody
 // makes one that looks like another; and it is made at every start, so it is two sums that the
-// processor has instructions for.
+// processor has instructions for. Versions that do not lock what they serve find no folder of one
+// that does.
 func (c contents) fingerprint() (string, error) {
 	one, two := crc32.NewIEEE(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	sum, buf := io.MultiWriter(one, two), make([]byte, 64<<10)
+	io.WriteString(sum, lockName)
 	for _, files := range []fs.FS{c.sample, c.course, course.Shell()} {
 		err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {

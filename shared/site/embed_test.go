@@ -95,10 +95,11 @@ func TestManyUnpackAtOnce(t *testing.T) {
 	dirs := make([]string, 8)
 	for i := range dirs {
 		all.Go(func() {
-			dir, err := unpackInto(parent, builtInSite(t))
+			dir, lock, _, err := unpackInto(parent, builtInSite(t))
 			if err != nil {
 				t.Error(err)
 			}
+			t.Cleanup(func() { lock.Close() })
 			dirs[i] = dir
 		})
 	}
