@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"fourways/shared/fault"
 	"fourways/shared/guard"
@@ -112,18 +113,34 @@ func (s *Site) listing(path string, number int, now time.Time) (page []byte, cos
 
 // pageStarts is which name begins each page, and at last how many names there are. Somebody who
 // reads slowly holds a page for long, so one is no larger than a small file: a name may take a
-// kilobyte.
+// kilobyte. This is asked of all names for each page, and nobody is charged for it, so no row is
+// written for it.
 func pageStarts(all []sysnet.Named) []int {
 	starts, rows := []int{0}, 0
-	var row []byte
 	for i, n := range all {
 		if i-starts[len(starts)-1] >= listed || rows >= listedSize {
 			starts, rows = append(starts, i), 0
 		}
-		row = appendRow(row[:0], n)
-		rows += len(row)
+		rows += rowSize(n.Name)
 	}
 	return append(starts, len(all))
+}
+
+// rowSize is how many bytes the row of a name takes at most. A byte of the name is there twice: in
+// the link, where most take 3, and in the text, where one of ASCII takes up to 6 (U+007F), and a
+// longer character up to 3 for each of its bytes (U+00AD).
+func rowSize(name string) int {
+	const others = 72 // tags, length and date
+	size := others + len(name)*(3+3)
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || c == '-' || c == '.' || c == '_':
+			size -= 4
+		case c < utf8.RuneSelf:
+			size += 3
+		}
+	}
+	return size
 }
 
 // inFolder is what is in a folder, as it was a moment ago where it is large. read is how many names

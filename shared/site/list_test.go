@@ -5,6 +5,7 @@ package site
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"regexp"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"fourways/shared/sysnet"
 )
 
 // links are the targets of a page's links that lead below the folder, decoded.
@@ -161,4 +164,24 @@ func TestALargeFolderIsReadOnceInAMoment(t *testing.T) {
 		require.Zero(t, cost, "a small one is read each time")
 	}
 	require.NotContains(t, r.site.lists.kept, "/bare/")
+}
+
+// Where pages begin is asked of all names for each page. No row is written for that, and none is
+// longer than it was thought to be.
+func TestWherePagesBeginIsToldWithoutWritingThem(t *testing.T) {
+	for _, name := range []string{"", "plain-name_1.html", "&<>\"'", "\x01\x7f", "a b~", "é", "\u00ad", "\u202e", "\U000e0001", "\xff", "\U0010ffff"} {
+		for _, folder := range []bool{false, true} {
+			n := sysnet.Named{Name: name}
+			n.Folder, n.Size = folder, math.MaxInt64
+			require.LessOrEqual(t, len(appendRow(nil, n)), rowSize(name), "%q", name)
+		}
+	}
+	n := sysnet.Named{Name: "plain-name_1.html"}
+	n.Size = 12345
+	require.Greater(t, len(appendRow(nil, n)), rowSize(n.Name)*3/4, "a usual page is full")
+	all := make([]sysnet.Named, mostListed)
+	for i := range all {
+		all[i].Name = "plain-name_1.html"
+	}
+	require.Less(t, testing.AllocsPerRun(1, func() { pageStarts(all) }), 100.0)
 }
