@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,12 +27,23 @@ var (
 // byteOrderMark is what some editors put in front of UTF-8. It means nothing.
 const byteOrderMark = "\ufeff"
 
-// Mark is by what a file is known to be as it was when it was read: its size in bytes and its time
-// of modification, in nanoseconds since 1970. The zero value is that of no file.
-type Mark struct{ Size, ModTime int64 }
+// Mark is by what a file is known to be as it was when it was read: its size in bytes, its time of
+// modification, in nanoseconds since 1970, and its number on its disk. All keys of a kind are of
+// one size, and what was unpacked from an archive may be of one time. The zero value is that of no
+// file.
+type Mark struct {
+	Size, ModTime int64
+	Inode         uint64
+}
 
 // MarkOf is the mark of a file.
-func MarkOf(info fs.FileInfo) Mark { return Mark{info.Size(), info.ModTime().UnixNano()} }
+func MarkOf(info fs.FileInfo) Mark {
+	m := Mark{Size: info.Size(), ModTime: info.ModTime().UnixNano()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		m.Inode = st.Ino
+	}
+	return m
+}
 
 // Unchanged reports whether the file at a path has this mark. It need not be readable. Where the
 // system does not say, it has changed.
