@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,10 @@ func TestLevelsHoldEveryMust(t *testing.T) {
 	}
 	for n := range len(levels) {
 		assert.NotZero(t, musts[n+1], "level %d", n+1)
+	}
+	for id, at := range later {
+		c := caseByID(t, id)
+		assert.Less(t, 1+slices.IndexFunc(levels, func(l level) bool { return l.cases.MatchString(c.ID) }), at, "%s would come no earlier", id)
 	}
 }
 
