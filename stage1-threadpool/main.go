@@ -17,6 +17,7 @@ import (
 
 	"fourways/shared/app"
 	"fourways/shared/config"
+	"fourways/shared/plural"
 )
 
 func main() { app.Main(newStage) }
@@ -43,7 +44,7 @@ func newStage() (app.Stage, func(*app.App) (app.Driver, error)) {
 			return c.Workers + 2 + app.GoThreads(processors(c.Workers)), 0
 		}, // and the one that turns clients away
 		Waits: func(c *config.Config) string {
-			return fmt.Sprintf("%s, and a queue for %d connections", app.Counted(c.Workers, "thread", "threads"), queue)
+			return plural.Of(c.Workers, "thread", "threads") + ", and a queue for " + plural.Of(queue, "connection", "connections")
 		},
 	}, func(a *app.App) (app.Driver, error) { return newPool(a, queue) }
 }

@@ -22,6 +22,7 @@ import (
 	"fourways/shared/app"
 	"fourways/shared/config"
 	"fourways/shared/offload"
+	"fourways/shared/plural"
 )
 
 func main() { app.Main(newStage) }
@@ -40,6 +41,6 @@ func newStage() (app.Stage, func(*app.App) (app.Driver, error)) {
 		Threads: func(c *config.Config) (own, others int) {
 			return c.Workers + 1 + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
-		Waits: func(c *config.Config) string { return app.Counted(c.Workers, "runner thread", "runner threads") },
+		Waits: func(c *config.Config) string { return plural.Of(c.Workers, "runner thread", "runner threads") },
 	}, func(a *app.App) (app.Driver, error) { return newServer(a) }
 }

@@ -5,9 +5,8 @@
 // those that are ready, so a request costs the same however many connections are idle meanwhile.
 //
 // There is no acceptor any more: each loop accepts for itself. Files are sent by sendfile(2), from
-// the page cache to the socket, without a copy in the program.
-//
-// The loop is package loop, so that worker processes can run it too.
+// the page cache to the socket, without a copy in the program. The loop is package loop, so that
+// worker processes can run it too.
 package main
 
 import (
@@ -16,6 +15,7 @@ import (
 	"fourways/shared/app"
 	"fourways/shared/config"
 	"fourways/shared/offload"
+	"fourways/shared/plural"
 	"fourways/shared/sysnet"
 )
 
@@ -39,6 +39,6 @@ func newStage() (app.Stage, func(*app.App) (app.Driver, error)) {
 		Threads: func(c *config.Config) (own, others int) {
 			return c.Workers + offload.Threads + app.GoThreads(processors(c.Workers)), 0
 		},
-		Waits: func(c *config.Config) string { return app.Counted(c.Workers, "event loop", "event loops") },
+		Waits: func(c *config.Config) string { return plural.Of(c.Workers, "event loop", "event loops") },
 	}, func(a *app.App) (app.Driver, error) { return newServer(a, accept, io) }
 }

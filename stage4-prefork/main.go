@@ -30,6 +30,7 @@ import (
 	"fourways/shared/config"
 	"fourways/shared/faults"
 	"fourways/shared/logging"
+	"fourways/shared/plural"
 	"fourways/shared/sysnet"
 )
 
@@ -83,7 +84,7 @@ func newStage() (app.Stage, *options) {
 			each, _ := workerThreads(c)
 			return app.GoThreads(runtime.GOMAXPROCS(0)), c.Workers * each
 		},
-		Waits:     func(c *config.Config) string { return app.Counted(c.Workers, "worker process", "worker processes") },
+		Waits:     func(c *config.Config) string { return plural.Of(c.Workers, "worker process", "worker processes") },
 		Inherited: app.Inherited{Processes: maxProcesses},
 	}, opt
 }

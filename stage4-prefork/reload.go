@@ -18,6 +18,7 @@ import (
 
 	"fourways/shared/app"
 	"fourways/shared/clock"
+	"fourways/shared/plural"
 	"fourways/shared/sysnet"
 )
 
@@ -179,7 +180,7 @@ func (m *master) reloaded() {
 	n := m.older(c.began)
 	m.app.NoteReload(n == 0 && len(m.app.KeptSecrets()) == 0)
 	if n > 0 {
-		m.app.Log.Error(fmt.Sprintf("Reloaded, but for %d workers, which go by the settings from before until the next reload", n))
+		m.app.Log.Error(fmt.Sprintf("Reloaded, but for %s: the settings from before hold there until the next reload", plural.Of(n, "worker", "workers")))
 	} else {
 		m.app.Log.Info("Reloaded: all workers go by the settings as they are now. Log files reopened")
 	}
@@ -251,7 +252,7 @@ func (m *master) resize(by int) {
 		m.app.Log.Error("The number of workers stays as it is", "error", err)
 		return
 	}
-	m.app.Log.Info(fmt.Sprintf("%d workers", want))
+	m.app.Log.Info(plural.Of(want, "worker", "workers"))
 	app.CloseForGood(dropped)
 	m.grow()
 	m.shrink()

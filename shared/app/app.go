@@ -33,6 +33,7 @@ import (
 	"fourways/shared/config"
 	"fourways/shared/figures"
 	"fourways/shared/logging"
+	"fourways/shared/plural"
 	"fourways/shared/secure"
 	"fourways/shared/session"
 	"fourways/shared/site"
@@ -57,14 +58,6 @@ const (
 	// atOnce is how long the rest may take on a second signal.
 	atOnce = 250 * time.Millisecond
 )
-
-// Counted is a number with what it counts, as the banner says it: "1 event loop", "2 event loops".
-func Counted(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
-}
 
 // Stage is what tells one stage from another outside its driver.
 type Stage struct {
@@ -566,7 +559,7 @@ func (a *App) takingUploads() string {
 		says += fmt.Sprintf(", up to %d MiB", u.MaxBytes>>20)
 	}
 	if u.MaxFiles > 0 {
-		says += fmt.Sprintf(", up to %d files", u.MaxFiles)
+		says += ", up to " + plural.Of(u.MaxFiles, "file", "files")
 	}
 	return says
 }

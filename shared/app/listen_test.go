@@ -29,9 +29,3 @@ func TestAnAddressThatCannotBeListenedOnIsExplained(t *testing.T) {
 		require.EqualError(t, cannotListen(tt.at, tt.err), tt.says)
 	}
 }
-
-// The banner of a server with one thread counts one.
-func TestOneIsCountedAsOne(t *testing.T) {
-	require.Equal(t, "1 event loop", Counted(1, "event loop", "event loops"))
-	require.Equal(t, "2 event loops", Counted(2, "event loop", "event loops"))
-}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 
+	"fourways/shared/plural"
 	"fourways/shared/sysnet"
 )
 
@@ -33,7 +34,7 @@ func (a *App) startThreads() error {
 	own, others := a.stage.Threads(a.Config)
 	own -= sysnet.OwnThreads()
 	if need := own + others; limited && free < need {
-		return fmt.Errorf("cannot start %d more threads: %d are free by %s; raise that, or give fewer -workers", need, free, limit)
+		return fmt.Errorf("cannot start %s: there is room for %d by %s; raise that, or give fewer -workers", plural.Of(need, "more thread", "more threads"), free, limit)
 	}
 	makeThreads(own - spare)
 	return nil

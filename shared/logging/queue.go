@@ -8,12 +8,13 @@ package logging
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fourways/shared/plural"
 )
 
 const (
@@ -113,7 +114,7 @@ func (q *Queue) write(batch []byte, lost uint64) bool {
 	whole := len(batch)
 	if lost > 0 {
 		told := bytes.NewBuffer(batch)
-		q.last(told).Error(fmt.Sprintf("%d lines of the log were lost: nobody took them", lost))
+		q.last(told).Error(plural.Of(lost, "line of the log was lost: nobody took it", "lines of the log were lost: nobody took them"))
 		batch = told.Bytes()
 	}
 	n, err := q.w.Write(batch)

@@ -43,7 +43,7 @@ func TestALogOfJSONIsThatWhenLinesWereLost(t *testing.T) {
 	for line := range strings.Lines(f.text.String()) {
 		require.True(t, json.Valid([]byte(line)), line)
 	}
-	require.Regexp(t, `"level":"ERROR","msg":"1 lines of the log were lost: nobody took them","worker":"main"`, f.text.String())
+	require.Regexp(t, `"level":"ERROR","msg":"1 line of the log was lost: nobody took it","worker":"main"`, f.text.String())
 }
 
 func TestAStalledWriterStopsNobody(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	"fourways/shared/plural"
 	"fourways/tests/bench/client"
 	"fourways/tests/bench/load"
 	"fourways/tests/bench/proc"
@@ -103,7 +104,7 @@ func measureAll(ctx context.Context, o *options, dir string, notes []string) (in
 		}
 	}
 	if b.report.failures > 0 {
-		return failed, fmt.Errorf("%d measurements failed", b.report.failures)
+		return failed, fmt.Errorf("%s failed", plural.Of(b.report.failures, "measurement", "measurements"))
 	}
 	if o.compare != "" {
 		return o.compared(os.Stdout, b.report.document())

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"fourways/shared/plural"
 )
 
 // weighing gives checks a weight of their own.
@@ -98,7 +100,7 @@ func (x *exchange) sameBody(r *Response, want []byte) {
 // came with such a head, and begins no other answer, was meant for one.
 func empty(x *exchange, r *Response) {
 	if len(r.Body) > 0 {
-		x.complain(r, "the body has %d bytes and should have none", len(r.Body))
+		x.complain(r, "the body has %s and should have none", plural.Of(len(r.Body), "byte", "bytes"))
 	}
 	if rest := x.in.buf[x.in.pos:]; len(rest) > 0 && !bytes.HasPrefix(rest, []byte("HTTP/")[:min(len(rest), 5)]) {
 		if x.before == "HEAD" {

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"fourways/shared/plural"
 )
 
 // Bounds of what a report shows.
@@ -79,7 +81,7 @@ type wireLine struct {
 // show writes bytes escaped, a wire line to a line, with a caret beneath the byte at
 // mark. Of a long transcript it writes the beginning and what is around the caret.
 func show(b *strings.Builder, what string, wire []byte, mark int) {
-	fmt.Fprintf(b, "\n  %s, %d bytes:", what, len(wire))
+	fmt.Fprintf(b, "\n  %s, %s:", what, plural.Of(len(wire), "byte", "bytes"))
 	lines, at := wireLines(wire, mark)
 	hidden := 0
 	for i, line := range lines {
@@ -99,7 +101,7 @@ func show(b *strings.Builder, what string, wire []byte, mark int) {
 // gap writes how many lines were left out.
 func gap(b *strings.Builder, hidden *int) {
 	if *hidden > 0 {
-		fmt.Fprintf(b, "\n    … %d lines …", *hidden)
+		fmt.Fprintf(b, "\n    … %s …", plural.Of(*hidden, "line", "lines"))
 	}
 	*hidden = 0
 }

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fourways/shared/plural"
 )
 
 // Bounds of what is read.
@@ -281,7 +283,7 @@ func (r *reader) take(n int, deadline time.Time) ([]byte, error) {
 	}
 	for mark := len(r.buf) + readStep; len(r.buf)-r.pos < n; {
 		if err := r.fill(deadline); err != nil {
-			return nil, r.broken(fmt.Sprintf("%d bytes before the body's end", n-(len(r.buf)-r.pos)), err)
+			return nil, r.broken(plural.Of(n-(len(r.buf)-r.pos), "byte", "bytes")+" before the body's end", err)
 		}
 		if large && len(r.buf) >= mark {
 			mark, deadline = len(r.buf)+readStep, time.Now().Add(answerWait)

@@ -13,6 +13,8 @@ import (
 	"html"
 	"math"
 	"strings"
+
+	"fourways/shared/plural"
 )
 
 // Measures of a panel, in pixels.
@@ -223,15 +225,8 @@ func facts(s stage, i int, u shown) string {
 		}
 	}
 	at := x + r + 9
-	return text(at, y-24, "b", fmt.Sprintf("%s %d", name, i+1)) + text(at, y-6, "s", plural(u.Clients, "client")) +
+	return text(at, y-24, "b", fmt.Sprintf("%s %d", name, i+1)) + text(at, y-6, "s", plural.Of(u.Clients, "client", "clients")) +
 		text(at, y+11, "s", fmt.Sprintf("%.0f wakes/s", u.Wakes)) + text(at, y+28, "s", last)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // figures are the four numbers below a panel, a layer each.

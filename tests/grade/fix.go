@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"fourways/shared/plural"
 	"fourways/tests/conformance"
 	"fourways/tests/harness"
 	"fourways/tests/mutants"
@@ -156,7 +157,7 @@ func (f *fix) judge(m mutants.Mutant, server, overlay string) (says string, err 
 	}
 	all.Wait()
 	if len(failed) > 0 {
-		return fmt.Sprintf("%d cases fail: %s\n", len(failed), strings.Join(failed[:min(len(failed), 5)], ", ")), nil
+		return fmt.Sprintf("%s: %s\n", plural.Of(len(failed), "case fails", "cases fail"), strings.Join(failed[:min(len(failed), 5)], ", ")), nil
 	}
 	return "", nil
 }

@@ -58,7 +58,7 @@ func TestAFixIsJudgedByItsCheckAndTheSuite(t *testing.T) {
 	broken := strings.Replace(string(sound), "func main() {", "func main() {\n\tpanic(1)", 1)
 	require.NotEqual(t, string(sound), broken)
 	require.NoError(t, os.WriteFile(main, []byte(broken), 0o644))
-	judged(wrong, "1 cases fail: files/text")
+	judged(wrong, "1 case fails: files/text")
 
 	require.NoError(t, os.WriteFile(main, []byte("package main\n\nfunc main( {"), 0o644))
 	judged(wrong, "It does not build.")

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"shared/http1", "shared/guard", "shared/limiter", "shared/filecache", "shared/accesslog", "shared/machine", "shared/certs", "shared/resolve"},
 	{"shared/sysnet", "shared/stats", "shared/logging"},
 	{"shared/chain", "shared/fault", "shared/syntax", "shared/figures", "shared/config", "shared/offload", "shared/timerwheel", "shared/children", "shared/tickets"},
-	{"shared/clock", "shared/bufpool", "shared/shm", "shared/timeout", "shared/states", "shared/course"},
+	{"shared/clock", "shared/bufpool", "shared/shm", "shared/timeout", "shared/plural", "shared/states", "shared/course"},
 }
 
 // helpers are packages that only tests import.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"fourways/shared/plural"
 	"fourways/tests/conformance"
 )
 
@@ -104,7 +105,7 @@ func (v *verdict) print(out io.Writer) {
 		fmt.Fprintf(out, "after the last case: %v\n", err)
 	}
 	if v.o.verbose {
-		fmt.Fprintf(out, "%d cases in %.1f s\n", len(v.results), v.took.Seconds())
+		fmt.Fprintf(out, "%s in %.1f s\n", cases(len(v.results)), v.took.Seconds())
 	}
 }
 
@@ -252,12 +253,7 @@ func (v *verdict) printSince(out io.Writer) {
 }
 
 // cases is a number of them.
-func cases(n int) string {
-	if n == 1 {
-		return "1 case"
-	}
-	return fmt.Sprintf("%d cases", n)
-}
+func cases(n int) string { return plural.Of(n, "case", "cases") }
 
 // indent puts a prefix before each line.
 func indent(text, prefix string) string {

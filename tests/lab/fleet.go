@@ -28,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"fourways/shared/plural"
 	"fourways/tests/bench/proc"
 )
 
@@ -123,7 +124,7 @@ func runFleet(r *rig) (res result, err error) {
 			return res, err
 		}
 		res.add(fmt.Sprintf("served to one client by %d", n), float64(allowed))
-		res.claims(allowed >= m.allowed(n) && allowed <= m.allowed(n)+n, "%d servers: a client gets %d requests, and %d on paper", n, allowed, m.allowed(n))
+		res.claims(allowed >= m.allowed(n) && allowed <= m.allowed(n)+n, "%s: a client gets %d requests, and %d on paper", plural.Of(n, "server", "servers"), allowed, m.allowed(n))
 	}
 	res.Answer = m.enough()
 	alone, err := r.resumes()
@@ -161,7 +162,7 @@ func (m model) table() string {
 
 // serve has clients ask n servers through a balancer, and looks at everybody's processor time.
 func (r *rig) serve(n, requests int) (seen measured, err error) {
-	r.say("%d servers and a balancer: %d requests", n, requests)
+	r.say("%s and a balancer: %d requests", plural.Of(n, "server", "servers"), requests)
 	root, err := r.folder("page.txt", 1000)
 	if err != nil {
 		return seen, err
