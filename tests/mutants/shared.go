@@ -67,6 +67,24 @@ var common = []Mutant{
 			"world. Nobody notices until a stranger draws the operator's figures.",
 	},
 
+	// The built-in site.
+	{
+		Name: "tidied-away-under-a-server", Stage: eventLoop, File: "shared/site/hold.go",
+		Old:   "flock(lock, unix.LOCK_EX|unix.LOCK_NB)",
+		New:   "flock(lock, unix.LOCK_SH|unix.LOCK_NB)",
+		Check: "shared/site TestWhatNobodyNeedsIsRemoved/another_process_serves_it",
+		Why: "Who wants to remove a folder asks for the lock that those who serve it have, and gets it: a shared one can be had by " +
+			"any number. The next program that is started on the machine takes the site from under the one that serves.",
+	},
+	{
+		Name: "uploads-are-rubbish", Stage: eventLoop, File: "shared/site/hold.go",
+		Old:   "return err == nil && len(unpacked) > 0 && bytes.Equal(list, unpacked), err",
+		New:   "return err == nil && len(unpacked) > 0 && bytes.HasPrefix(list, unpacked[:1]), err",
+		Check: "shared/site TestWhatNobodyNeedsIsRemoved/there_is_an_upload",
+		Why: "An old folder goes whatever lies in it. Nobody notices until the program is replaced by a newer one, and what visitors " +
+			"have uploaded to the old one is gone.",
+	},
+
 	// Minimum speed.
 	{
 		Name: "quick-start-buys-an-hour", Stage: eventLoop, File: "shared/session/pace.go",
