@@ -55,7 +55,7 @@ func TestAFixIsJudgedByItsCheckAndTheSuite(t *testing.T) {
 	main := filepath.Join(dir, m.Stage, "main.go")
 	sound, err := os.ReadFile(main)
 	require.NoError(t, err)
-	broken := strings.Replace(string(sound), "func main() {", "func main() {\n\tpanic(1)", 1)
+	broken := strings.Replace(string(sound), "func main() {", "func main() {\n\tpanic(1)\n", 1)
 	require.NotEqual(t, string(sound), broken)
 	require.NoError(t, os.WriteFile(main, []byte(broken), 0o644))
 	judged(wrong, "1 case fails: files/text")
