@@ -181,7 +181,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_HEAD = do_POST = do_DELETE = record
+    do_GET = do_HEAD = do_POST = do_DELETE = do_PRI = record
 
     def log_message(self, *args):
         pass
