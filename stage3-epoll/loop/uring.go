@@ -46,6 +46,7 @@ const (
 	noteAccepted note = 1 << iota // it is a connection's first, which only the loop reads
 	noteHungUp                    // its peer has gone, or both directions have ended
 	noteUnread                    // something has come that its machine did not read
+	noteEnded                     // its peer has ended its direction while its buffer was full
 )
 
 // Choose settles how loops are to wait, and reports whether over io_uring. Where the kernel or a

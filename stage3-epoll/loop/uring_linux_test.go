@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -323,6 +324,41 @@ func TestAnEndedDirectionIsNoHangup(t *testing.T) {
 	}
 	require.Zero(t, s.notes&noteHungUp)
 	s.asked &^= askBytes // its end has come, above
+}
+
+// A client that has ended its direction and does not read costs nothing until it does, and then
+// gets all of its answer.
+func TestAHalfClosedClientThatDoesNotReadIsWaitedFor(t *testing.T) {
+	ringed(t)
+	r := byHand(t, 10)
+	h := r.ring.(*byHandRing)
+	c := r.connect()
+	require.NoError(t, c.SetReadBuffer(sockBuf))
+	served := r.conns()[0]
+	c.ask("/a.txt")
+	for served.watch != machine.WantWrite {
+		r.turn()
+	}
+	require.NoError(t, c.CloseWrite())
+	arrived(t, served)
+	for range 9 {
+		h.handle()
+	}
+	r.quiet("there is no more room than before")
+	var reading sync.WaitGroup
+	var heard atomic.Bool
+	reading.Go(func() {
+		defer heard.Store(true)
+		if err := c.reads(files["/a.txt"]); err != nil {
+			t.Error(err)
+		}
+	})
+	for !heard.Load() {
+		h.u.ring.sleep(10, 0)
+		h.settle()
+	}
+	reading.Wait()
+	require.Zero(t, served.asked&askRoom, "it is not asked for any more")
 }
 
 // Out of descriptors nothing is accepted for a moment, and whoever waits is served afterwards.

@@ -39,6 +39,8 @@ func (u *uring) completed(fd int32, k kind, c *completion) {
 		u.sent(s, c)
 	case k == askHangup:
 		u.hungUp(s, c)
+	case k == askRoom && (c.more() || c.res == unix.POLLRDHUP):
+		u.stillFull(s, c)
 	case k == askBytes:
 		u.received(s, c)
 		u.ready(s)
@@ -70,6 +72,23 @@ func (u *uring) hungUp(s *socket, c *completion) {
 	}
 }
 
+// stillFull goes on waiting for room. A poll always ends with POLLRDHUP, too (see watch): where the
+// peer has ended its direction, it would end at once each time it is asked for, and the loop would
+// spin until a slow reader has made room. So it is asked for such a peer once (multishot), which
+// then says what is new only. When there is room it is cancelled, and the end of it goes to the
+// machine.
+func (u *uring) stillFull(s *socket, c *completion) {
+	switch {
+	case c.res != unix.POLLRDHUP:
+		u.cancel(askRoom, s.fd)
+	case !c.more():
+		s.notes |= noteEnded
+		if !s.parked {
+			u.watch(s, s.watch)
+		}
+	}
+}
+
 // received takes what has come. The machine was idle when that was asked for, and an idle one wants
 // to read until something comes, or ends.
 func (u *uring) received(s *socket, c *completion) {
@@ -97,7 +116,10 @@ func (u *uring) watch(s *socket, want machine.Want) {
 		u.awaitInput(s)
 	}
 	if want&machine.WantWrite != 0 && s.asked&askRoom == 0 {
-		u.request(s, askRoom, opPoll).poll(unix.POLLOUT)
+		e := u.request(s, askRoom, opPoll).poll(unix.POLLOUT)
+		if s.notes&noteEnded != 0 {
+			e.len = pollMulti
+		}
 	}
 	if want != machine.WantPeer {
 		return
