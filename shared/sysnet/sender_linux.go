@@ -7,6 +7,7 @@ package sysnet
 // looked: it would wait for the disk, and delay all connections of the thread.
 
 import (
+	"math/bits"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -111,17 +112,15 @@ func (s *Sender) file(fd int, q *chain.Chain, budget int64) (int64, error) {
 	from := f.Fd()
 	// Never more than the range has: the kernel holds the last packet back, up to 200 ms,
 	// while it was promised more than came.
-	count, err := s.inMemory(q, from, off, min(n, budget, pieceAt(off)))
+	count, seen, err := s.inMemory(q, from, off, min(n, budget, pieceAt(off)))
 	if err != nil {
 		return 0, err
 	}
-	// The pages between those that were checked may be missing, and then it waits for a disk. So
-	// the scheduler is told.
 	mark := copyOnly(f)
 	if mark != nil && mark.Load() {
 		return s.copy(fd, q, count)
 	}
-	sent, err := unix.Sendfile(fd, from, &off, int(count))
+	sent, err := sendfile(fd, from, &off, int(count), seen)
 	switch err {
 	case nil:
 		if sent == 0 {
@@ -141,6 +140,22 @@ func (s *Sender) file(fd int, q *chain.Chain, budget int64) (int64, error) {
 	}
 	// sendfile(2) does not say whether it was the file or the socket. Reading and writing does.
 	return s.copy(fd, q, count)
+}
+
+// sendfile is sendfile(2). Where the first and last page have just been seen in memory, Go's
+// scheduler is not told: it would take the processor of each call that lasts longer than 20 us, and
+// give it back. A page between them may be missing all the same. Then the processor waits for the
+// disk too, and a garbage collection with it. A file system that cannot tell what is in memory may
+// be one that hangs; there the scheduler is told.
+func sendfile(to, from int, off *int64, count int, seen bool) (int, error) {
+	if !seen || bits.UintSize < 64 { // the call's offset has 32 bits there
+		return unix.Sendfile(to, from, off, count)
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(to), uintptr(from), uintptr(unsafe.Pointer(off)), uintptr(count), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // copyOnly is a file's mark that sendfile(2) cannot send it, nil for a File without one. Some file
@@ -164,25 +179,25 @@ func (s *Sender) copy(fd int, q *chain.Chain, count int64) (int64, error) {
 	return s.bytes(fd, append(s.segs[:0], p), false)
 }
 
-// inMemory says how much of the next count bytes of a file can be sent without waiting for a disk.
-// The first page may be there only because the kernel reads ahead. If the last is there too, nearly
-// always all pages between them are.
-func (s *Sender) inMemory(q *chain.Chain, fd int, off, count int64) (int64, error) {
+// inMemory says how much of the next count bytes of a file can be sent without waiting for a disk,
+// and whether that has just been seen. The first page may be there only because the kernel reads
+// ahead. If the last is there too, nearly always all pages between them are.
+func (s *Sender) inMemory(q *chain.Chain, fd int, off, count int64) (_ int64, seen bool, err error) {
 	count, ask := inMemory(q, count)
 	if !ask {
-		return count, nil
+		return count, false, nil
 	}
-	_, err := preadCached(fd, s.page[:], off)
+	_, err = preadCached(fd, s.page[:], off)
 	if err == nil {
 		_, err = preadCached(fd, s.page[:], off+count-1)
 	}
 	if known, _ := q.FileRead(); err == errNoAnswer && known > 0 {
-		return min(count, known), nil
+		return min(count, known), false, nil
 	}
 	if err != nil {
 		err = readError(err)
 	}
-	return count, err
+	return count, err == nil, err
 }
 
 // ReadNow is read(2) on a socket that does not block: the scheduler need not know.
