@@ -4,6 +4,7 @@ package app
 // region here, as master and worker do.
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,7 +30,7 @@ func newWatchedAt(t *testing.T, dir string) *App {
 	root, err := sysnet.OpenRoot(dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
-	a := &App{Stats: stats.New(1), Server: &session.Server{}, folder: sharedFolder{Root: root}}
+	a := &App{Log: slog.New(slog.DiscardHandler), Stats: stats.New(1), Server: &session.Server{}, folder: sharedFolder{Root: root}}
 	s, err := site.New(site.Config{Root: root, Types: []string{"txt"}, Cache: filecache.Options{Bytes: 1 << 20, Item: 1 << 10, Open: 1}})
 	require.NoError(t, err)
 	a.site.Store(s)

@@ -36,7 +36,8 @@ func killedUpstreams(t *testing.T) {
 	}
 	c.GoOn(t, 100)
 	c.Judge(t, executed)
-	require.LessOrEqual(t, len(c.lost), kills*clients)
+	// A process takes a moment to die. Meanwhile a client may lose a call, and another one.
+	require.LessOrEqual(t, len(c.lost), 2*kills*clients)
 }
 
 var _ = test("ResetsRepeatNoPost", resetsRepeatNoPost)
