@@ -472,7 +472,7 @@ func TestAWorkerThatIsTooManyBeforeItIsReadyEnds(t *testing.T) {
 		s.Signal(t, unix.SIGTTIN)
 		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(\] 2 workers.*){%d}`, i+1)))
 		s.Signal(t, unix.SIGTTOU)
-		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(\] 1 workers.*){%d}`, i+1)))
+		s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)(\] 1 worker\n.*){%d}`, i+1)))
 	}
 	ready(t, s, 1)
 	harness.Eventually(t, "one worker is left", func() bool { return len(s.Children(t)) == 1 })

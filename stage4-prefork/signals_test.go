@@ -145,7 +145,7 @@ func TestASignalToTheWholeGroupIsTheMasters(t *testing.T) {
 		workers int    // afterwards, 0 for the server's end
 	}{
 		{unix.SIGTTIN, "3 workers", 3},
-		{unix.SIGTTOU, "1 workers", 1},
+		{unix.SIGTTOU, "1 worker", 1},
 		{unix.SIGHUP, "Reloaded: all", 2},
 		{unix.SIGUSR1, `\[main\] Log files reopened`, 2},
 		{unix.SIGTERM, "Stopping on terminated", 0},

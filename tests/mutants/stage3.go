@@ -126,16 +126,16 @@ var stage3 = []Mutant{
 	// Files by sendfile(2).
 	{
 		Name: "second-download-is-empty", Stage: eventLoop, File: "shared/sysnet/sender_linux.go",
-		Old:   "unix.Sendfile(fd, from, &off, int(count))",
-		New:   "unix.Sendfile(fd, from, nil, int(count))",
+		Old:   "sendfile(fd, from, &off, int(count), seen)",
+		New:   "sendfile(fd, from, nil, int(count), seen)",
 		Check: "shared/sysnet TestASenderLeavesTheFilesOwnOffsetAlone",
 		Why: "Without an offset of its own sendfile(2) goes by the file's, and the cache lends one descriptor to everybody. The " +
 			"first client gets the file, the next one begins at its end, and two at once get half each.",
 	},
 	{
 		Name: "download-begins-again", Stage: eventLoop, File: "shared/sysnet/sender_linux.go",
-		Old:   "unix.Sendfile(fd, from, &off, int(count))",
-		New:   "unix.Sendfile(fd, from, new(int64), int(count))",
+		Old:   "sendfile(fd, from, &off, int(count), seen)",
+		New:   "sendfile(fd, from, new(int64), int(count), seen)",
 		Check: "files/large",
 		Why: "What does not leave in one call goes on with the file's beginning. The length is right, so nobody complains but " +
 			"those who open what they have fetched.",
