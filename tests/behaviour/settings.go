@@ -146,7 +146,7 @@ func settingsAreReadAgain(t *testing.T) {
 	status, err := Exchange(kept, "/a.html")
 	require.NoError(t, err)
 	require.Equal(t, 200, status)
-	finish := uploadUnderWay(t, s.Server)
+	finish := uploadUnderWay(t, s.Server, 100_000)
 
 	s.reload(t, after)
 	s.goesBy(t, "second", "2", "timeout=40, max=99")
@@ -229,25 +229,27 @@ func goByTheSecond(t *testing.T, s *reloadable) {
 	}
 }
 
-// uploadUnderWay begins an upload, and returns what sends the rest of it.
-func uploadUnderWay(t *testing.T, s *harness.Server) (finish func()) {
+// uploadUnderWay begins an upload of a string of so many bytes, and returns what sends the string
+// and takes the answer, which must be 201.
+func uploadUnderWay(t *testing.T, s *harness.Server, size int) (finish func() *http.Response) {
 	t.Helper()
 	c := s.Dial(t)
 	t.Cleanup(func() { c.Close() })
-	fmt.Fprintf(c, "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100002\r\n"+
-		"Expect: 100-continue\r\n\r\n")
+	fmt.Fprintf(c, "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+		"Expect: 100-continue\r\n\r\n", size+len(`""`))
 	from := bufio.NewReader(c)
 	line, err := from.ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, line, "100")
 	_, err = from.ReadString('\n')
 	require.NoError(t, err)
-	return func() {
+	return func() *http.Response {
 		t.Helper()
-		fmt.Fprintf(c, "\"%s\"", strings.Repeat("x", 100_000))
+		fmt.Fprintf(c, "\"%s\"", strings.Repeat("x", size))
 		resp, err := http.ReadResponse(from, nil)
 		require.NoError(t, err)
 		require.Equal(t, 201, resp.StatusCode)
+		return resp
 	}
 }
 
