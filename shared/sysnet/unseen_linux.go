@@ -12,6 +12,10 @@ import (
 // requests come one at a time that costs more than the request. A thread that waits unseen seems to
 // run. After 10 ms Go sends it a signal, so that others may run as well; then it would be woken for
 // nothing.
+//
+// Only calls that any signal ends may wait so: epoll_wait(2), poll(2) and io_uring_enter(2), but
+// not read(2) (signal(7)). The garbage collector, which wants all threads to stop, signals too, and
+// would have to wait for a call that goes on.
 const UnseenWait = 10
 
 // PollUnseen is ppoll(2) as a raw system call, for at most UnseenWait milliseconds. A signal ends

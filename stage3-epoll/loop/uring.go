@@ -39,7 +39,7 @@ const (
 	askNothing    kind = 0         // nobody waits for what becomes of it
 )
 
-// note is what else is known of a socket, as bits: the first two over io_uring, the last not.
+// note is what else is known of a socket, as bits: over io_uring, but for noteUnread.
 type note uint8
 
 const (
