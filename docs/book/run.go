@@ -7,9 +7,10 @@ package book
 //	<!-- run: COMMAND -->   above a fence of any kind: all of it is COMMAND's output.
 //
 // Each command is one `sh -c` in the project's root, with standard output and standard error
-// together, and a limited time. It must succeed: a failure that a chapter wants to show is shown by
-// `; echo $?`. Output is compared line by line after what varies is put by its kind (normal.go); a
-// line "…" leaves out one or more lines; empty lines at its end do not count.
+// together, and is killed when the caller's context ends. It must succeed: a failure that a chapter
+// wants to show is shown by `; echo $?`. Output is compared line by line after what varies is put
+// by its kind (normal.go); a line "…" leaves out one or more lines; empty lines at its end do not
+// count.
 //
 // A command that speaks to 127.0.0.1 at port 8080, where a reader's own server is, or to $ADDR
 // (http://HOST:PORT), is run against a server that the test starts. What it prints of that server's
@@ -32,10 +33,9 @@ import (
 )
 
 const (
-	runTime    = 60 * time.Second // for one command
-	runLeave   = 2 * time.Second  // for its output to end once it was killed
-	runBytes   = 64 << 10         // of output; a page shows less
-	readerPort = "8080"           // of the server in the chapters
+	runLeave   = 2 * time.Second // for its output to end once it was killed
+	runBytes   = 64 << 10        // of output; a page shows less
+	readerPort = "8080"          // of the server in the chapters
 )
 
 // Runner executes the commands of pages.
@@ -195,8 +195,6 @@ func movePort(text, from, to string) string {
 // execute gives the lines that one command prints. It runs in a process group of its own, so that
 // what it started ends with it.
 func execute(ctx context.Context, dir, command string, env []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, runTime)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.Dir = dir
 	cmd.Env = append(append(cmd.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC"), env...)
@@ -211,7 +209,7 @@ func execute(ctx context.Context, dir, command string, env []string) ([]string, 
 	case out.over:
 		err = fmt.Errorf("it prints more than %d bytes", runBytes)
 	case ctx.Err() != nil:
-		err = fmt.Errorf("it did not end in %v", runTime)
+		err = fmt.Errorf("it did not end: %w", ctx.Err())
 	case errors.As(err, &exit):
 		err = fmt.Errorf("it failed (%w); to show a failure, end the command with: ; echo $?\n%s", err, out.kept.String())
 	}

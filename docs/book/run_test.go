@@ -4,8 +4,10 @@ package book
 // the shell; a server is started only where one is needed.
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,6 +40,12 @@ func TestRuns(t *testing.T) {
 			wantFindings(t, Runner{Project: NewProject(fixture)}.Runs(t.Context(), page(c.text)), c.want...)
 		})
 	}
+}
+
+func TestACommandThatHangsIsNamedAndEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	wantFindings(t, Runner{Project: NewProject(fixture)}.Runs(ctx, page("<!-- run: sleep 1000; true -->\n```text\n```\n")), "sleep 1000; true\nit did not end")
 }
 
 func TestRunsAgainstAServer(t *testing.T) {

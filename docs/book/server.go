@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	startTime = 10 * time.Second // until the banner
+	startTime = time.Minute      // until the banner, on a machine with much else to do
 	stopTime  = 15 * time.Second // to drain; then it is killed
 )
 
