@@ -1,3 +1,5 @@
+//go:build linux
+
 package exercises
 
 // Each solution passes its tests, and each test fails on the skeleton: all of them in one program

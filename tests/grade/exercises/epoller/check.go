@@ -1,3 +1,5 @@
+//go:build linux
+
 package epoller
 
 // What the piece has to do. These tests are a reader's as well, so they need nothing but the

@@ -1,4 +1,4 @@
-//go:build !skeleton
+//go:build linux && !skeleton
 
 // Package epoller tells which descriptors are ready, of very many.
 //
