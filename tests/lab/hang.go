@@ -10,6 +10,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -49,14 +50,17 @@ func runHang(r *rig) (res result, err error) {
 	if err != nil {
 		return res, err
 	}
+	first, err := proc.Tree(s.cmd.Process.Pid)
+	if err != nil {
+		return res, err
+	}
 	begun, over := time.Now(), make(chan time.Time, 1)
 	go func() {
 		fetchWithin(s.addr, "/fault/hang", time.Minute)
 		over <- time.Now()
 	}()
 	r.say("a worker's loop hangs, and %d clients come", comers)
-	hung, err := r.silentWorker(s, float64(watchdog)/2) // one that is well is heard of twice as often
-	if err != nil {
+	if err := r.silentWorker(s, float64(watchdog)/2); err != nil { // one that is well is heard of twice as often
 		return res, err
 	}
 	served := come(s.addr)
@@ -65,13 +69,16 @@ func runHang(r *rig) (res result, err error) {
 	case at := <-over:
 		loop = at.Sub(begun).Seconds()
 	case <-time.After(time.Minute):
-		return res, fmt.Errorf("nobody has noticed that worker process %d hangs", hung)
+		return res, errors.New("nobody has noticed that a worker hangs")
 	}
-	if err := r.replaced(s.cmd.Process.Pid, workers+1, []int{hung}); err != nil {
+	left, err := r.survivors(first)
+	if err != nil {
 		return res, err
 	}
 	r.say("a worker is stopped by SIGSTOP")
-	stopped, servedToo, err := r.stopWorker(s, workers+1)
+	// One of the first: the one that was started last may have to make its first turn, and has more
+	// time for that than the watchdog's.
+	stopped, servedToo, err := r.stopWorker(s, left[len(left)-1], len(first))
 	if err != nil {
 		return res, err
 	}
@@ -105,7 +112,6 @@ func come(addr string) (served int) {
 
 // beating is what /health says of a worker.
 type beating struct {
-	PID int     `json:"pid"`
 	Age float64 `json:"heartbeat_age"` // seconds
 }
 
@@ -123,29 +129,32 @@ func beats(addr string) ([]beating, error) {
 	return health.Workers, json.NewDecoder(a.Body).Decode(&health)
 }
 
-// silentWorker waits until a worker has been silent for some seconds, and returns its process.
-func (r *rig) silentWorker(s *server, long float64) (pid int, err error) {
-	err = r.until("a worker is silent", func() bool {
+// silentWorker waits until a worker has been silent for some seconds.
+func (r *rig) silentWorker(s *server, long float64) error {
+	return r.until("a worker is silent", func() bool {
 		all, err := beats(s.addr)
-		i := slices.IndexFunc(all, func(b beating) bool { return b.Age >= long })
-		if err != nil || i < 0 {
-			return false
-		}
-		pid = all[i].PID
-		return true
+		return err == nil && slices.ContainsFunc(all, func(b beating) bool { return b.Age >= long })
 	})
-	return pid, err
 }
 
-// stopWorker stops one of the workers, has clients come, and returns after how many seconds another
-// is in its place, and how many of the clients were served.
-func (r *rig) stopWorker(s *server, many int) (seconds float64, served int, err error) {
-	master := s.cmd.Process.Pid
-	all, err := proc.Tree(master)
-	if err != nil {
-		return 0, 0, err
+// survivors waits until one of a master and its workers has been replaced, and returns those that
+// are still there, the master first. Who is missing is known for sure; a worker that was silent may
+// only have waited for a processor.
+func (r *rig) survivors(first []int) (left []int, err error) {
+	err = r.until("the worker that hung is replaced", func() bool {
+		now, err := proc.Tree(first[0])
+		left = slices.DeleteFunc(slices.Clone(first), func(pid int) bool { return !slices.Contains(now, pid) })
+		return err == nil && len(left) < len(first) && len(now) >= len(first)
+	})
+	if err == nil && len(left) < 2 {
+		err = fmt.Errorf("process %d has none of its first workers", first[0])
 	}
-	victim := all[len(all)-1]
+	return left, err
+}
+
+// stopWorker stops a worker, has clients come, and returns after how many seconds another is in its
+// place, and how many of the clients were served.
+func (r *rig) stopWorker(s *server, victim, many int) (seconds float64, served int, err error) {
 	begun := time.Now()
 	if err := syscall.Kill(victim, syscall.SIGSTOP); err != nil {
 		return 0, 0, os.NewSyscallError("kill", err)
@@ -154,7 +163,7 @@ func (r *rig) stopWorker(s *server, many int) (seconds float64, served int, err 
 		return 0, 0, err
 	}
 	served = come(s.addr)
-	err = r.replaced(master, many, []int{victim})
+	err = r.replaced(s.cmd.Process.Pid, many, []int{victim})
 	return time.Since(begun).Seconds(), served, err
 }
 
