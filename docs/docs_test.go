@@ -116,7 +116,9 @@ func TestListingsAreTheSourcesOwnBytes(t *testing.T) {
 
 func TestNumbersAreThoseOfTheResults(t *testing.T) {
 	p := project(t)
-	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, p.Results(d)) })
+	hold(t, pages(t, p), func(t *testing.T, d *book.Doc) []book.Finding {
+		return repair(t, p, d, append(p.Results(d), p.Labs(d)...))
+	})
 }
 
 func TestNumbersAreThoseOfTheCode(t *testing.T) {

@@ -14,6 +14,7 @@
 //	<!-- result: FILE KEY -->1.84<!-- /result -->  within a line: the number is KEY of docs/results/FILE.json (result.go)
 //	<!-- const: FOLDER NAME -->16 MiB<!-- /const -->  within a line: the number is a constant of the code (constant.go)
 //	<!-- picture: NAME -->                         above a ```text fence: docs/pictures/NAME.svg stands for it in the book (web/picture.go)
+//	<!-- lab: NAME -->                             above a ```text fence: what a recorded run of a lab drew (lab.go)
 //	<!-- stepper: NAME -->                         a line of its own: the trace docs/steppers/NAME.json is played there (web/stepper.go)
 //
 // Every check gives Findings and changes nothing. A finding whose right text is known carries it as

@@ -10,7 +10,7 @@ import (
 // that begins like one of ours has to be one, in its place.
 
 var (
-	kindWord    = regexp.MustCompile(`^(?i:(code|diff|run|not[ -]run|recorded|const|/\s*const|result|/\s*result))\b`)
+	kindWord    = regexp.MustCompile(`^(?i:(code|diff|run|not[ -]run|recorded|lab|const|/\s*const|result|/\s*result))\b`)
 	commentOpen = regexp.MustCompile(`<!--\s*(.*?)\s*(-->|$)`)
 )
 
@@ -46,5 +46,5 @@ func Directives(d *Doc) []Finding {
 var notRunDirective = regexp.MustCompile(`^not run: \S`)
 
 func isFenceKind(k string) bool {
-	return slices.Contains([]string{"code", "diff", "run", "not run", "recorded"}, k)
+	return slices.Contains([]string{"code", "diff", "run", "not run", "recorded", labWord}, k)
 }

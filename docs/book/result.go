@@ -5,7 +5,8 @@ package book
 // docs/results/FILE.json is one JSON object of plain values, written by a measurement and committed
 // with it. The text between the two comments is the value's own: a string without its quotes, a
 // number as the file writes it. How many digits a number deserves is known where it was measured,
-// so nothing is rounded here. Of the bench's recorded run, measured.go tells.
+// so nothing is rounded here. Of the bench's recorded run, measured.go tells, and of the labs'
+// runs, lab.go.
 
 import (
 	"encoding/json"
@@ -27,6 +28,8 @@ func (p Project) Results(d *Doc) []Finding {
 	return d.pairs(resultOpen, resultClose, "result", func(arg, shown string) (string, error) {
 		if words := strings.Fields(arg); len(words) > 2 && words[0] == benchFile {
 			return p.measured(words[1:], shown)
+		} else if len(words) > 2 && words[0] == labWord {
+			return p.drawn(strings.TrimPrefix(arg, labWord+" "), shown)
 		}
 		return p.result(arg)
 	})

@@ -187,6 +187,8 @@ func TestAResultIsRecordedWhole(t *testing.T) {
 	var r recorded
 	require.NoError(t, json.Unmarshal(text, &r))
 	require.Equal(t, four().Bars, r.Bars)
+	drawing := four()
+	require.Equal(t, drawing.drawn(), strings.Join(r.Drawn, "\n")+"\n")
 	require.FileExists(t, filepath.Join(folder, "reads.svg"))
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"fourways/tests/progress"
@@ -59,6 +60,7 @@ type recorded struct {
 	Bars    []bar     `json:"bars"`
 	Claims  []claim   `json:"claims"`
 	Machine string    `json:"machine"`
+	Drawn   []string  `json:"drawn"` // in letters, line by line, as a terminal shows it
 }
 
 // recordInto writes a result as NAME.json and NAME.svg.
@@ -66,6 +68,7 @@ func recordInto(folder string, l lab, r result) error {
 	text, err := json.MarshalIndent(recorded{
 		Lab: l.name, At: time.Now().UTC().Truncate(time.Second), Kernel: kernel(), Go: runtime.Version(), Unit: r.Unit, Answer: r.Answer,
 		Strips: r.Strips, Bars: r.Bars, Claims: r.Claims, Machine: fmt.Sprintf("%s, %d processors", runtime.GOARCH, runtime.NumCPU()),
+		Drawn: strings.Split(strings.TrimSuffix(r.drawn(), "\n"), "\n"),
 	}, "", "  ")
 	if err != nil {
 		return err

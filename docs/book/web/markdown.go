@@ -110,9 +110,12 @@ func (r *chapterRenderer) fence(w util.BufWriter, src []byte, n ast.Node, enteri
 	body := string(f.Lines().Value(src))
 	directive := directiveOf(n.PreviousSibling(), src)
 	picture, isPicture := strings.CutPrefix(directive, "picture: ")
+	lab, isLab := strings.CutPrefix(directive, "lab: ")
 	switch language := string(f.Language(src)); {
 	case isPicture:
 		r.err = r.m.picture(w, picture, body)
+	case isLab:
+		r.err = r.m.lab(w, lab, body)
 	case language == "go":
 		fmt.Fprintf(w, "<figure class=\"code\">%s<pre><code>%s</code></pre></figure>\n", caption(shown(directive), " "), colour(body))
 	case language == "diff":

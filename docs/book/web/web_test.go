@@ -45,8 +45,10 @@ A socket & a socket, and a listening socket. It is "here"; see [two](02-two.md) 
 1. How many?
 
 <!-- picture: dots -->
-` + "```text\n<- ->\n```\n",
-	"docs/pictures/dots.svg": "<svg role=\"img\"></svg>\n",
+` + "```text\n<- ->\n```\n\n<!-- lab: ten -->\n```text\na < b\n```\n",
+	"docs/results/labs/ten.json": `{"at": "2026-11-30T10:00:00Z", "kernel": "linux 6.18", "machine": "amd64"}`,
+	"docs/results/labs/ten.svg":  "<svg role=\"img\"><style>\ntext{fill:red}\n</style>\n<rect/></svg>\n",
+	"docs/pictures/dots.svg":     "<svg role=\"img\"></svg>\n",
 }
 
 func made(t *testing.T) Fragments {
@@ -77,6 +79,7 @@ func TestAChapterAsAPage(t *testing.T) {
 		{"outputs are folded", "<details class=\"output\"><summary>What it prints <small>checked by the tests</small></summary>\n<pre><b>$ echo"},
 		{"predictions are told apart", "<ol class=\"predict\">\n<li>How many?"},
 		{"a picture stands for its drawing", "<svg role=\"img\"></svg></div>\n<details><summary>The same in letters</summary>\n<pre>&lt;- -&gt;\n</pre>"},
+		{"what a lab drew has the page's colours", "<svg role=\"img\">\n<rect/></svg></div>\n<figcaption><code>go run ./tests/lab ten</code>: recorded 2026-11-30 on linux 6.18, amd64.</figcaption>\n<details><summary>The same in letters</summary>\n<pre>a &lt; b\n</pre>"},
 		{"the next chapter is linked", `<a rel="next" href="02-two.html"><small>Next</small> 2 Two</a>`},
 	} {
 		require.Contains(t, page, row.want, row.says)
