@@ -374,7 +374,8 @@ func ofConnection(name []byte) bool {
 func ofClient(name []byte) bool {
 	switch string(name) {
 	case "forwarded", "x-real-ip", "x-client-ip", "client-ip", "x-cluster-client-ip", "true-client-ip",
-		"cf-connecting-ip", "fastly-client-ip", "x-original-forwarded-for", "x-original-host":
+		"cf-connecting-ip", "fastly-client-ip", "x-original-forwarded-for", "x-original-host",
+		"x-original-url", "x-original-uri", "x-rewrite-url": // in place of the path that we have checked
 		return true
 	}
 	return bytes.HasPrefix(name, forwardedPrefix)
