@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,6 +95,33 @@ func TestAFolderThatIsGoneIsNotFull(t *testing.T) {
 	for range 3 {
 		require.Equal(t, 503, r.ask(post("{}")).StatusCode)
 	}
+}
+
+// A folder that can be opened, and not be looked at, is not gone over to: whoever is told that all
+// stays as it was finds the uploads where they were, within the limits that there were.
+func TestAFolderThatCannotBeCountedIsNotGoneOverTo(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a removed folder cannot be opened here")
+	}
+	r := newRig(t, nil)
+	r.openUploads(Uploads{MaxFiles: 1})
+	removed := t.TempDir()
+	folder, err := os.Open(removed)
+	require.NoError(t, err)
+	defer folder.Close()
+	require.NoError(t, os.Remove(removed))
+	name := fmt.Sprintf("/proc/self/fd/%d", folder.Fd())
+	before := r.site.store.place.Load()
+
+	require.Error(t, r.site.ChangeUploads(Uploads{Folder: name, MaxFiles: 2}))
+	require.Same(t, before, r.site.store.place.Load())
+	require.Equal(t, 201, r.ask(post("{}")).StatusCode)
+	require.Equal(t, 507, r.ask(post("{}")).StatusCode, "the limits from before")
+	require.Len(t, r.uploads(), 1)
+
+	r.site.store.named = name
+	require.Error(t, r.site.store.reopen(r.site.cfg.Root))
+	require.Same(t, before, r.site.store.place.Load(), "nor by HUP")
 }
 
 func TestTheCountIsMadeAnewWhileUploadsCome(t *testing.T) {

@@ -53,6 +53,11 @@ func (st *store) survey(now time.Time) (removed int, bytes, files int64, kept, e
 		return 0, 0, 0, nil, nil
 	}
 	defer p.leave()
+	return p.survey(now)
+}
+
+// survey is that of one place.
+func (p *place) survey(now time.Time) (removed int, bytes, files int64, kept, err error) {
 	if p.folder == nil {
 		return 0, 0, 0, nil, nil
 	}

@@ -87,13 +87,17 @@ func (s *Site) OpenUploads(u Uploads) error {
 	if u.Off {
 		return nil
 	}
-	st.named = u.Folder
 	st.create = func(in *sysnet.Folder, temp string) (newFile, error) { return in.Create(temp) }
 	st.quota = openQuota(&u, func(now time.Time) (int64, int64, error) {
 		_, bytes, files, _, err := st.survey(now)
 		return bytes, files, err
 	})
-	return st.open(s.cfg.Root)
+	p, err := open(s.cfg.Root, u.Folder)
+	if err != nil {
+		return err
+	}
+	st.put(p, u.Folder)
+	return nil
 }
 
 // ChangeUploads has uploads that begin from now on go by other settings; those under way end as
@@ -110,45 +114,60 @@ func (s *Site) ChangeUploads(u Uploads) error {
 		}
 		return nil
 	}
-	before := st.named
-	st.named = u.Folder
-	if err := st.open(s.cfg.Root); err != nil {
-		st.named = before
+	if err := st.move(s.cfg.Root, u.Folder, time.Now()); err != nil {
 		return err
 	}
 	st.quota.bytes.Store(u.MaxBytes)
 	st.quota.files.Store(u.MaxFiles)
-	return st.quota.recount(time.Now())
+	return nil
 }
 
-// open opens the folder that has the name now. Where one is named and cannot be opened nothing
-// has changed.
-func (st *store) open(root *sysnet.Root) error {
-	p, err := &place{}, error(nil)
-	if st.named != "" {
-		if p.folder, err = sysnet.OpenFolder(st.named); err != nil {
-			return err
+// open opens the folder of that name, or the root's, as it is now.
+func open(root *sysnet.Root, named string) (p *place, err error) {
+	p = &place{}
+	if named != "" {
+		if p.folder, err = sysnet.OpenFolder(named); err != nil {
+			return nil, err
 		}
 	} else if p.folder, err = root.OpenFolder(uploadFolder); err != nil && !errors.Is(err, sysnet.ErrNotFound) {
 		p.why = err
 	}
 	p.users.Begin()
+	return p, nil
+}
+
+// put has uploads that begin from now on go to a place.
+func (st *store) put(p *place, named string) {
+	st.named = named
 	if old := st.place.Swap(p); old != nil {
 		old.leave()
+	}
+}
+
+// move has uploads that begin from now on go to the folder of that name, and counts what lies
+// there. Where it cannot be opened or looked at nothing has changed. It waits for the disk.
+func (st *store) move(root *sysnet.Root, named string, now time.Time) error {
+	p, err := open(root, named)
+	if err != nil {
+		return err
+	}
+	if _, _, _, _, err = p.survey(now); err != nil {
+		p.leave()
+		return err
+	}
+	st.put(p, named)
+	if st.quota.recount(now) != nil { // it could be looked at a moment ago
+		st.quota.shared.counted.Store(0) // so the next upload has it looked at again
 	}
 	return nil
 }
 
-// reopen opens the folder that has the name now, for uploads that begin from now on, and counts
-// what lies there. It waits for the disk.
+// reopen is move to the folder that has the name now.
 func (st *store) reopen(root *sysnet.Root) error {
 	if st.place.Load() == nil {
 		return nil
 	}
-	if err := st.open(root); err != nil {
-		return err
-	}
-	return st.quota.recount(time.Now())
+	return st.move(root, st.named, time.Now())
 }
 
 // TakesUploads reports whether uploads are taken, and why they are not although the site has
