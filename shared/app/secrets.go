@@ -3,10 +3,11 @@ package app
 // Files of secrets that lie in the served folder.
 //
 // Somebody puts the file of passwords beside the pages and serves .txt: then everybody may have the
-// hashes, and tries them at leisure. The start ends with an error, and so does -check. Names are
-// looked at as they are when the server starts or reloads: what is linked into the root later is
-// the doing of whoever links it. What must not be done: a file that is not served must not be
-// refused, as .htpasswd or one of a type that is not on the list.
+// hashes, and tries them at leisure. A log there tells everybody who else has come and what they
+// asked for, and the settings tell what stands behind. The start ends with an error, and so does
+// -check. Names are looked at as they are when the server starts or reloads: what is linked into
+// the root later is the doing of whoever links it. What must not be done: a file that is not served
+// must not be refused, as .htpasswd or one of a type that is not on the list.
 
 import (
 	"fmt"
@@ -31,7 +32,8 @@ func trySecrets(cfg *config.Config, root string) error {
 type secretFile struct{ flag, path string }
 
 func secretFiles(cfg *config.Config) []secretFile {
-	list := []secretFile{{"auth", cfg.Auth}, {"tls-ticket-keys", cfg.TLS.TicketKeys}}
+	list := []secretFile{{"auth", cfg.Auth}, {"tls-ticket-keys", cfg.TLS.TicketKeys}, {"config", cfg.File},
+		{"log-file", cfg.Log.File}, {"access-log", cfg.Log.Access}}
 	for _, p := range cfg.TLS.Pairs {
 		list = append(list, secretFile{"tls-key", p.Key})
 	}

@@ -35,6 +35,9 @@ func TestAFileOfSecretsIsNotServed(t *testing.T) {
 		for flag, c := range map[string]config.Config{
 			"auth":            {Auth: path},
 			"tls-ticket-keys": {TLS: config.TLS{TicketKeys: path}},
+			"config":          {File: path},
+			"log-file":        {Log: config.Log{File: path}},
+			"access-log":      {Log: config.Log{Access: path}},
 			"tls-key":         {TLS: config.TLS{Pairs: []config.Pair{{Key: filepath.Join(dir, "pw.txt")}, {Key: path}}}},
 		} {
 			c.Types = []string{"html", "txt"}

@@ -61,8 +61,9 @@ type Config struct {
 
 	Check bool // only whether the settings can be used is asked for
 
-	// FileText is the text of the file of -config as it was read, nil for none. A process
-	// that is to go by the same settings later must not read the file again.
+	File string // of -config; empty for none
+	// FileText is that file's text as it was read, nil for none. A process that is to go by the
+	// same settings later must not read the file again.
 	FileText []byte
 
 	said sources // what it was made of; see Again

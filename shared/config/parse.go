@@ -37,7 +37,8 @@ const (
 type parser struct {
 	stage    Stage
 	flags    []Flag
-	text     []byte // of the file, nil for none
+	path     string // of the file, empty for none
+	text     []byte // of it, nil for none
 	said     sources
 	warnings []string
 }
@@ -96,7 +97,7 @@ func settle(stage Stage, args, environ []string, text []byte, change func(*parse
 	if c.Group != "" && c.User == "" {
 		return nil, usage("-%s: it is the group of -%s, which is missing; give both", flagGroup, flagUser)
 	}
-	c.FileText, c.said = p.text, p.said
+	c.File, c.FileText, c.said = p.path, p.text, p.said
 	c.Warnings = append(p.warnings, doubts(c)...)
 	return c, nil
 }
@@ -191,14 +192,14 @@ func (p *parser) file() error {
 	if len(said) == 0 {
 		return nil
 	}
-	path := said[len(said)-1].value
+	p.path = said[len(said)-1].value
 	if p.text == nil {
 		var err error
-		if p.text, err = readFile(path); err != nil {
+		if p.text, err = readFile(p.path); err != nil {
 			return err
 		}
 	}
-	entries, err := parseFile(path, p.text)
+	entries, err := parseFile(p.path, p.text)
 	if err != nil {
 		return err
 	}
