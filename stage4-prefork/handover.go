@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"fourways/shared/shm"
 )
 
 // takeoverTime is how long a new program may take until all of its workers serve.
@@ -65,8 +63,7 @@ func (m *master) successorReported(s *successor, text string) {
 	m.app.Notify(fmt.Sprintf("MAINPID=%d", s.pid)) // systemd may listen to us alone (NotifyAccess=main)
 	m.enter(replaced)
 	m.successor, m.inCharge = nil, false
-	m.stopAdapting()
-	m.stopAdapting = nil
+	m.app.EndAdapting()
 	m.closeListeners()
 	m.app.Listeners = nil // other files may soon have their numbers
 	m.dismissAll()
@@ -96,18 +93,4 @@ func (m *master) endSuccessor() {
 			unix.Kill(s.pid, unix.SIGKILL)
 		}
 	})
-}
-
-// inherit makes the master one that takes over from another.
-func (m *master) inherit(r *role) error {
-	m.report = os.NewFile(fdReport, "report")
-	m.activated = r.Activated
-	m.stage.Listeners, m.stage.Site = r.Listeners, r.Site
-	if r.Secured {
-		var err error
-		if m.stage.Earlier, err = shm.Kept(fdSecrets); err != nil {
-			return err
-		}
-	}
-	return m.memory.Inherit(fdMemory)
 }

@@ -18,6 +18,7 @@ import (
 )
 
 func TestWhoAProcessIsStandsInItsEnvironment(t *testing.T) {
+	const socket = fdPassed + app.MemoryFiles + 2 // the first, behind two texts
 	for _, c := range []struct {
 		says, variable string
 		want           *role
@@ -25,12 +26,12 @@ func TestWhoAProcessIsStandsInItsEnvironment(t *testing.T) {
 	}{
 		{says: "nothing: a master that somebody else has started"},
 		{says: "an empty text is nothing", variable: ""},
-		{says: "a worker", variable: `{"Process":3,"Position":2,"Configured":true}`, want: &role{Process: 3, Position: 2, Configured: true}},
+		{says: "a worker", variable: `{"Process":3,"Position":2,"Configured":true}`, want: &role{Process: 3, Position: 2, Passed: app.Passed{Configured: true}}},
 		{
 			says: "sockets, whose numbers are this process's own", variable: `{"Process":1,"Listeners":[{"FD":77,"Set":-1},{"FD":78,"Set":-1}]}`,
-			want: &role{Process: 1, Listeners: []app.Listener{{FD: fdListeners, Set: app.Everybody}, {FD: fdListeners + 1, Set: app.Everybody}}},
+			want: &role{Process: 1, Passed: app.Passed{Listeners: []app.Listener{{FD: socket, Set: app.Everybody}, {FD: socket + 1, Set: app.Everybody}}}},
 		},
-		{says: "a new master", variable: `{"Master":true,"Activated":true}`, want: &role{Master: true, Activated: true}},
+		{says: "a new master", variable: `{"Master":true,"Activated":true}`, want: &role{Master: true, Passed: app.Passed{Activated: true}}},
 		{says: "no JSON", variable: "worker", wrong: "unset it"},
 		{says: "JSON that is no object", variable: "[]", wrong: "unset it"},
 		{says: "a field of another type", variable: `{"Process":"one"}`, wrong: "unset it"},

@@ -85,12 +85,9 @@ func newStage() (app.Stage, *options) {
 			return app.GoThreads(runtime.GOMAXPROCS(0)), c.Workers * each
 		},
 		Waits:     func(c *config.Config) string { return plural.Of(c.Workers, "worker process", "worker processes") },
-		Inherited: app.Inherited{Processes: maxProcesses},
+		Inherited: app.Inherited{Processes: maxProcesses, Memory: &app.Memory{Processes: maxProcesses}},
 	}, opt
 }
-
-// newMemory is the memory that all processes share.
-func newMemory() *app.Memory { return &app.Memory{Processes: maxProcesses} }
 
 // The main goroutine stays on the main thread. That is the one thread that lives as long
 // as the process; and a worker's parent, to the kernel, is the thread that started it

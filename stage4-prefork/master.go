@@ -22,8 +22,6 @@ import (
 	"fourways/shared/app"
 	"fourways/shared/children"
 	"fourways/shared/clock"
-	"fourways/shared/config"
-	"fourways/shared/shm"
 	"fourways/shared/sysnet"
 )
 
@@ -34,9 +32,9 @@ const recordEvery = time.Second
 type master struct {
 	settings
 	phase    phase
-	memory   *app.Memory
-	program  string // the program's path, for a hand-over
-	lifeline [2]int // both ends; closing the second ends all workers
+	stage    app.Stage // with the memory
+	program  string    // the program's path, for a hand-over
+	lifeline [2]int    // both ends; closing the second ends all workers
 	inbox    chan func()
 
 	positions []*position
@@ -46,24 +44,18 @@ type master struct {
 	failed    error           // why it ends, if not on a signal
 
 	inCharge  bool       // this master reports on the server as a whole, and removes the names of its sockets
-	activated bool       // the sockets came from systemd, and not from the configuration
 	change    *change    // of the settings: the last one that was begun
 	reloadDue bool       // a reload was asked for that could not begin yet
 	successor *successor // nil if no hand-over is under way
 	report    *os.File   // where a successor reports how its start went; nil for others
 
-	stopAdapting func() // ends what adapts the rate of clients to the load of the machine
-	patience     children.Patience
+	patience children.Patience
 }
 
 // settings are those of the command line and the configuration file, and what was opened for them.
 type settings struct {
-	stage app.Stage
-	opt   *options // the stage's own
-	app   *app.App
-	text  *os.File // the configuration file's, nil for none
-
-	secrets *os.File // the certificates' and their keys', nil without TLS
+	opt *options // the stage's own
+	app *app.App
 }
 
 // runMaster is the master's whole life. Its role is that of a successor, or nil.
@@ -88,7 +80,7 @@ func runMaster(r *role) int {
 // newMaster opens everything. It returns a master, which must be closed, as soon as there is a
 // configuration, even with an error.
 func newMaster(r *role) (*master, error) {
-	m := &master{memory: newMemory(), workers: map[int]*worker{}, inbox: make(chan func()), program: children.OwnPath()}
+	m := &master{workers: map[int]*worker{}, inbox: make(chan func()), program: children.OwnPath()}
 	m.stage, m.opt = newStage()
 	cfg, err := app.Configure(m.stage, os.Args[1:], os.Stdout)
 	if cfg == nil {
@@ -100,23 +92,22 @@ func newMaster(r *role) (*master, error) {
 	if err := unix.Pipe2(m.lifeline[:], unix.O_CLOEXEC); err != nil {
 		return m, fmt.Errorf("cannot make a pipe: %w", err)
 	}
-	m.stage.Memory, m.stage.Ledgers = m.memory.Get, m.memory.LedgerOf
 	if r != nil {
-		err = m.inherit(r)
+		m.report = os.NewFile(fdReport, "report")
+		err = r.TakeOver(&m.stage, fdPassed)
 	} else {
 		m.inCharge = true
-		m.stage.Listeners, err = app.Activated()
-		m.activated = len(m.stage.Listeners) > 0
+		err = m.stage.Activate()
 	}
 	if err != nil {
 		return m, err
 	}
-	err = m.open(cfg, m.memory, m.activated)
+	m.app, err = app.Open(m.stage, cfg)
 	if r != nil && app.OtherLayout(err) { // then the counting begins at zero
 		app.CloseAll(app.Without(m.app.Listeners, m.stage.Listeners))
 		m.app.Close()
-		m.memory.Close()
-		err = m.open(cfg, m.memory, m.activated)
+		m.stage.Memory.Close()
+		m.app, err = app.Open(m.stage, cfg)
 	}
 	if err != nil {
 		return m, err
@@ -131,33 +122,6 @@ func newMaster(r *role) (*master, error) {
 // after makes the master do something later.
 func (m *master) after(d time.Duration, do func()) {
 	time.AfterFunc(d, func() { m.inbox <- do })
-}
-
-// open opens what a configuration asks for, in the given memory. If the sockets come from systemd,
-// it uses these.
-func (s *settings) open(cfg *config.Config, memory *app.Memory, activated bool) (err error) {
-	if activated {
-		if err := s.stage.UseActivated(cfg); err != nil {
-			return err
-		}
-	}
-	s.app, err = app.Open(s.stage, cfg)
-	s.stage.Site = s.app.Unpacked() // for later processes, and to be removed at the end
-	if err != nil {
-		return err
-	}
-	if err = memory.MakeLedgers(); err != nil {
-		return err
-	}
-	if cfg.FileText != nil {
-		if s.text, err = shm.Keep("config", cfg.FileText); err != nil {
-			return err
-		}
-	}
-	if secrets := s.app.Secrets(); secrets != nil {
-		s.secrets, err = shm.Keep("secrets", secrets)
-	}
-	return err
 }
 
 // takeCharge makes this master the one in charge. A successor takes charge once its workers serve.
@@ -177,14 +141,6 @@ func (m *master) begin() {
 	m.watch()
 }
 
-// adapt makes the rate that is allowed to a client follow the load of the machine, for all workers.
-func (m *master) adapt() {
-	if m.stopAdapting != nil {
-		m.stopAdapting()
-	}
-	m.stopAdapting = app.Adapt(m.app.Server.Limiter, m.app.Stats, m.app.Config.Workers, m.app.Log, m.app.Config.Clients.Adaptive)
-}
-
 // record moves the 24-hour series on, and shows the workers that the master goes on.
 func (m *master) record() {
 	if m.phase == replaced {
@@ -202,7 +158,7 @@ func (m *master) record() {
 
 // freeEntry takes a dead process's connections off its clients' counts, and frees its entry.
 func (m *master) freeEntry(process int) {
-	m.app.Server.Limiter.Reclaim(m.memory.LedgerOf(process))
+	m.app.Server.Limiter.Reclaim(m.stage.Memory.LedgerOf(process))
 	m.app.Stats.Bury(process)
 }
 
@@ -213,23 +169,20 @@ func (m *master) over() bool {
 
 // close closes everything, in the reverse order.
 func (m *master) close(err error) {
-	if m.stopAdapting != nil {
-		m.stopAdapting()
-	}
 	if m.app != nil {
 		if err == nil {
 			m.app.Log.Info("Stopped")
 		}
 		if m.inCharge {
-			m.app.RemoveSite(m.stage.Site)
+			m.app.RemoveSite()
 		}
 		m.app.Close()
-		if m.inCharge && !m.activated {
+		if m.inCharge && !m.stage.Activated {
 			app.RemoveNames(m.app.Listeners)
 		}
 	}
 	if err != nil {
 		children.Report(m.report, err.Error())
 	}
-	m.memory.Close()
+	m.stage.Memory.Close()
 }

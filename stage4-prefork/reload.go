@@ -12,7 +12,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -45,31 +44,17 @@ func (m *master) reload() {
 	m.enter(reloading)
 	c := &change{before: m.settings}
 	m.change = c
-	given, memory, activated := m.stage.Inherited, m.memory, m.activated
-	given.Listeners, given.Earlier = m.app.Listeners, m.app.Secrets()
+	stage, opt := newStage()
+	open := m.app.Renewal(stage)
 	go func() {
-		next, err := renew(given, memory, activated)
+		next, err := open()
 		m.inbox <- func() {
-			if !m.opened(c, next, err) && next.app != nil {
-				next.close(given.Listeners)
-				m.stage.Site = next.stage.Site // the new settings may have unpacked it
+			if !m.opened(c, settings{opt, next}, err) && next != nil {
+				m.app.Discard(next)
 			}
 		}
 	}()
 	m.after(openTime, func() { m.opened(c, settings{}, errOpenTime) })
-}
-
-// renew opens the settings as they are now. The sockets stay; those that only the new
-// settings want are opened. Where it fails nothing has changed.
-func renew(given app.Inherited, memory *app.Memory, activated bool) (next settings, err error) {
-	next.stage, next.opt = newStage()
-	next.stage.Inherited = given
-	next.stage.Threads = nil // the new workers replace the old ones one by one, and each checks the limit itself
-	cfg, err := app.Configure(next.stage, os.Args[1:], os.Stdout)
-	if err == nil {
-		err = next.open(cfg, memory, activated)
-	}
-	return next, err
 }
 
 // opened begins to replace the workers, once the new settings are open. It reports false if it does
@@ -86,13 +71,11 @@ func (m *master) opened(c *change, next settings, err error) bool {
 		m.serveOn()
 		return false
 	}
-	if next.app.Config.Clients.Entries != m.app.Config.Clients.Entries {
-		next.app.Log.Warn("-clients stays as it was until the server is started anew: the table is in use")
-	}
 	m.settings, c.began = next, sysnet.Now()
 	m.app.Log.Info("Reloading: the workers are replaced one by one")
-	m.app.TellCertificates()
-	m.adapt()
+	m.app.TellRenewed()
+	c.before.app.EndAdapting()
+	m.app.Adapt()
 	m.reopenLogs() // replaced workers still log, and must not go on in a renamed file
 	c.left = append(c.left, m.positions[:min(len(m.positions), m.app.Config.Workers)]...)
 	m.replaceNext()
@@ -159,8 +142,7 @@ func (m *master) nextReady(p *position) {
 func (m *master) takePlace(p *position) {
 	if c := m.change; !c.committed {
 		c.committed = true
-		app.CloseForGood(app.Without(c.before.app.Listeners, m.app.Listeners))
-		c.before.app.Listeners = nil
+		c.before.app.LetGo(m.app)
 	}
 	old := p.current
 	p.current, p.next = p.next, nil
@@ -173,7 +155,8 @@ func (m *master) takePlace(p *position) {
 // reloaded ends a reload.
 func (m *master) reloaded() {
 	c := m.change
-	c.before.close(m.app.Listeners) // its own sockets are open still, if there was no worker to be replaced
+	c.before.app.LetGo(m.app) // its own sockets are open still, if there was no worker to be replaced
+	c.before.app.Close()
 	m.change = nil
 	m.enter(serving)
 	m.shrink()
@@ -213,12 +196,11 @@ func (m *master) nextFailed() {
 	}
 	m.app.NoteReload(false)
 	m.app.Log.Error("Not reloaded, all stays as it was: the first new worker did not come up")
-	failed := m.settings
+	failed := m.app
 	m.settings, m.change = c.before, nil
-	m.stage.Site = failed.stage.Site // the failed settings may have unpacked it
 	m.enter(serving)
-	m.adapt()
-	failed.close(m.app.Listeners)
+	m.app.Discard(failed)
+	m.app.Adapt()
 	m.shrink()
 	for _, p := range m.positions {
 		if p.current != nil && p.current.started > c.began { // it has the settings that failed
@@ -227,17 +209,6 @@ func (m *master) nextFailed() {
 	}
 	m.grow()
 	m.serveOn()
-}
-
-// close closes what was opened for the settings, except the sockets that are kept.
-func (s settings) close(kept []app.Listener) {
-	app.CloseForGood(app.Without(s.app.Listeners, kept))
-	s.app.Close()
-	for _, f := range []*os.File{s.text, s.secrets} {
-		if f != nil {
-			f.Close()
-		}
-	}
 }
 
 // resize changes the number of workers by one.

@@ -66,7 +66,7 @@ func (m *master) drain(why string) {
 	}
 	m.app.Log.Info(fmt.Sprintf("Stopping %s: draining for up to %v; once more to stop at once", why, timeout))
 	m.app.NotifyStopping()
-	if m.inCharge && !m.activated { // else a successor or systemd keeps the sockets
+	if m.inCharge && !m.stage.Activated { // else a successor or systemd keeps the sockets
 		app.StopArrivals(m.listeners())
 	}
 	m.closeListeners()

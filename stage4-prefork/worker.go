@@ -29,7 +29,6 @@ import (
 	"fourways/shared/faults"
 	"fourways/shared/figures"
 	"fourways/shared/offload"
-	"fourways/shared/shm"
 	"fourways/shared/stats"
 	"fourways/stage3-epoll/loop"
 )
@@ -107,29 +106,20 @@ func runWorker(r *role) int {
 
 // open opens what the configuration asks for, with what the master has passed on, and starts.
 func (s *server) open() error {
+	go s.watchLifeline() // from now on: what follows may hang
 	stage, opt := newStage()
-	mem := newMemory()
-	if err := mem.Inherit(fdMemory); err != nil {
+	s.opt = opt
+	stage.Process, stage.LogName = s.role.Process, fmt.Sprintf("worker-%d", s.role.Position)
+	stage.Sockets, stage.CatchStacks, stage.Threads = nil, true, workerThreads
+	if err := s.role.TakeOver(&stage, fdPassed); err != nil {
 		return err
 	}
-	go s.watchLifeline() // from now on: what follows may hang
-	stage.Memory, stage.Ledgers = mem.Get, mem.LedgerOf
-	stage.Process, stage.LogName = s.role.Process, fmt.Sprintf("worker-%d", s.role.Position)
-	stage.Listeners, stage.Sockets, stage.Site = s.role.Listeners, nil, s.role.Site
-	stage.CatchStacks, stage.Threads = true, workerThreads
 	cfg, err := app.Configure(stage, os.Args[1:], io.Discard)
 	if err != nil {
 		return err
 	}
-	if s.role.Secured {
-		if stage.Secrets, err = shm.Kept(fdSecrets); err != nil {
-			return err
-		}
-	}
 	opt.faults.Strike(faults.CrashAtStart, s.role.Position)
 	opt.faults.Strike(faults.HangAtStart, s.role.Position)
-	s.opt = opt
-	app.WantOnly(cfg, s.role.Listeners)
 	if s.app, err = app.Open(stage, cfg); err != nil {
 		return err
 	}

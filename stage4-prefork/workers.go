@@ -244,7 +244,7 @@ func (m *master) judgeStart() {
 		return
 	}
 	m.enter(serving)
-	m.adapt()
+	m.app.Adapt()
 	m.app.Banner()
 	children.Report(m.report, readyWord)
 	m.takeCharge()

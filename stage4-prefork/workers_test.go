@@ -23,16 +23,16 @@ const noProcess = 1 << 30
 
 // leavingMaster is a master that is about to end, and has no worker.
 func leavingMaster(t *testing.T) *master {
-	m := &master{memory: newMemory(), workers: map[int]*worker{}, phase: lameDuck}
+	m := &master{workers: map[int]*worker{}, phase: lameDuck}
 	m.stage, m.opt = newStage()
-	m.stage.Memory, m.stage.Ledgers = m.memory.Get, m.memory.LedgerOf
 	cfg, err := app.Configure(m.stage, []string{"-listen", "127.0.0.1:0", "-workers", "1"}, io.Discard)
 	require.NoError(t, err)
-	require.NoError(t, m.open(cfg, m.memory, false))
+	m.app, err = app.Open(m.stage, cfg)
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		m.app.Close()
 		app.CloseForGood(m.app.Listeners)
-		m.memory.Close()
+		m.stage.Memory.Close()
 	})
 	return m
 }

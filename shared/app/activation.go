@@ -19,9 +19,15 @@ var ActivationEnv = []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
 // firstActivated is the number of the first socket (SD_LISTEN_FDS_START).
 const firstActivated = 3
 
-// Activated is the listening sockets that the process was started with. They take the place of
-// those that the configuration names.
-func Activated() (listeners []Listener, err error) {
+// Activate has the stage listen at the sockets that the process was started with, if there are any.
+// They take the place of those that the configuration names.
+func (s *Stage) Activate() (err error) {
+	s.Listeners, err = activatedListeners()
+	s.Activated = len(s.Listeners) > 0
+	return err
+}
+
+func activatedListeners() (listeners []Listener, err error) {
 	defer func() {
 		for _, name := range ActivationEnv {
 			os.Unsetenv(name)
@@ -45,19 +51,11 @@ func Activated() (listeners []Listener, err error) {
 	return listeners, nil
 }
 
-// activate has the stage listen at the sockets that the process was started with, if there are any.
-func (s *Stage) activate(cfg *config.Config) (err error) {
-	if s.Listeners, err = Activated(); err != nil || len(s.Listeners) == 0 {
-		return err
-	}
-	return s.UseActivated(cfg)
-}
-
-// UseActivated makes the configuration want just the sockets that a service manager has opened,
+// useActivated makes the configuration want just the sockets that a service manager has opened,
 // which are the stage's Listeners. At which of them it wants TLS, or PROXY headers, is found by
 // their ports or paths.
-func (s *Stage) UseActivated(cfg *config.Config) error {
-	s.activated, s.Sockets = true, nil
+func (s *Stage) useActivated(cfg *config.Config) error {
+	s.Sockets = nil
 	listeners := s.Listeners
 	for i := range listeners {
 		listeners[i].TLS, listeners[i].Proxied, listeners[i].Relay = false, false, nil
@@ -83,7 +81,7 @@ func (s *Stage) UseActivated(cfg *config.Config) error {
 		}
 		l.Proxied = true
 	}
-	WantOnly(cfg, listeners)
+	wantOnly(cfg, listeners)
 	return nil
 }
 
@@ -98,9 +96,9 @@ func activated(listeners []Listener, flag string, want config.Address) (*Listene
 	return &listeners[i], nil
 }
 
-// WantOnly makes the configuration want just these sockets, for plain HTTP, TLS or relays, with
+// wantOnly makes the configuration want just these sockets, for plain HTTP, TLS or relays, with
 // PROXY headers or without.
-func WantOnly(cfg *config.Config, listeners []Listener) {
+func wantOnly(cfg *config.Config, listeners []Listener) {
 	cfg.Listen, cfg.TLS.Listen, cfg.Proxied, cfg.Relays = nil, nil, nil, nil
 	for _, l := range listeners {
 		want := config.Address{AddrPort: l.Want.IP, Path: l.Want.Path}

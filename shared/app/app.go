@@ -81,7 +81,6 @@ type Stage struct {
 	// CatchStacks has the stacks that Go's runtime writes at the end of a process go to the log
 	// file as well, if there is one.
 	CatchStacks bool
-	activated   bool // the listeners are a service manager's
 	Inherited
 }
 
@@ -90,12 +89,13 @@ type Stage struct {
 type Inherited struct {
 	// Processes is how many there can be at once, 0 for one; Process is which one this is.
 	Processes, Process int
-	// Memory is memory that all of them see: the same each time it is asked for by the
-	// same name. Nil for memory of this process's own.
-	Memory func(name string, size int) ([]byte, error)
+	// Memory is what all of them see. Nil for memory of this process's own.
+	Memory *Memory
 	// Listeners are open already. Where they are what the configuration wants they are used,
-	// and others are not touched.
+	// and others are not touched. Activated says that they are a service manager's: then the
+	// configuration is to want just them.
 	Listeners []Listener
+	Activated bool
 	// Site is the built-in site where it has been unpacked already.
 	Site site.Unpacked
 	// Secrets is what the process that reads the certificates has passed on; nil to read the files.
@@ -103,8 +103,6 @@ type Inherited struct {
 	// Earlier is the Secrets of the App that this one takes the place of, in the same process or,
 	// by a hand-over, in another.
 	Earlier []byte
-	// Ledgers has one for each process; see [session.Thread]. Empty where nobody reads them.
-	Ledgers func(process int) []atomic.Uint64
 }
 
 // Driver is a stage's way of waiting.
@@ -134,8 +132,9 @@ type App struct {
 	reserved  int // of those, for other things than connections
 	room      int // sockets of connections that it has descriptors for, once there is a driver
 	published published
-	again     func(before *config.Config) (*config.Config, config.Changes, error) // reads the settings again; nil where others do
-	latest    atomic.Pointer[config.Config]                                       // that it goes by; nil for those that it began with
+	kept      []string                      // settings that could not change, of an App of a Renewal
+	another   func() Stage                  // its stage with variables of its own, for other settings; nil where others see to these
+	latest    atomic.Pointer[config.Config] // that it goes by; nil for those that it began with
 	form      *logging.Form
 	logFile   *logging.File
 	lines     *logging.Queue                   // in front of logFile
@@ -233,7 +232,7 @@ func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
 
-	if err := stage.activate(cfg); err != nil {
+	if err := stage.Activate(); err != nil {
 		return Failure(stage, stderr, err)
 	}
 	a, err := Open(stage, cfg)
@@ -241,23 +240,22 @@ func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
 		err = a.Start(newDriver)
 	}
 	if err != nil {
-		a.RemoveSite(a.unpacked)
+		a.RemoveSite()
 		a.Close() // what stands in the log comes before the last word
 		RemoveNames(a.Listeners)
 		return Failure(stage, stderr, err)
 	}
 	a.Banner()
 	a.NotifyReady()
-	a.adapt()
-	a.again = func(before *config.Config) (*config.Config, config.Changes, error) {
+	a.Adapt()
+	a.another = func() Stage {
 		other, _ := newStage()
-		return config.Again(other.Stage, args, os.Environ(), before)
+		return other
 	}
 	unwatch := a.Watch(true)
 	a.finish = func() {
 		unwatch()
-		a.endAdapting()
-		a.RemoveSite(a.Unpacked())
+		a.RemoveSite()
 		a.Close()
 	}
 	return a.obey(signals)
@@ -308,6 +306,14 @@ func Explained(err error) error {
 // failed.
 func Open(stage Stage, cfg *config.Config) (*App, error) {
 	a := &App{Config: cfg, stage: stage, unpacked: stage.Site}
+	switch {
+	case stage.Process > 0: // it serves where those that have started it want
+		wantOnly(cfg, stage.Listeners)
+	case stage.Activated:
+		if err := a.stage.useActivated(cfg); err != nil {
+			return a, err
+		}
+	}
 	return a, a.open()
 }
 
@@ -360,7 +366,7 @@ func (a *App) obey(signals <-chan os.Signal) int {
 func (a *App) stop() {
 	time.Sleep(a.settings().Limits.DrainDelay) // a balancer sends us clients until it has noticed
 	a.Server.Drain()
-	if !a.stage.activated { // else a service manager keeps the sockets
+	if !a.stage.Activated { // else a service manager keeps the sockets
 		StopArrivals(a.Listeners)
 		time.Sleep(LastArrivals)
 	}
@@ -540,7 +546,7 @@ func (a *App) Banner() {
 		a.Log.Info(a.takingUploads())
 	}
 	a.tellRelays()
-	a.TellCertificates()
+	a.tellCertificates()
 	a.Log.Info("Press Ctrl+C to stop")
 	for _, w := range a.Config.Warnings {
 		a.Log.Warn(w)
@@ -589,9 +595,9 @@ func (a *App) Name() string {
 	return a.stage.LogName
 }
 
-// atWork is how many threads can have their hands full at once.
+// atWork is how many threads, of all processes, can have their hands full at once.
 func (a *App) atWork() int {
-	if a.stage.Blocking {
+	if a.stage.Blocking || a.stage.Processes > 1 {
 		return a.Config.Workers
 	}
 	return min(a.Config.Workers, runtime.NumCPU())
@@ -608,8 +614,8 @@ func (a *App) Thread(slot int, worker string) *session.Thread {
 	l.Number = slot
 	l.Unsent = func(fd int) int64 { return sysnet.Unsent(fd) }
 	l.HungUp, l.Reached = sysnet.OnlyHungUp, sysnet.LocalAddr
-	if a.stage.Ledgers != nil {
-		l.Ledger = a.stage.Ledgers(a.stage.Process)
+	if a.stage.Memory != nil {
+		l.Ledger = a.stage.Memory.LedgerOf(a.stage.Process)
 	}
 	a.givePipes(l)
 	sysnet.ReadClock(&l.Clock)

@@ -65,9 +65,9 @@ func (m *Memory) Files() (fds []int) {
 	return fds
 }
 
-// MakeLedgers makes room to note the connections of each process, by all descriptors that it may
+// makeLedgers makes room to note the connections of each process, by all descriptors that it may
 // have open, unless it is there.
-func (m *Memory) MakeLedgers() error {
+func (m *Memory) makeLedgers() error {
 	files, err := sysnet.RaiseFileLimit()
 	if err != nil {
 		return err

@@ -133,6 +133,7 @@ func RemoveNames(list []Listener) {
 
 // Close closes what Open opened, in the reverse order, except the listeners.
 func (a *App) Close() {
+	a.EndAdapting()
 	if a.relays != nil {
 		a.relays.close()
 	}
@@ -313,8 +314,8 @@ func (a *App) Unpacked() site.Unpacked {
 
 // RemoveSite removes the built-in site, where it was unpacked for this run alone. Nothing serves it
 // any more.
-func (a *App) RemoveSite(u site.Unpacked) {
-	if err := u.Remove(); err != nil {
+func (a *App) RemoveSite() {
+	if err := a.Unpacked().Remove(); err != nil {
 		a.Log.Warn("The folder of the built-in site was not removed", "error", err)
 	}
 }
@@ -544,6 +545,11 @@ func (a *App) assemble() (err error) {
 		return err
 	}
 	a.beginStats()
+	if a.stage.Memory != nil {
+		if err = a.stage.Memory.makeLedgers(); err != nil {
+			return err
+		}
+	}
 	if a.limits, err = a.memory(ClientsMemory, limiter.Size(a.Config.Clients.Entries)); err != nil {
 		return err
 	}
@@ -612,7 +618,7 @@ func (a *App) observer(cfg *config.Config) session.Observer {
 // memory is a region that is shared, or this process's own.
 func (a *App) memory(name string, size int) ([]byte, error) {
 	if a.stage.Memory != nil {
-		return a.stage.Memory(name, size)
+		return a.stage.Memory.Get(name, size)
 	}
 	words := make([]uint64, (size+7)/8)
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8), nil

@@ -8,12 +8,14 @@ package app
 // setting that cannot change in a running process stays, which the log says. What must not be done:
 // a mistake must leave nothing changed, and nobody who serves may wait for any of this.
 //
-// In a server of several processes this is not used: there the new settings come with new workers.
+// In a server of several processes the new settings come with new workers, and all that they need
+// is opened anew (see renew.go).
 
 import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -45,7 +47,7 @@ func (a *App) reread() {
 	})
 	defer slow.Stop()
 	a.logsAnew.wait() // not for long: they may be moved next
-	if a.again != nil && !a.Stats.Stopping() {
+	if a.another != nil && !a.Stats.Stopping() {
 		if err := a.changeSettings(); err != nil {
 			a.staleAfterReload.Store(true)
 			a.Log.Error(fmt.Sprintf("Not reloaded, all stays as it was: %v", Explained(err)))
@@ -58,10 +60,23 @@ func (a *App) reread() {
 	}
 }
 
+// again reads the settings as they are now, for a stage with variables of its own.
+func again(other Stage, before *config.Config) (*config.Config, config.Changes, error) {
+	return config.Again(other.Stage, os.Args[1:], os.Environ(), before)
+}
+
+// tellKept says on the log which settings have stayed as they were.
+func (a *App) tellKept(names []string) {
+	for _, name := range names {
+		a.staleAfterReload.Store(true)
+		a.Log.Warn(fmt.Sprintf("-%s stays as it was until the server is started anew: it cannot change while it runs", name))
+	}
+}
+
 // changeSettings goes by the settings as they are now, or leaves all as it was.
 func (a *App) changeSettings() error {
 	before := a.settings()
-	cfg, changes, err := a.again(before)
+	cfg, changes, err := again(a.another(), before)
 	if err != nil {
 		return err
 	}
@@ -71,10 +86,7 @@ func (a *App) changeSettings() error {
 		}
 		a.Log.Info("Settings changed: -" + strings.Join(changes.Taken, ", -"))
 	}
-	for _, name := range changes.Kept {
-		a.staleAfterReload.Store(true)
-		a.Log.Warn(fmt.Sprintf("-%s stays as it was until the server is started anew: it cannot change while it runs", name))
-	}
+	a.tellKept(changes.Kept)
 	for _, w := range cfg.Warnings {
 		if !slices.Contains(before.Warnings, w) {
 			a.Log.Warn(w)
@@ -115,7 +127,7 @@ func (a *App) take(before, cfg *config.Config, conns bool) (err error) {
 	a.gate = gate
 	a.server().Succeed(srv)
 	a.changeSite(next)
-	a.adapt()
+	a.Adapt()
 	if cfg.Root != before.Root || cfg.Uploads != before.Uploads {
 		a.Log.Info(fmt.Sprintf("Serving files from %q", a.rootName()))
 		a.tellUploads()
@@ -241,16 +253,17 @@ func (a *App) changeSite(next *site.Site) {
 	old.Retire()
 }
 
-// adapt has the allowed rate follow what the settings say.
-func (a *App) adapt() {
-	a.endAdapting()
+// Adapt has the allowed rate follow what the settings say, until EndAdapting. Of several processes
+// one does it for all.
+func (a *App) Adapt() {
+	a.EndAdapting()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopAdapting = Adapt(a.server().Limiter, a.Stats, a.atWork(), a.Log, a.settings().Clients.Adaptive)
 }
 
-// endAdapting ends that, if it was begun.
-func (a *App) endAdapting() {
+// EndAdapting ends that, if it was begun.
+func (a *App) EndAdapting() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.stopAdapting != nil {

@@ -267,7 +267,7 @@ func (a *App) renewCertificate() {
 		a.Log.Error(fmt.Sprintf("The self-signed certificate was not renewed: %v", err))
 	} else if a.readsFiles() {
 		a.Log.Info("The self-signed certificate was about to end, and is another one now")
-		a.TellCertificates()
+		a.tellCertificates()
 	}
 }
 
@@ -336,7 +336,7 @@ func (a *App) reloadTLS() {
 	if changed {
 		a.Log.Info("Certificates reloaded")
 	}
-	a.TellCertificates()
+	a.tellCertificates()
 }
 
 // KeptSecrets says of each pair, and of the ticket keys, that this process may not read any more,
@@ -353,8 +353,8 @@ func (a *App) KeptSecrets() (why []string) {
 	return append(why, a.tls.certs.Kept()...)
 }
 
-// TellCertificates says on the log whom the certificates are for, and what is wrong with them.
-func (a *App) TellCertificates() {
+// tellCertificates says on the log whom the certificates are for, and what is wrong with them.
+func (a *App) tellCertificates() {
 	if a.tls.certs == nil {
 		return
 	}

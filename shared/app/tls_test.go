@@ -86,8 +86,8 @@ func TestAProcessThatInheritsSecretsReadsNoFile(t *testing.T) {
 func TestOneProcessMakesTheTicketKeysThatAllUse(t *testing.T) {
 	c := files(t, t.TempDir(), certstest.Root(t))
 	c.TicketKeys = ""
-	region := make([]byte, tickets.Size)
-	in := Inherited{Memory: func(string, int) ([]byte, error) { return region, nil }, Process: 1}
+	in := Inherited{Memory: &Memory{}, Process: 1}
+	t.Cleanup(in.Memory.Close)
 	early, _ := withTLS(t, c, in)
 	require.Empty(t, early.tls.inUse)
 	in.Process = 0

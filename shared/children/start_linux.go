@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"fourways/shared/shm"
 )
 
 // First is the number of the first descriptor that a child is given, after standard input, output
@@ -36,7 +38,8 @@ type Command struct {
 	Report int            // the child's number for the end of a pipe that it reports to
 	Death  syscall.Signal // what it gets when the thread that called Start ends (PR_SET_PDEATHSIG, prctl(2)); 0 for nothing
 
-	files []int // the child's descriptors from First on, by their numbers here, or none
+	files []int      // the child's descriptors from First on, by their numbers here, or none
+	texts []*os.File // of those, the ones that were made for the child alone
 }
 
 // Pass gives the child a descriptor of ours, under a number of its own from First on.
@@ -47,10 +50,27 @@ func (c *Command) Pass(number, fd int) {
 	c.files[number-First] = fd
 }
 
+// PassText gives the child a descriptor of memory that holds a text, with a name for whoever looks
+// at its descriptors. Start closes it here.
+func (c *Command) PassText(number int, name string, text []byte) error {
+	f, err := shm.Keep(name, text)
+	if err != nil {
+		return err
+	}
+	c.texts = append(c.texts, f)
+	c.Pass(number, int(f.Fd()))
+	return nil
+}
+
 // Start executes a program. Its report comes to then, once, on a goroutine of its own: what the
 // child has written when the last process closes the pipe, and nothing where it just died. With
 // Death set it must be called on a thread that lives as long as the process.
 func Start(c Command, then func(report string)) (pid int, err error) {
+	defer func() {
+		for _, f := range c.texts {
+			f.Close()
+		}
+	}()
 	report, writer, err := os.Pipe()
 	if err != nil {
 		return 0, err

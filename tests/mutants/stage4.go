@@ -11,8 +11,8 @@ var stage4 = []Mutant{
 	// What outlives a worker.
 	{
 		Name: "one-crash-and-all-stand-still", Stage: prefork, File: "stage4-prefork/spawn.go",
-		Old:   "\t\t\tl.Set = app.Everybody",
-		New:   "\t\t\tif w.position.backoff.Tried() {\n\t\t\t\tunix.SetNonblock(l.FD, false)\n\t\t\t}\n\t\t\tl.Set = app.Everybody",
+		Old:   "\tc.Pass(fdLifeline, m.lifeline[0])\n",
+		New:   "\tc.Pass(fdLifeline, m.lifeline[0])\n\tfor _, l := range m.app.Listeners {\n\t\tif w.position.backoff.Tried() {\n\t\t\tunix.SetNonblock(l.FD, false)\n\t\t}\n\t}\n",
 		Check: "stage4-prefork TestTheSharedSocketNeverBlocks",
 		Why: "The socket is made blocking for a worker that replaces another, as happens to one that is passed by way of its " +
 			"listener's File. That is no property of the copy but of the open file description, which all processes share " +
@@ -29,7 +29,7 @@ var stage4 = []Mutant{
 	},
 	{
 		Name: "regular-guests-are-locked-out", Stage: prefork, File: "stage4-prefork/master.go",
-		Old:   "\tm.app.Server.Limiter.Reclaim(m.memory.LedgerOf(process))\n",
+		Old:   "\tm.app.Server.Limiter.Reclaim(m.stage.Memory.LedgerOf(process))\n",
 		New:   "",
 		Check: "stage4-prefork TestWhatIsKnownOfAClientOutlivesTheWorkers",
 		Why: "What a dead worker had open stays on its clients' counts. Each crash leaves some more there, until those who come " +
@@ -45,9 +45,9 @@ var stage4 = []Mutant{
 	},
 
 	{
-		Name: "stumbles-over-half-a-renewal", Stage: prefork, File: "stage4-prefork/worker.go",
-		Old:   "\tif s.role.Secured {\n",
-		New:   "\tif s.role.Secured && s.role.Process < 0 {\n",
+		Name: "stumbles-over-half-a-renewal", Stage: prefork, File: "shared/app/passon_linux.go",
+		Old:   "\tif s.Process > 0 {\n",
+		New:   "\tif s.Process < 0 {\n",
 		Check: "stage4-prefork TestANewWorkerDoesNotReadTheCertificates",
 		Why: "Each worker reads the certificates by itself. One that takes a dead one's place in the moment in which a renewal has " +
 			"replaced the certificate and not yet the key cannot start, and neither can any other after it.",
@@ -141,9 +141,9 @@ var stage4 = []Mutant{
 			"one that no worker can live with, the old one has gone when that is found out.",
 	},
 	{
-		Name: "one-of-four-knows-better", Stage: prefork, File: "stage4-prefork/spawn.go",
-		Old:   "\tif r.Configured {\n",
-		New:   "\tif false {\n",
+		Name: "one-of-four-knows-better", Stage: prefork, File: "shared/app/passon_linux.go",
+		Old:   "text != nil {\n",
+		New:   "text != nil && first < 0 {\n",
 		Check: "stage4-prefork TestAReloadReadsTheFileAnew",
 		Why: "A worker that is started later reads the configuration file by itself, as it is by then. Somebody who edits it has " +
 			"not reloaded yet; a worker crashes, and one of four serves by half-finished settings, or cannot start.",

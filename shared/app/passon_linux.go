@@ -1,0 +1,107 @@
+package app
+
+// What a process passes on to one that it starts: the memory that all share, the sockets, and what
+// it has read of files. The child serves by that, whatever the files say by then.
+//
+// The parent puts it behind the child's other descriptors, under numbers that do not depend on what
+// there is, and says in the child's role what there is: see [children.Command]. The child of an
+// earlier version of the program, in a hand-over, has the same numbers and names. What must not be
+// done: none of them may get another meaning.
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"fourways/shared/children"
+	"fourways/shared/shm"
+	"fourways/shared/site"
+)
+
+// Descriptors of a child behind the regions of the memory, counted from the first of these.
+const (
+	passedText      = MemoryFiles + iota // the text of the configuration file
+	passedSecrets                        // see App.Secrets
+	passedListeners                      // the first listening socket
+)
+
+// Passed is what a child is told about what it was given. It is a part of the child's role.
+type Passed struct {
+	Configured bool          // there is a text
+	Secured    bool          // there are secrets, for a new master those that the old one goes by
+	Activated  bool          // the sockets are systemd's
+	Site       site.Unpacked // the built-in site, if it has been unpacked
+	Listeners  []Listener    // in the order of their descriptors
+}
+
+// PassOn gives a worker, the i-th from 0, what it needs to serve by the same settings, from the
+// child's descriptor first on; and its arguments, behind the name that it is to have.
+func (a *App) PassOn(c *children.Command, first, i int, name string) (p Passed, err error) {
+	var own []Listener
+	for _, l := range a.Listeners {
+		if l.Set == Everybody || l.Set == i {
+			l.Set = Everybody // to this worker it is its address's only one
+			own = append(own, l)
+		}
+	}
+	c.Argv = append([]string{name}, os.Args[1:]...)
+	if text := a.Config.FileText; text != nil {
+		p.Configured = true
+		if err = c.PassText(first+passedText, "config", text); err != nil {
+			return p, err
+		}
+		last := len(c.Argv) // where a last flag may stand
+		if end := slices.Index(c.Argv, "--"); end > 0 {
+			last = end
+		}
+		c.Argv = slices.Insert(c.Argv, last, "-config", fmt.Sprintf("/proc/self/fd/%d", first+passedText))
+	}
+	return p, a.pass(c, first, own, &p)
+}
+
+// HandOver gives a new master what it needs to take this process's place. It reads the files
+// itself. It gets what this one has of certificates and keys for those that it may not read: this
+// one has been root perhaps.
+func (a *App) HandOver(c *children.Command, first int) (p Passed, err error) {
+	p.Activated = a.stage.Activated
+	return p, a.pass(c, first, a.Listeners, &p)
+}
+
+// pass gives a child, under numbers from first on, what a worker and a new master both need.
+func (a *App) pass(c *children.Command, first int, listeners []Listener, p *Passed) error {
+	p.Site, p.Listeners = a.Unpacked(), listeners
+	for i, fd := range a.stage.Memory.Files() {
+		c.Pass(first+i, fd)
+	}
+	for i, l := range listeners {
+		c.Pass(first+passedListeners+i, l.FD)
+	}
+	secrets := a.Secrets()
+	if p.Secured = secrets != nil; !p.Secured {
+		return nil
+	}
+	return c.PassText(first+passedSecrets, "secrets", secrets)
+}
+
+// Receive finds what this process was passed from the descriptor first on, and keeps it from those
+// whom it starts itself.
+func (p *Passed) Receive(first int) {
+	for i := range p.Listeners {
+		p.Listeners[i].FD = first + passedListeners + i
+	}
+	children.Keep(first + passedListeners + len(p.Listeners) - 1)
+}
+
+// TakeOver has a stage begin with what its process was passed, from the descriptor first on.
+func (p *Passed) TakeOver(s *Stage, first int) (err error) {
+	s.Listeners, s.Site, s.Activated = p.Listeners, p.Site, p.Activated
+	if err = s.Memory.Inherit(first); err != nil || !p.Secured {
+		return err
+	}
+	secrets := &s.Earlier // of a master, which reads the files itself
+	if s.Process > 0 {
+		secrets = &s.Secrets
+	}
+	*secrets, err = shm.Kept(first + passedSecrets)
+	return err
+}
