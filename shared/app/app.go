@@ -149,19 +149,18 @@ type App struct {
 	rootGone  atomic.Bool   // it cannot be served, as watchRoot has found
 	// staleAfterReload says that a reload which goes on has left something as it was.
 	staleAfterReload atomic.Bool
-	tls              identity        // what TLS clients are shown
-	secure           *secure.Server  // what connections by TLS share; nil for none
-	relays           *relays         // what relayed connections share; nil for none
-	upstreams        *upstream.Set   // the servers behind this one; nil for none
-	queues           *spill.Spill    // where bytes wait for slow readers; nil where there are none
-	pipes            []*sysnet.Pipes // of each thread
-	inPipes          int             // descriptors that they may have
-	seed             uint64          // tells this run's request ids from another's
-	stopAdapting     func()          // ends what makes the rate follow the load; under adapting
-	mu               sync.Mutex      // for a few words
-	finish           func()          // lets go of everything, once the driver has stopped
-
-	stopUpstreams func() // ends what looks after them; nil before Start
+	tls              identity                    // what TLS clients are shown
+	secure           *secure.Server              // what connections by TLS share; nil for none
+	relays           *relays                     // what relayed connections share; nil for none
+	targets          *upstream.Region            // what is known of the servers behind this one, and was of others
+	upstreams        atomic.Pointer[upstreams]   // those that there are now; nil for none
+	queues           atomic.Pointer[spill.Spill] // where bytes wait for slow readers; nil where there are none until now
+	pipes            []*sysnet.Pipes             // of each thread
+	inPipes          int                         // descriptors that they may have
+	seed             uint64                      // tells this run's request ids from another's
+	stopAdapting     func()                      // ends what makes the rate follow the load; under adapting
+	mu               sync.Mutex                  // for a few words
+	finish           func()                      // lets go of everything, once the driver has stopped
 
 	logsAnew, settingsAnew, rootAnew, tlsAnew, readyAnew repeated // what HUP and USR1 ask for
 }
@@ -328,9 +327,7 @@ func (a *App) Start(newDriver func(*App) (Driver, error)) (err error) {
 	if err = a.fitConns(); err != nil {
 		return err
 	}
-	if a.upstreams != nil {
-		a.stopUpstreams = a.upstreams.Start()
-	}
+	a.upstreams.Load().start()
 	return a.driver.Start()
 }
 
@@ -541,7 +538,7 @@ func (a *App) Banner() {
 	a.Log.Info(fmt.Sprintf("HTTP server (stage %d: %s) started on %s", a.stage.Number, a.stage.Title, urls))
 	a.Log.Info(a.stage.Waits(a.Config))
 	a.Log.Info(fmt.Sprintf("Serving files from %q", a.rootName()))
-	a.tellRules()
+	a.tellRules(a.Config)
 	if takes, _ := a.site.Load().TakesUploads(); takes {
 		a.Log.Info(a.takingUploads())
 	}

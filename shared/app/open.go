@@ -137,9 +137,7 @@ func (a *App) Close() {
 	if a.relays != nil {
 		a.relays.close()
 	}
-	if a.stopUpstreams != nil {
-		a.stopUpstreams()
-	}
+	a.upstreams.Load().end()
 	if s := a.site.Load(); s != nil {
 		if a.Server != nil {
 			a.Publish() // or what has been counted since the last time is lost
@@ -185,17 +183,23 @@ func (a *App) fitConns() error {
 	free := a.files - own - a.reserved
 	files := a.forFiles(free) + a.inPipes
 	a.room = free - files
-	all := a.room / a.descriptors()
-	if all < 1 {
+	if a.room < a.descriptors() {
 		return fmt.Errorf("%d open files are too few to serve anybody; allow %d or more (ulimit -n)", a.files, own+a.reserved+files+a.descriptors())
 	}
-	all -= a.forUpstreams(all)
+	a.most = a.mostConns(a.Config, a.upstreams.Load())
+	a.Server.MaxConns = a.fitting(a.Config, true)
+	return nil
+}
+
+// mostConns is how many connections there are descriptors for, beside those to the servers behind
+// this one.
+func (a *App) mostConns(cfg *config.Config, up *upstreams) int {
+	all := a.room / a.descriptors()
+	all -= forUpstreams(all, up, &cfg.Proxy)
 	if a.stage.Processes > 1 {
 		all *= a.Config.Workers
 	}
-	a.most = all
-	a.Server.MaxConns = a.fitting(a.Config, true)
-	return nil
+	return all
 }
 
 // fitting lowers -max-conns to what there are descriptors for, and says so if that is news.
@@ -553,18 +557,20 @@ func (a *App) assemble() (err error) {
 	if a.limits, err = a.memory(ClientsMemory, limiter.Size(a.Config.Clients.Entries)); err != nil {
 		return err
 	}
-	if err = a.openSpill(); err != nil {
-		return err
+	if a.relays != nil || len(a.Config.Proxy.Rules) > 0 {
+		if err = a.openSpill(); err != nil {
+			return err
+		}
 	}
 	if err = a.openUpstreams(); err != nil {
 		return err
 	}
-	a.Server, a.gate, err = a.newServer(a.Config, a.site.Load())
+	a.Server, a.gate, err = a.newServer(a.Config, a.site.Load(), a.upstreams.Load())
 	return err
 }
 
 // newServer is what sessions go by under some settings. Nothing goes by it yet.
-func (a *App) newServer(cfg *config.Config, s *site.Site) (srv *session.Server, gate *auth.Gate, err error) {
+func (a *App) newServer(cfg *config.Config, s *site.Site, up *upstreams) (srv *session.Server, gate *auth.Gate, err error) {
 	l := cfg.Limits
 	srv = &session.Server{
 		HTTP: http1.Config{
@@ -592,8 +598,8 @@ func (a *App) newServer(cfg *config.Config, s *site.Site) (srv *session.Server, 
 	if srv.Limiter, err = a.newLimiter(cfg.Clients); err != nil {
 		return nil, nil, err
 	}
-	if a.upstreams != nil {
-		srv.Handler = a.passingOn(cfg, s)
+	if up != nil {
+		srv.Handler = a.passingOn(cfg, s, up)
 	}
 	if cfg.Auth == "" {
 		return srv, nil, nil

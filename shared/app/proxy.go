@@ -8,6 +8,7 @@ package app
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"fourways/shared/clock"
@@ -24,27 +25,54 @@ import (
 // UpstreamsMemory is the region of what is known of the servers behind this one.
 const UpstreamsMemory = "upstreams"
 
-// openUpstreams readies what passes requests on, where the configuration says so.
+// upstreams are the servers behind this one, and what looks after them.
+type upstreams struct {
+	*upstream.Set
+	stop func() // ends what looks after them; nil before start
+}
+
+// start begins to look after them, which may wait a moment for names.
+func (u *upstreams) start() {
+	if u != nil {
+		u.stop = u.Start()
+	}
+}
+
+// end has those that begin go by others, and ends what looks after these.
+func (u *upstreams) end() {
+	if u != nil && u.stop != nil {
+		u.Retire()
+		u.stop()
+	}
+}
+
+// openUpstreams readies what passes requests on, where the configuration says so. The region is
+// there in any case where processes share it, since it is inherited.
 func (a *App) openUpstreams() error {
-	c := &a.Config.Proxy
-	shared := a.stage.Memory != nil
-	if len(c.Rules) == 0 && !shared {
-		return nil
-	}
-	l := upstream.Layout{Targets: upstream.MaxTargets, Processes: max(a.stage.Processes, 1), Slots: a.stage.Slots(a.Config)}
-	var alive func(int) bool
-	if shared {
-		alive = func(process int) bool { return a.Stats.Process(process).State() != stats.Free }
+	slots := a.stage.Slots(a.Config)
+	if a.stage.Memory == nil {
+		a.targets = upstream.NewRegion(slots)
 	} else {
-		l.Targets = distinct(c.Rules)
+		l := upstream.Layout{Targets: upstream.MaxTargets, Processes: max(a.stage.Processes, 1), Slots: slots}
+		mem, err := a.memory(UpstreamsMemory, upstream.Size(l))
+		if err != nil {
+			return err
+		}
+		alive := func(process int) bool { return a.Stats.Process(process).State() != stats.Free }
+		if a.targets, err = upstream.Open(mem, l, alive); err != nil {
+			return err
+		}
 	}
-	mem, err := a.memory(UpstreamsMemory, upstream.Size(l))
-	if err != nil {
-		return err
-	}
-	region, err := upstream.Open(mem, l, alive)
-	if err != nil || len(c.Rules) == 0 {
-		return err
+	u, err := a.upstreamsOf(a.Config)
+	a.upstreams.Store(u)
+	return err
+}
+
+// upstreamsOf are the servers that some settings name, nil for none. They are not looked after yet.
+func (a *App) upstreamsOf(cfg *config.Config) (*upstreams, error) {
+	c := &cfg.Proxy
+	if len(c.Rules) == 0 {
+		return nil, nil
 	}
 	var groups [][]upstream.Target
 	for _, rule := range c.Rules {
@@ -54,65 +82,74 @@ func (a *App) openUpstreams() error {
 		}
 		groups = append(groups, group)
 	}
-	a.upstreams, err = upstream.New(upstream.Options{
+	set, err := upstream.New(upstream.Options{
 		Timeout:       clock.Time(c.Timeout),
-		Connect:       clock.Time(a.Config.Relay.ConnectTimeout),
-		TunnelTimeout: clock.Time(a.Config.Relay.TunnelTimeout),
+		Connect:       clock.Time(cfg.Relay.ConnectTimeout),
+		TunnelTimeout: clock.Time(cfg.Relay.TunnelTimeout),
 		Conns:         c.Conns,
 		Idle:          c.Idle,
 		Check:         c.Check,
-		Region:        region,
+		Region:        a.targets,
 		Process:       a.stage.Process,
 		Now:           sysnet.Now,
 		Log:           func(format string, args ...any) { a.Log.Warn(fmt.Sprintf(format, args...)) },
 	}, groups)
 	if err != nil {
-		return fmt.Errorf("-proxy: %w", err)
+		return nil, fmt.Errorf("-proxy: %w", err)
 	}
-	return nil
+	return &upstreams{Set: set}, nil
+}
+
+// otherUpstreams are those of other settings, looked after, or those that are there if they are the
+// same.
+func (a *App) otherUpstreams(cfg, before *config.Config) (*upstreams, error) {
+	have := a.upstreams.Load()
+	if reflect.DeepEqual(cfg.Proxy, before.Proxy) {
+		return have, nil
+	}
+	next, err := a.upstreamsOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if next != nil && a.queues.Load() == nil { // the first ones of this process
+		if err := a.openSpill(); err != nil {
+			return nil, err
+		}
+		a.room -= a.forFiles(a.room)
+	}
+	next.start()
+	return next, nil
 }
 
 // passingOn passes requests on, and has the site answer the rest.
-func (a *App) passingOn(cfg *config.Config, s *site.Site) session.Handler {
+func (a *App) passingOn(cfg *config.Config, s *site.Site, up *upstreams) session.Handler {
 	c := &cfg.Proxy
-	opt := proxy.Options{Set: a.upstreams, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues, Site: s}
+	opt := proxy.Options{Set: up.Set, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues.Load(), Site: s}
 	for _, h := range cfg.Headers {
 		opt.Added = append(opt.Added, proxy.Added{Name: strings.ToLower(h.Name), Line: fieldLines([]config.Header{h})})
 	}
 	for i, rule := range c.Rules {
-		opt.Rules = append(opt.Rules, proxy.Rule{Prefix: rule.Prefix, Group: a.upstreams.Groups[i]})
+		opt.Rules = append(opt.Rules, proxy.Rule{Prefix: rule.Prefix, Group: up.Groups[i]})
 	}
 	return proxy.New(opt)
 }
 
-// distinct is how many servers the rules name, each once.
-func distinct(rules []config.ProxyRule) int {
-	names := map[string]bool{}
-	for _, rule := range rules {
-		for _, u := range rule.Upstreams {
-			names[u.Name] = true
-		}
-	}
-	return len(names)
-}
-
 // forUpstreams is how many of so many descriptors are kept for connections to the servers behind
 // this one: as many as there may be requests under way, and at most half.
-func (a *App) forUpstreams(room int) int {
-	if a.upstreams == nil {
+func forUpstreams(room int, up *upstreams, c *config.Proxy) int {
+	if up == nil {
 		return 0
 	}
-	c := &a.Config.Proxy
 	most := room / 2
 	if c.Conns == 0 || c.Conns > int64(most) {
 		return most
 	}
-	return min(most, len(a.upstreams.States())*int(c.Conns))
+	return min(most, len(up.States())*int(c.Conns))
 }
 
 // tellRules says where requests go.
-func (a *App) tellRules() {
-	for _, rule := range a.Config.Proxy.Rules {
+func (a *App) tellRules(cfg *config.Config) {
+	for _, rule := range cfg.Proxy.Rules {
 		var names []string
 		for _, u := range rule.Upstreams {
 			names = append(names, u.Name)
@@ -123,10 +160,11 @@ func (a *App) tellRules() {
 
 // ofUpstreams tells of the servers behind this one.
 func (a *App) ofUpstreams(l *figures.List) {
-	if a.upstreams == nil {
+	up := a.upstreams.Load()
+	if up == nil {
 		return
 	}
-	for _, s := range a.upstreams.States() {
+	for _, s := range up.States() {
 		resting := 0
 		if s.Resting() {
 			resting = 1

@@ -103,6 +103,15 @@ func (a *App) take(before, cfg *config.Config, conns bool) (err error) {
 	}
 	a.renewing.Lock() // nothing else changes what is served
 	defer a.renewing.Unlock()
+	up, err := a.otherUpstreams(cfg, before)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if now := a.upstreams.Load(); err != nil && up != now {
+			up.end()
+		}
+	}()
 	for _, step := range []func(to, from *config.Config) error{a.moveLogs, a.moveRoot, a.changeTLS} {
 		if err = step(cfg, before); err != nil {
 			return err
@@ -117,16 +126,21 @@ func (a *App) take(before, cfg *config.Config, conns bool) (err error) {
 	if err != nil {
 		return unusableSite(err)
 	}
-	srv, gate, err := a.newServer(cfg, next)
+	srv, gate, err := a.newServer(cfg, next, up)
 	if err != nil {
 		return err
 	}
-	srv.MaxConns = a.fitting(cfg, conns)
+	a.most = a.mostConns(cfg, up)
+	srv.MaxConns = a.fitting(cfg, conns || up != a.upstreams.Load())
 	a.latest.Store(cfg)
 	a.form.Set(cfg.Log.Level, cfg.Log.JSON)
 	a.gate = gate
 	a.server().Succeed(srv)
 	a.changeSite(next)
+	if old := a.upstreams.Swap(up); old != up {
+		old.end()
+		a.tellRules(cfg)
+	}
 	a.Adapt()
 	if cfg.Root != before.Root || cfg.Uploads != before.Uploads {
 		a.Log.Info(fmt.Sprintf("Serving files from %q", a.rootName()))

@@ -14,11 +14,8 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// openSpill checks that files can be made where they are to be, once before anything is served.
+// openSpill checks that files can be made where they are to be, once before anything is passed on.
 func (a *App) openSpill() error {
-	if a.relays == nil && len(a.Config.Proxy.Rules) == 0 {
-		return nil
-	}
 	s := &a.Config.Spill
 	own := a.Stats.Process(a.stage.Process)
 	all, err := spill.New(spill.Config{
@@ -31,7 +28,7 @@ func (a *App) openSpill() error {
 	if err != nil {
 		return unusableSpill(err)
 	}
-	a.queues = all
+	a.queues.Store(all)
 	if a.relays != nil {
 		for _, r := range a.relays.servers {
 			r.Queues = all
@@ -48,11 +45,12 @@ const spillShare = 8
 // are no more of them. Most readers are fast, and need none; where there are too many that are slow
 // their senders wait.
 func (a *App) forFiles(free int) int {
-	if a.queues == nil || a.Config.Spill.File == 0 {
+	queues := a.queues.Load()
+	if queues == nil || a.Config.Spill.File == 0 {
 		return 0
 	}
 	n := max(free/spillShare, 1)
-	a.queues.LimitFiles(int64(n))
+	queues.LimitFiles(int64(n))
 	return n
 }
 
@@ -66,7 +64,7 @@ const (
 
 // givePipes gives a thread pipes for what it passes on. Their descriptors are none for connections.
 func (a *App) givePipes(l *session.Thread) {
-	if a.queues == nil || !a.stage.Pipes {
+	if a.queues.Load() == nil || !a.stage.Pipes {
 		return
 	}
 	threads := a.Config.Workers
@@ -83,7 +81,7 @@ func (a *App) givePipes(l *session.Thread) {
 
 // ofSpill tells of what waits for slow readers.
 func (a *App) ofSpill(l *figures.List) {
-	if a.queues == nil {
+	if a.queues.Load() == nil {
 		return
 	}
 	l.Add(

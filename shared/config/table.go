@@ -101,7 +101,7 @@ func table(stage Stage, c *Config) []Flag {
 	rows = append(rows, fixed(spillRows(&c.Spill))...)
 	rows = append(rows, fileRows(c)...)
 	rows = append(rows, answerRows(c)...)
-	rows = append(rows, fixed(proxyRows(&c.Proxy))...)
+	rows = append(rows, proxyRows(&c.Proxy)...)
 	rows = append(rows, clientRows(&c.Clients)...)
 	rows = append(rows, limitRows(&c.Limits)...)
 	rows = append(rows, logRows(c)...)

@@ -6,6 +6,7 @@ package upstream
 // No link is opened where none is needed: the state that a choice looks at is set by hand.
 
 import (
+	"errors"
 	"testing"
 	"unsafe"
 
@@ -211,19 +212,45 @@ func TestARegionIsSharedByProcesses(t *testing.T) {
 }
 
 func TestARegionHasRoomForSoManyTargets(t *testing.T) {
-	region := NewRegion(1)
+	l := Layout{Targets: MaxTargets, Processes: 1, Slots: 1}
+	words := make([]uint64, Size(l)/8)
+	region, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), 8*len(words)), l, nil)
+	require.NoError(t, err)
 	names := func(n int) (list []Target) {
 		for i := range n {
 			list = append(list, Target{Name: string(rune('a' + i)), Path: "/x"})
 		}
 		return list
 	}
-	_, err := New(Options{Region: region}, [][]Target{names(MaxTargets)})
+	_, err = New(Options{Region: region}, [][]Target{names(MaxTargets)})
 	require.NoError(t, err)
 	_, err = New(Options{Region: region}, [][]Target{names(MaxTargets)})
 	require.NoError(t, err, "the same ones")
 	_, err = New(Options{Region: region}, [][]Target{names(MaxTargets + 1)})
 	require.ErrorIs(t, err, ErrTooMany)
+	_, err = New(Options{Region: NewRegion(1)}, [][]Target{names(2 * MaxTargets)})
+	require.NoError(t, err, "one of one process grows")
+}
+
+// Another Set of the same process knows of a target what the one before has found out and counted,
+// and counts on what that has under way. Only a check that is no more says nothing.
+func TestAnotherSetKnowsWhatTheOneBeforeHasLearnt(t *testing.T) {
+	r := newRig(t, 1, func(o *Options) { o.Check = "/" })
+	r.ask(0)
+	for range failuresToRest {
+		r.set.states[0].failed(r.thread.Clock.Now(), 0)
+		r.set.states[0].checked(errors.New("it is ill"))
+	}
+	opt := r.set.opt
+	opt.Check = ""
+	next, err := New(opt, [][]Target{{r.set.states[0].Target, {Name: "another", Path: "/x"}}})
+	require.NoError(t, err)
+	same := next.states[0]
+	require.EqualValues(t, 1, same.Total(Requests))
+	require.EqualValues(t, 1, same.InFlight())
+	require.True(t, same.Resting())
+	require.Zero(t, same.row.down.Load())
+	require.Zero(t, next.states[1].Total(Requests))
 }
 
 func TestThreadsBeginWithDifferentTargets(t *testing.T) {

@@ -274,7 +274,7 @@ func (l *Link) step() machine.Want {
 	now := l.local.now()
 	switch {
 	case l.state == stateIdle:
-		if l.spent() || now >= l.last || l.local.thread.Server.Draining() {
+		if l.spent() || now >= l.last || l.local.thread.Server.Draining() || l.local.set.retired.Load() {
 			return l.close()
 		}
 		l.deadline = l.last

@@ -127,6 +127,7 @@ func TestAConnectionThatIsKeptIsUsedAgainUntilItsTimeIsOver(t *testing.T) {
 		"its target resets it":    func(r *rig) { r.last().Break() },
 		"something comes unasked": func(r *rig) { r.last().Send("HTTP/1.1 408 Request Timeout\r\n\r\n") },
 		"the server is to end":    func(r *rig) { r.thread.Server.Drain(); r.Nudge(r.local.at[0].idle[0].fd) },
+		"there is another Set":    func(r *rig) { r.set.Retire(); r.Nudge(r.local.at[0].idle[0].fd) },
 	} {
 		t.Run("until "+name, func(t *testing.T) {
 			r := newRig(t, 1, nil)
@@ -150,15 +151,20 @@ func TestAConnectionThatIsKeptIsUsedAgainUntilItsTimeIsOver(t *testing.T) {
 		require.Len(t, r.local.at[0].idle, 2)
 		require.True(t, r.Sockets[2].Closed)
 	})
-	t.Run("not while the server stops", func(t *testing.T) {
-		r := newRig(t, 1, nil)
-		r.ask(0)
-		r.Run()
-		r.thread.Server.Drain()
-		r.last().Send(hello)
-		r.Run()
-		require.True(t, r.last().Closed)
-	})
+	for name, happens := range map[string]func(*rig){
+		"while the server stops": func(r *rig) { r.thread.Server.Drain() },
+		"for a Set that was":     func(r *rig) { r.set.Retire() },
+	} {
+		t.Run("not "+name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			r.ask(0)
+			r.Run()
+			happens(r)
+			r.last().Send(hello)
+			r.Run()
+			require.True(t, r.last().Closed)
+		})
+	}
 }
 
 func TestAKeptConnectionThatItsTargetHasClosed(t *testing.T) {

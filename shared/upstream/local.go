@@ -153,7 +153,7 @@ func (l *Local) nextAddress(s *State) { l.at[s.number].address++ }
 // keep takes a connection that has nothing to do. It reports false where there are enough.
 func (l *Local) keep(link *Link) bool {
 	at := &l.at[link.target.number]
-	if len(at.idle) >= l.set.opt.Idle || l.thread.Server.Draining() {
+	if len(at.idle) >= l.set.opt.Idle || l.thread.Server.Draining() || l.set.retired.Load() {
 		return false
 	}
 	at.idle = append(at.idle, link)

@@ -14,13 +14,15 @@ package upstream
 import (
 	"errors"
 	"hash/fnv"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"fourways/shared/stats"
 )
 
-// MaxTargets is how many targets a server may have in its life, with those of earlier settings.
+// MaxTargets is how many targets a server of several processes may have in its life, with those of
+// earlier settings.
 const MaxTargets = 64
 
 // Layout is how much room a region has.
@@ -93,8 +95,11 @@ type row struct {
 	alive  func(process int) bool
 }
 
-// Region is a view of a region of memory.
+// Region is a view of a region of memory that processes share, or one process's own rows, of which
+// it can have any number.
 type Region struct {
+	own    map[string]*row // by the target's name; nil for a view
+	mu     sync.Mutex      // guards own
 	layout Layout
 	health []health
 	gauges []gauges // of each target, by process
@@ -144,23 +149,34 @@ func Open(mem []byte, l Layout, alive func(process int) bool) (*Region, error) {
 
 // NewRegion makes a region for one process in memory of its own.
 func NewRegion(slots int) *Region {
-	l := Layout{Targets: MaxTargets, Processes: 1, Slots: slots}
-	words := make([]uint64, Size(l)/8)
-	r, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8), l, nil)
-	if err != nil {
-		panic(err) // 8-byte words are aligned and enough
-	}
-	return r
+	return &Region{own: map[string]*row{}, layout: Layout{Processes: 1, Slots: slots}}
 }
 
-// claim is the row of a target, which gets one if it has none.
-func (r *Region) claim(name string) (*row, error) {
+// ownRow is the row of a target in a process's own region.
+func (r *Region) ownRow(name string) *row {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	have := r.own[name]
+	if have == nil {
+		have = &row{health: &health{}, gauges: make([]gauges, 1), counts: make([]counts, r.layout.Slots), alive: func(int) bool { return true }}
+		r.own[name] = have
+	}
+	return have
+}
+
+// claim is the row of a target, which gets one if it has none. Of a shared region a process claims
+// each row once: what had its place before has ended.
+func (r *Region) claim(name string, process int) (*row, error) {
+	if r.own != nil {
+		return r.ownRow(name), nil
+	}
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	sum := max(h.Sum64(), 1)
 	for i := range r.health {
 		if at := &r.health[i].name; at.CompareAndSwap(0, sum) || at.Load() == sum {
 			p, s := r.layout.Processes, r.layout.Slots
+			r.gauges[i*p+process].reset()
 			return &row{health: &r.health[i], gauges: r.gauges[i*p : (i+1)*p], counts: r.counts[i*s : (i+1)*s], alive: r.alive}, nil
 		}
 	}

@@ -10,8 +10,9 @@
 // health.go is what is known of a target's health, resolve.go where a name leads, check.go asks the
 // targets themselves, region.go is what all processes of the server know together.
 //
-// Who owns what: a Set does not change while it serves, except for its atomics. A Local and its
-// Links belong to one thread. The goroutines of [Set.Start] touch atomics only.
+// Who owns what: a Set does not change while it serves, except for its atomics. Other targets are
+// another Set, in the same Region, and the one before is retired. A Local and its Links belong to
+// one thread. The goroutines of [Set.Start] touch atomics only.
 //
 // What must not be done: nothing but those goroutines may wait, for a name or for a target.
 package upstream
@@ -24,6 +25,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"fourways/shared/clock"
 	"fourways/shared/resolve"
@@ -95,6 +97,8 @@ type Set struct {
 	states []*State // each target once
 	Groups []*Group // as they were given to New
 	locals sync.Map // *session.Thread to *Local
+
+	retired atomic.Bool // another Set has taken its place
 }
 
 // Group is targets of which each can answer the same requests.
@@ -142,11 +146,13 @@ func (s *Set) state(t Target) (*State, error) {
 			return have, nil
 		}
 	}
-	row, err := s.opt.Region.claim(t.Name)
+	row, err := s.opt.Region.claim(t.Name, s.opt.Process)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	row.gauges[s.opt.Process].reset() // the process that had the place before has ended
+	if s.opt.Check == "" { // earlier settings may have had one
+		row.down.Store(0)
+	}
 	state := &State{Target: t, set: s, number: len(s.states), row: row}
 	state.where.Host, state.where.Port, state.where.Path, state.where.LookUp = t.Host, t.Port, t.Path, s.opt.lookup
 	if !state.where.Named() {
@@ -157,6 +163,10 @@ func (s *Set) state(t Target) (*State, error) {
 	s.states = append(s.states, state)
 	return state, nil
 }
+
+// Retire says that new requests go by another Set. Those under way end as they began. No further
+// connection is kept, and one that is kept is closed when its time is over, in a few seconds.
+func (s *Set) Retire() { s.retired.Store(true) }
 
 // States are all targets, each once.
 func (s *Set) States() []*State { return s.states }
