@@ -42,6 +42,15 @@ func managed(t *testing.T, path string, args ...string) *harness.Server {
 	return harness.StartCommand(t, cmd)
 }
 
+// monotonic is the time by which a manager knows an answer to this reload from one to an earlier
+// one, in microseconds (clock_gettime(2), CLOCK_MONOTONIC).
+func monotonic(t *testing.T) int64 {
+	t.Helper()
+	var now unix.Timespec
+	require.NoError(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &now))
+	return now.Nano() / 1000
+}
+
 var _ = test("ServiceManager", serviceManager)
 
 // serviceManager: it hears when the server is ready, reloads, is ready again, and stops. It hears
@@ -49,7 +58,7 @@ var _ = test("ServiceManager", serviceManager)
 func serviceManager(t *testing.T) {
 	m := manager(t)
 	s := managed(t, m.LocalAddr().String(), "-drain-delay", "600")
-	hears := func(what ...string) {
+	hears := func(what ...string) string {
 		t.Helper()
 		b := make([]byte, 4096)
 		n, err := m.Read(b)
@@ -57,12 +66,19 @@ func serviceManager(t *testing.T) {
 		for _, line := range what {
 			require.Contains(t, string(b[:n]), line)
 		}
+		return string(b[:n])
 	}
 	ready := fmt.Sprintf("MAINPID=%d", s.PID)
 	hears("READY=1", ready)
 	for range 2 {
+		before := monotonic(t)
 		s.Signal(t, syscall.SIGHUP)
-		hears("RELOADING=1", "MONOTONIC_USEC=")
+		said := hears("RELOADING=1", "MONOTONIC_USEC=")
+		var at int64
+		_, err := fmt.Sscanf(said, "RELOADING=1\nMONOTONIC_USEC=%d", &at)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, at, before, "systemd believes no answer from before its signal")
+		require.LessOrEqual(t, at, monotonic(t))
 		hears("READY=1", ready)
 	}
 	s.Signal(t, syscall.SIGTERM)
