@@ -259,5 +259,5 @@ func TestEachCommandOfOperating(t *testing.T) {
 	m.does(t, "curl -sSf https://example.org/ && curl -sSfL http://example.org/")
 	m.does(t, "systemctl kill --signal=KILL fourways && curl -sSf --retry 20 --retry-all-errors https://example.org/")
 	m.does(t, "systemctl stop fourways.socket fourways")
-	m.does(t, "apt-get remove -y fourways && ! test -e /usr/bin/fourways")
+	m.does(t, "apt-get purge -y fourways && ! test -e /usr/bin/fourways && ! test -e /etc/fourways && ! ls -d /var/*/fourways")
 }

@@ -222,7 +222,8 @@ func (r *release) installed(programs map[string][]byte, helps map[string]help) (
 		"usr/lib/systemd/system/fourways.service", "docs/deploy/systemd/fourways.service",
 		"usr/lib/systemd/system/fourways.socket", "docs/deploy/systemd/fourways.socket",
 		"usr/lib/sysusers.d/fourways.conf", "docs/deploy/systemd/sysusers.conf",
-		"DEBIAN/postinst", "docs/deploy/debian/postinst", "DEBIAN/prerm", "docs/deploy/debian/prerm"); err != nil {
+		"DEBIAN/postinst", "docs/deploy/debian/postinst", "DEBIAN/prerm", "docs/deploy/debian/prerm",
+		"DEBIAN/postrm", "docs/deploy/debian/postrm"); err != nil {
 		return nil, err
 	}
 	for i := range t {
