@@ -24,6 +24,8 @@ func TestBehaviourThroughAProxy(t *testing.T) { behaviour.Through(t) }
 
 func TestAttacks(t *testing.T) { behaviour.Attacks(t) }
 
+func TestAttacksThroughAProxy(t *testing.T) { behaviour.AttacksThrough(t) }
+
 func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }
 
 // The kernel deals connections to the loops' own sockets by a hash, so the shares differ.

@@ -54,17 +54,23 @@ func slowAttacks() []attack {
 	}
 }
 
+// loneAttacks are all that run one at a time, and patientAttacks all others. A benchmark runs those
+// among them alone that are judged by how good clients fare.
+func loneAttacks() []attack {
+	return append(busyAttacks(), attack{"FloodLowersTheRate", floodLowersTheRate})
+}
+
+func patientAttacks() []attack {
+	return append(slowAttacks(), attack{"ABanEnds", aBanEnds}, attack{"LogInjection", logInjection})
+}
+
 // Attacks runs every attack.
 func Attacks(t *testing.T) {
-	if l, err := net.Listen("tcp", "127.66.0.1:0"); err != nil {
-		t.Skip("this system has one loopback address only: ", err)
-	} else {
-		l.Close()
-	}
-	for _, a := range append(busyAttacks(), attack{"FloodLowersTheRate", floodLowersTheRate}) {
+	oneAddress(t)
+	for _, a := range loneAttacks() {
 		t.Run(a.name, func(t *testing.T) { a.run(t) })
 	}
-	patient := append(slowAttacks(), attack{"ABanEnds", aBanEnds}, attack{"LogInjection", logInjection})
+	patient := patientAttacks()
 	if oneThreadEach() {
 		patient = append(patient, attack{"TenSlowClientsHoldTenThreads", tenSlowClients})
 	}
@@ -74,25 +80,15 @@ func Attacks(t *testing.T) {
 			a.run(t)
 		})
 	}
-	if !zeroCopy() || hasMaster() { // one stage is enough for the rest
-		return
-	}
-	for _, a := range []attack{{"SlowHeads", slowHeads}, {"SlowBodies", slowBodies}, {"SlowReaders", slowReaders}, {"HoardedConnections", hoardedConnections}} {
-		t.Run("Proxied"+a.name, func(t *testing.T) {
-			t.Parallel()
-			a.run(besideProxy{t})
-		})
-	}
 }
 
-// besideProxy is a test of an attack whose server passes all requests on to another one.
-type besideProxy struct{ testing.TB }
-
-// behind starts that one, and returns the flags for it. How fast a client must be, and how many
-// there may be, is for the one that the attackers reach to say.
-func (p besideProxy) behind(attackers int, root string) []string {
-	flags := append(room(attackers+crowdSize+8), "-root", root, "-min-rate", "0", "-max-conns-per-client", "0")
-	return []string{"-proxy", "/=http://" + harness.Start(p.TB, flags...).Addr, "-proxy-conns", "0", "-proxy-buffer", "64", "-proxy-spill", "1"}
+// oneAddress skips the test of an attack where clients cannot have addresses of their own.
+func oneAddress(t *testing.T) {
+	l, err := net.Listen("tcp", "127.66.0.1:0")
+	if err != nil {
+		t.Skip("this system has one loopback address only: ", err)
+	}
+	l.Close()
 }
 
 // worstRatio is how many times as long a good client may wait under attack, and tries how
@@ -101,6 +97,13 @@ func (p besideProxy) behind(attackers int, root string) []string {
 const (
 	worstRatio = 2
 	tries      = 3
+)
+
+// queueMemory and queueDisk are how many bytes a besieged proxy keeps for a slow reader at most: in
+// memory, most of which is on its way into the file, and in the file.
+const (
+	queueMemory = 1 << 20
+	queueDisk   = 1 << 20
 )
 
 // busyShare is the share of a benchmark's two processors that other programs may have had for what
@@ -126,7 +129,6 @@ type siege struct {
 	others      time.Duration // that other programs had used by then; since and others are a benchmark's
 	descriptors int
 	memory      int // KiB
-	queue       int // KiB that may wait in memory for a connection that does not read
 }
 
 // besiege starts the stage and gathers the crowd. Nobody is exempt from the limits of one
@@ -146,11 +148,10 @@ func besiege(t testing.TB, attackers int, files map[string]string, flags ...stri
 	if !slices.Contains(flags, "-rate-exempt") {
 		flags = append(flags, "-rate-exempt", "none")
 	}
-	a := &siege{t: t, root: root}
-	if p, ok := t.(besideProxy); ok {
-		flags = append(flags, p.behind(attackers, root)...)
-		a.queue = 1 << 10
+	if harness.Through() {
+		flags = append(flags, "-proxy-buffer", "64", "-proxy-spill", fmt.Sprint(queueDisk>>20))
 	}
+	a := &siege{t: t, root: root}
 	if b, ok := t.(*testing.B); ok {
 		a.Server = serverApart(b, flags...)
 	} else {

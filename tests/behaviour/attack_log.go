@@ -70,7 +70,8 @@ var (
 	refusedLine = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[[a-z]+(?:-\d+)?\] refused level=WARN` +
 		` client=(127\.66\.0\.20|192\.0\.2\.1|unknown) reason=[a-z0-9-]+ status=\d{3} id=[A-Za-z0-9._-]{1,64} request=(?:` + quoted + `|[^ ="\\]+)(?: host=(?:` + quoted + `|[^ ="\\]+))?(?: see=-[a-z-]+)?$`)
 	combinedLine = regexp.MustCompile(`^(?:127\.66\.0\.20|127\.0\.0\.1|192\.0\.2\.1|-) - - \[[^\]"]+\] "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*" \d{3} \d+` +
-		strings.Repeat(` "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*"`, 3) + ` \d+\.\d{6}$`)
+		strings.Repeat(` "[^"\\]*(?:\\x[0-9A-F]{2}[^"\\]*)*"`, 3) + ` \d+\.\d{6}( "` + upstreamName + `"(?: (?:-|\d+\.\d{6})){3})?$`)
+	upstreamName = `http://127\.0\.0\.1:\d+` // of a request that was passed on
 )
 
 // logInjection: whatever a request holds, each event is one line of each log, of the log's
@@ -108,9 +109,11 @@ func logInjection(t testing.TB) {
 		require.NoError(t, err)
 		lines := linesOf(t, string(text))
 		require.Len(t, lines, answers, "each answer has its line")
+		passedOn := 0
 		for _, line := range lines {
-			examineAccess(t, access, line)
+			passedOn += examineAccess(t, access, line)
 		}
+		require.Equal(t, harness.Through(), passedOn > 0, "%d lines of %d name an upstream", passedOn, len(lines))
 	}
 }
 
@@ -161,14 +164,26 @@ func examine(t testing.TB, format, line string) (refused int) {
 	return refused
 }
 
-func examineAccess(t testing.TB, format, line string) {
+// examineAccess looks at a line of the access log, and reports 1 if it tells of an upstream.
+func examineAccess(t testing.TB, format, line string) (passedOn int) {
 	t.Helper()
 	if format == "combined" {
-		require.Regexp(t, combinedLine, line)
-		return
+		found := combinedLine.FindStringSubmatch(line)
+		require.NotNil(t, found, "%q", line)
+		if found[1] != "" {
+			passedOn = 1
+		}
+		return passedOn
 	}
 	var entry map[string]any
 	require.NoError(t, json.Unmarshal([]byte(line), &entry), "%q", line)
-	require.Len(t, entry, 11)
+	fields := 11
+	if upstream, ok := entry["upstream"]; ok {
+		require.Regexp(t, "^"+upstreamName+"$", upstream)
+		passedOn = 1
+		fields += 4 // its name and three times
+	}
+	require.Len(t, entry, fields)
 	require.Contains(t, []any{"127.66.0.20", "127.0.0.1", "192.0.2.1", "-"}, entry["client"])
+	return passedOn
 }

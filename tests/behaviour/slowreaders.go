@@ -150,6 +150,12 @@ type waiting struct{ Memory, Disk int64 }
 
 func (s *slowServer) waiting(t *testing.T) waiting {
 	t.Helper()
+	return waitingAt(t, s.Server)
+}
+
+// waitingAt is what waits for the readers of a server, by its /stats.
+func waitingAt(t testing.TB, s *harness.Server) waiting {
+	t.Helper()
 	status, body := s.Get(t, "/stats")
 	require.Equal(t, 200, status)
 	var told struct{ Queues waiting }

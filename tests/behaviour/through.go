@@ -2,18 +2,18 @@ package behaviour
 
 // What every stage must do as a process, done by one that passes its requests on: the tests of this
 // package are run once more in a process of their own, in which each server that they start has
-// another one behind it. Tests that are about answers, clients, limits and the stop are run; those
-// of the command line, the logs' files, certificates, relays and the proxy itself would show the
-// same as without it.
+// another one behind it.
 //
-// What a proxy must do otherwise stands in a table, test by test. One of the table that passes
-// fails here: its reason has gone.
+// What a proxy must do otherwise stands in tables, test by test. One that is said to differ and
+// passes fails here: its reason has gone. What is not run stands in a table too, with the reason
+// why it would show nothing; so a new test has to be put into one of them.
 
 import (
 	"maps"
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +31,10 @@ var sameThroughAProxy = []string{
 	"AnAnswerInTheKernelIsNotRead", "PausedReader", "AbsentReader", "SteadyReadersAreNotCut", "RefusalWhileSending", "ColdFiles",
 	"FilesOfTheSameSizeAndTime", "UploadsFolder",
 	"LargeFileOverTLS", "IdleTLSDoesNotHoldUpTheStop", "TLSOnAPlainPort", "HalfClosedTLS", "EndsWithoutAWord", "WrongPort", "HTTPSRedirect", "HTTPSRedirectBehindAProxy",
-	"RefusalsAreLogged", "LostLinesAreTold", "CountersOnlyGrow",
+	"RefusalsAreLogged", "CountersOnlyGrow", "ProcessFigures", "UnrecordedClientsAreTold",
+	"Slowloris", "ALimitThatIsLoweredBelowWhatIsOpen", "AddressesThatComeLater", "APasswordIsCheckedOnceForAll", "GuessingIsLimited",
+	"ProxyHeaderNamesTheClient", "ProxyHeaderByAUnixSocket", "ProxyHeaderLimitsTheClient", "ProxyHeaderGivesNoRights",
+	"Signals", "Interruptions", "Addresses", "BuiltInSite", "RealClients", "CountedTLS", "FrontEnd",
 }
 
 // otherThroughAProxy is the tests that must fail through one, and why.
@@ -49,18 +52,81 @@ var otherThroughAProxy = map[string]string{
 	"UploadsLimit":                    "what is left for uploads is in /stats of the server that takes them",
 }
 
+// apartFromProxies is the tests that are not run through one, by the reason why that would show
+// nothing.
+var apartFromProxies = map[string][]string{
+	"they are about passing on, and start what is behind the server themselves": {
+		"PassedOn", "EachEventIsPassedOnAtOnce", "ATruncatedAnswerNeverLooksWhole", "AClientThatLeavesFreesTheUpstream",
+		"AClientThatLeavesFreesTheUpstreamPromptly", "AnEarlyAnswerDoesNotStopTheUpload", "AnUpstreamThatClosesAfterEachAnswer",
+		"AnUpstreamThatDies", "AStopFinishesWhatIsPassedOn", "TunnelsArePassedOn", "UpstreamsAreChecked",
+		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "KilledUpstreams", "ResetsRepeatNoPost",
+		"SignalsUnderProxiedLoad", "NothingIsSmuggledToTheUpstream", "NothingIsSmuggledToTheClient", "LargeBodiesOfManyClientsStayApart",
+		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
+		"ASuspendedServerBlamesNobody", "Passwords",
+	},
+	"a relay passes bytes on in which nobody looks for a request": {
+		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn",
+		"RelayTargetRefuses", "RelayTargetDoesNotAnswer", "RelayIsSilentForTooLong", "ARelayIsNotSilentWhileItsBuffersAreRead",
+		"RelayLeavesNobodysBytesToTheSystem", "RelayRate", "RelayAnnouncesTheClient", "RelayLimitsClients", "RelayToItself",
+		"RelayUnderReloads", "RelayAtTheStop", "RelaysLeaveNothingBehind", "RelaysOnSocketsFromTheServiceManager",
+		"SlowReadersDoNotHoldWhoSends", "AReaderWhoLeavesTakesWhatWaitsAlong", "WhatWaitsForAReaderEndsWithTheServer",
+		"AFullDiskSlowsAndNeverCuts", "FilesOfSlowReadersLeaveRoomForOthers",
+	},
+	"what they look at is over before there is a request: a handshake, a PROXY header": {
+		"HelloInPieces", "FloodsOfRecords", "NewKeysForNobody", "RenegotiationByOpenSSL", "StalledHandshakes", "SSLScan",
+		"HandshakesWaitForTheirTurn", "SilentHandshakesMakeWay", "WhatIsNoTLSIsBanned", "HandshakesThatAreCut", "SilentHandshake",
+		"ProxyHeaderInPieces", "ProxyHeaderIsRequired", "ProxyHeaderOnce", "ProxyHeaderFromAStranger", "ProxyHeaderTooSlow",
+		"ProxyHeaderCut", "ProxyHeaderAwaitedDoesNotHoldUpTheStop", "ProxyHeaderOfHAProxy",
+	},
+	"certificates and keys are those of the server that clients reach": {
+		"CertificateByName", "RenewedCertificate", "BrokenPair", "CertificateWarnings", "SelfSigned", "SelfSignedThatCannotBeKept",
+		"ResumedSessions", "TicketKeysOfAFile", "TicketKeysChange", "WarnedDayByDay", "SelfSignedIsRenewed", "CertificatesThatDoNotAnswer",
+		"KeysThatTheUserMayNotRead",
+	},
+	"disks are those of the server that has the files": {
+		"UnreadableFiles", "ErrorsOfReading", "ClientsOfAHungDisk", "FilesThatAreGoneGiveTheirRoomBack",
+		"UploadsToAHangingDisk", "UploadsToOddFileSystems", "CrashedUpload",
+	},
+	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
+		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
+		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
+		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
+		"SettingsAreReadAgain", "BadSettingsChangeNothing", "BecomesAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
+	},
+}
+
+// sameAttacksThroughAProxy is the attacks that must do no more harm to a proxy and its good clients
+// than to any server.
+var sameAttacksThroughAProxy = []string{
+	"FloodFromOneAddress", "GiantPipelines", "RangesOfDeath", "GzipOfManyFiles",
+	"HoardedConnections", "SlowHeads", "SlowBodies", "HandshakesThatStall", "ABanEnds",
+}
+
+// otherAttacksThroughAProxy is the attacks that leave something else behind at a proxy, and why.
+// By [harness.Through] they know, and demand what is right there.
+var otherAttacksThroughAProxy = map[string]string{
+	"LogInjection": "a line of the access log names the upstream behind all else, and tells its times: it is one line all the same, and nothing in it is the client's",
+	"SlowReaders":  "what slow readers have not taken waits in the proxy's queues: something does, and no more than they may hold",
+}
+
+// attacksApartFromProxies is the attacks that are not run through one, and why.
+var attacksApartFromProxies = map[string]string{
+	"FloodFromManyAddresses": "limits are in front of what is passed on, as FloodFromOneAddress shows",
+	"FloodLowersTheRate":     "limits are in front of what is passed on, as FloodFromOneAddress shows",
+	"FloodOfHandshakes":      "a handshake is over before there is a request",
+}
+
 // impatience is how long a test that must fail waits for what will not come.
 const impatience = "5s"
 
 // Through runs them.
 func Through(t *testing.T) {
-	for _, name := range append(slices.Sorted(maps.Keys(otherThroughAProxy)), sameThroughAProxy...) {
-		require.True(t, slices.ContainsFunc(tests, func(r registered) bool { return r.name == name }), "no test is called %s", name)
-	}
+	requireEachOnce(t, registeredNames(), sameThroughAProxy, slices.Collect(maps.Keys(otherThroughAProxy)), slices.Concat(slices.Collect(maps.Values(apartFromProxies))...))
 	t.Run("the same", func(t *testing.T) {
 		t.Parallel()
-		failed, said := runThrough(t, sameThroughAProxy, "")
+		failed, said := runThrough(t, "TestBehaviour", sameThroughAProxy, "")
 		require.Empty(t, failed, said)
+		requirePassedOn(t, "TestBehaviour", sameThroughAProxy, said)
 	})
 	t.Run("other", func(t *testing.T) {
 		if oneThreadEach() {
@@ -68,7 +134,7 @@ func Through(t *testing.T) {
 		}
 		t.Parallel()
 		names := slices.Sorted(maps.Keys(otherThroughAProxy))
-		failed, said := runThrough(t, names, impatience)
+		failed, said := runThrough(t, "TestBehaviour", names, impatience)
 		for _, name := range names {
 			if strings.Contains(said, "--- SKIP: TestBehaviour/"+name) {
 				continue // something that it needs is missing here
@@ -78,26 +144,67 @@ func Through(t *testing.T) {
 	})
 }
 
-var failedTest = regexp.MustCompile(`(?m)^ +--- FAIL: TestBehaviour/(\w+) `)
+// AttacksThrough runs the attacks on a proxy, of which one stage is enough.
+func AttacksThrough(t *testing.T) {
+	oneAddress(t)
+	other := slices.Collect(maps.Keys(otherAttacksThroughAProxy))
+	var all []string
+	for _, a := range append(loneAttacks(), patientAttacks()...) {
+		all = append(all, a.name)
+	}
+	requireEachOnce(t, all, sameAttacksThroughAProxy, other, slices.Collect(maps.Keys(attacksApartFromProxies)))
+	names := append(other, sameAttacksThroughAProxy...)
+	failed, said := runThrough(t, "TestAttacks", names, "")
+	require.Empty(t, failed, said)
+	requirePassedOn(t, "TestAttacks", names, said)
+}
 
-// runThrough runs some tests in a process of their own, and returns the names of those that failed,
-// and what it has said.
-func runThrough(t *testing.T, names []string, patience string) (failed []string, said string) {
+// registeredNames is the names of all tests.
+func registeredNames() (names []string) {
+	for _, r := range tests {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// requireEachOnce wants each name to stand in one of the tables, once. Some tests are for Linux
+// alone.
+func requireEachOnce(t *testing.T, names []string, tables ...[]string) {
+	t.Helper()
+	listed := slices.Sorted(slices.Values(slices.Concat(tables...)))
+	if runtime.GOOS != "linux" {
+		listed = slices.DeleteFunc(listed, func(name string) bool { return !slices.Contains(names, name) })
+	}
+	require.Equal(t, slices.Sorted(slices.Values(names)), listed, "a test is in no table of through.go, or in two")
+}
+
+// requirePassedOn wants a server of each of these parts to have passed all on. Otherwise it has
+// shown nothing of a proxy, and stands in the wrong table.
+func requirePassedOn(t *testing.T, test string, names []string, said string) {
+	t.Helper()
+	for _, name := range names {
+		require.Regexp(t, "(?:"+harness.PassesOn+"|--- SKIP: )"+test+"/"+name+`\b`, said, "nothing is passed on")
+	}
+}
+
+// runThrough runs some parts of a test in a process of their own, and returns the names of those
+// that failed, and what it has said.
+func runThrough(t *testing.T, test string, names []string, patience string) (failed []string, said string) {
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestBehaviour$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=4", "-test.timeout=8m")
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+test+"$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=4", "-test.timeout=8m")
 	cmd.Env = append(os.Environ(), harness.ThroughVariable+"=1", harness.ServerVariable+"="+harness.Binary())
 	if patience != "" {
 		cmd.Env = append(cmd.Env, harness.PatienceVariable+"="+patience)
 	}
 	out, err := cmd.CombinedOutput()
-	for _, match := range failedTest.FindAllStringSubmatch(string(out), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^ +--- FAIL: `+test+`/(\w+) `).FindAllStringSubmatch(string(out), -1) {
 		if !slices.Contains(failed, match[1]) {
 			failed = append(failed, match[1])
 		}
 	}
-	ran := strings.Count(string(out), "\n=== RUN   TestBehaviour/")
+	ran := strings.Count(string(out), "\n=== RUN   "+test+"/")
 	require.GreaterOrEqual(t, ran, len(names), string(out))
 	if err != nil && len(failed) == 0 {
 		failed = []string{err.Error()}

@@ -108,11 +108,17 @@ func Binary() string { return binary }
 // has them passed on itself.
 const ThroughVariable = "FOURWAYS_TEST_THROUGH"
 
+// Through reports whether it says so.
+func Through() bool { return os.Getenv(ThroughVariable) != "" }
+
 // answering are the flags that say what is answered; the true ones have a value.
 var answering = map[string]bool{
 	"-root": true, "-types": true, "-inline": false, "-chunked": false, "-cache-control": true, "-error-page": true,
-	"-uploads": true, "-uploads-max": true, "-uploads-max-files": true,
+	"-html-ext": false, "-spa": true, "-uploads": true, "-uploads-max": true, "-uploads-max-files": true,
 }
+
+// PassesOn stands in a test's log before the name of each test of which a server passes all on.
+const PassesOn = "all is passed on in "
 
 // through starts a server behind the one that args are for, and returns args with what passes all
 // on to it. It takes more and longer fields, since a proxy adds some, and leaves names and speed to
@@ -132,6 +138,7 @@ func through(t testing.TB, args []string) []string {
 		}
 	}
 	b := StartCommand(t, exec.Command(binary, behind...))
+	t.Log(PassesOn + t.Name())
 	return append(args, "-proxy", "/=http://"+b.Addr)
 }
 
@@ -156,7 +163,7 @@ func Start(t testing.TB, args ...string) *Server {
 	if !strings.Contains(strings.Join(args, " "), "-listen") {
 		args = append([]string{"-listen", "127.0.0.1:0"}, args...)
 	}
-	if os.Getenv(ThroughVariable) != "" {
+	if Through() {
 		args = through(t, args)
 	}
 	return StartCommand(t, exec.Command(binary, args...))
