@@ -28,6 +28,7 @@ import (
 )
 
 var _ = alone("SlowReadersDoNotHoldWhoSends", func(t *testing.T) { slowReadersOf(t, 40, 4<<20) })
+var _ = test("APipeIsNotWaitedForLongerThanAMoment", readerOfPipes)
 var _ = test("AReaderWhoLeavesTakesWhatWaitsAlong", readersWhoLeave)
 var _ = test("WhatWaitsForAReaderEndsWithTheServer", killedWhileReadersWait)
 var _ = test("AFullDiskSlowsAndNeverCuts", fullDiskOfReaders)
@@ -215,6 +216,22 @@ func slowReadersOf(t *testing.T, readers int, each int64) {
 		r.readAll(t)
 	}
 	s.nothingWaits(t)
+}
+
+// readerOfPipes: a reader's buffers fill up with pieces that come one at a time, each whole, and so
+// go by a pipe. The pipe that they do not take is emptied into memory, and the sender is free.
+func readerOfPipes(t *testing.T) {
+	const piece, all = 32 << 10, 1 << 20
+	r := relayFrom(t, "-sock-buf", "65536")
+	client, target := r.pair(t)
+	require.NoError(t, client.(*net.TCPConn).SetReadBuffer(64<<10))
+	for sent := piece; sent <= all; sent += piece {
+		_, err := target.Write(make([]byte, piece))
+		require.NoError(t, err)
+		harness.Eventually(t, "the piece is passed on", func() bool { return r.figures(t).Relay.Bytes.Down == sent })
+	}
+	n, err := io.CopyN(io.Discard, client, all)
+	require.NoError(t, err, "%d bytes", n)
 }
 
 func readersWhoLeave(t *testing.T) {

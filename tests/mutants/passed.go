@@ -59,7 +59,7 @@ var passedOn = []Mutant{
 		Name: "one-moment-is-for-ever", Stage: eventLoop, File: "shared/relay/leg.go",
 		Old:   "\t\tl.until = l.relay.thread.Clock.Now() + keepsUp\n",
 		New:   "\t\tl.until = l.relay.thread.Clock.Now() + 1e6*keepsUp\n",
-		Check: "stage3-epoll TestBehaviour/SlowReadersDoNotHoldWhoSends",
+		Check: "stage3-epoll TestBehaviour/APipeIsNotWaitedForLongerThanAMoment",
 		Why: "What a reader has not taken of a pipe is waited for, and not only for a moment. Each slow reader holds the server behind the relay, " +
 			"with the queue for such readers empty.",
 	},
