@@ -75,9 +75,9 @@ var stage1 = []Mutant{
 			"attack. A proxy that goes by the length and passes both on lets a second request through inside the first.",
 	},
 	{
-		Name: "seventeen-digits", Stage: threadPool, File: "shared/http1/conn.go",
-		Old:   "maxChunkDigits = 15 ",
-		New:   "maxChunkDigits = 32 ",
+		Name: "seventeen-digits", Stage: threadPool, File: "shared/http1/body.go",
+		Old:   "if digits == maxChunkDigits {",
+		New:   "if digits == 32 {",
 		Check: "chunked/size-17-digits",
 		Why: "The seventeenth hexadecimal digit shifts the first out of 64 bits. What was an enormous chunk is one of seven " +
 			"bytes, and the rest of its data is read as the next request.",
@@ -154,16 +154,16 @@ var stage1 = []Mutant{
 	},
 	{
 		Name: "link-leads-out", Stage: threadPool, File: "shared/sysnet/file_linux.go",
-		Old:   "Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,",
-		New:   "Resolve: unix.RESOLVE_NO_MAGICLINKS,",
+		Old:   "unsafe.Pointer(&how)",
+		New:   "unsafe.Pointer(&unix.OpenHow{Flags: how.Flags, Resolve: how.Resolve &^ unix.RESOLVE_BENEATH})",
 		Check: "path/link-outside",
 		Why: "Without RESOLVE_BENEATH the kernel follows a symbolic link wherever it leads (openat2(2)). No look at the path " +
 			"helps: there is nothing wrong with it.",
 	},
 	{
 		Name: "thread-waits-for-a-writer", Stage: threadPool, File: "shared/sysnet/file_linux.go",
-		Old:   "Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,",
-		New:   "Flags:   unix.O_RDONLY | unix.O_NOCTTY | unix.O_CLOEXEC,",
+		Old:   "unsafe.Pointer(&how)",
+		New:   "unsafe.Pointer(&unix.OpenHow{Flags: how.Flags &^ unix.O_NONBLOCK, Resolve: how.Resolve})",
 		Check: "path/fifo",
 		Why: "Opening a FIFO to read waits until somebody opens it to write (fifo(7)), and nobody does. Ten requests for it, and " +
 			"ten threads are gone.",
