@@ -554,6 +554,7 @@ func (a *App) assemble() (err error) {
 			return err
 		}
 	}
+	a.boundHeap()
 	if a.limits, err = a.memory(ClientsMemory, limiter.Size(a.Config.Clients.Entries)); err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ func (a *App) openSpill() error {
 	s := &a.Config.Spill
 	own := a.Stats.Process(a.stage.Process)
 	all, err := spill.New(spill.Config{
-		Memory: s.Memory, File: s.File, Total: s.Total, Dir: s.Folder,
-		OnDisk: &own.Spilled, InMemory: &own.Queued, All: a.Stats.Spilled,
+		Memory: s.Memory, MemoryTotal: memoryOfQueues(s.Most), File: s.File, Total: s.Total, Dir: s.Folder,
+		OnDisk: &own.Spilled, All: a.Stats.Spilled, InMemory: &own.Queued, AllMemory: a.Stats.Queued,
 		Failed: func(err error) {
 			a.Log.Warn("The disk takes nothing for slow readers: their senders have to wait", "error", err)
 		},
@@ -35,6 +35,19 @@ func (a *App) openSpill() error {
 		}
 	}
 	return nil
+}
+
+// memoryShare is what part of the memory that there is the queues may have, where nobody says
+// otherwise: one of so many.
+const memoryShare = 4
+
+// memoryOfQueues is how much memory all queues may have: as much as somebody says, or a part of
+// what there is.
+func memoryOfQueues(said int64) int64 {
+	if said > 0 {
+		return said
+	}
+	return sysnet.Memory() / memoryShare
 }
 
 // spillShare is what part of the descriptors that are left for connections may be files for slow

@@ -79,10 +79,11 @@ func (c *course) run(t testing.TB) {
 	var cfg Config
 	r := newRig(t, func(to *Config) {
 		to.Memory, to.File, to.Total = int64(memory)*4*kib, int64(file%8)*mib, int64(total%16)*mib
+		to.MemoryTotal = int64(total/16) * 32 * kib // 0 for any
 		cfg = *to
 	})
 	c.trouble(r)
-	back := int64(backBytes + largest)
+	back := int64(backPieces*writeBytes + largest)
 	most := max(cfg.Memory, back) + back + low + feedBytes + 8*BlockSize // the last for blocks that are not full
 	s := r.side()
 	for {
@@ -91,7 +92,10 @@ func (c *course) run(t testing.TB) {
 			break
 		}
 		c.step(s, what)
-		require.LessOrEqual(t, r.onDisk.Load(), min(cfg.File, cfg.Total))
+		require.LessOrEqual(t, r.onDisk.Load(), cfg.Total)
+		if st := s.q.store; st != nil && st.file != nil { // besides an earlier file, which is about to be closed
+			require.LessOrEqual(t, st.file.room, cfg.File)
+		}
 		require.LessOrEqual(t, r.inMemory.Load(), most)
 		require.Equal(t, s.in-s.outed, s.q.Len()+s.out.Len())
 	}

@@ -63,7 +63,7 @@ func (q *Queue) Put(p []byte) {
 		}
 		p = p[n:]
 	}
-	if q.back.bytes >= writeBytes {
+	if q.back.bytes >= q.piece() {
 		q.save()
 	}
 	q.full = q.full || q.isFull()
@@ -84,7 +84,7 @@ func (q *Queue) toFront() bool {
 		return false
 	}
 	last := q.front.last
-	return q.memory < q.thread.spill.cfg.Memory || last != nil && !last.sealed && len(last.p) < cap(last.p)
+	return q.memory < q.most() || last != nil && !last.sealed && len(last.p) < cap(last.p)
 }
 
 // save has the back written, as far as that is possible now.
@@ -98,19 +98,36 @@ func (q *Queue) save() {
 	q.store.save()
 }
 
+// most is how much memory the queue may have without its back, and piece is how much is written of
+// that at once. Where the queues together have as much memory as they may, both are little. Who has
+// little anyway does not look: that is shared by all threads.
+func (q *Queue) most() int64 {
+	if memory := q.thread.spill.cfg.Memory; q.memory < leastBytes || !q.thread.spill.short() {
+		return memory
+	}
+	return leastBytes
+}
+
+func (q *Queue) piece() int64 {
+	if q.back.bytes < leastBytes || !q.thread.spill.short() {
+		return writeBytes
+	}
+	return leastBytes
+}
+
 // isFull reports whether the fast side should wait, and hasRoom whether it may go on.
 func (q *Queue) isFull() bool {
-	if cfg := &q.thread.spill.cfg; cfg.File == 0 {
-		return q.memory >= cfg.Memory
+	if q.thread.spill.cfg.File == 0 {
+		return q.memory >= q.most()
 	}
-	return q.back.bytes >= backBytes
+	return q.back.bytes >= backPieces*q.piece()
 }
 
 func (q *Queue) hasRoom() bool {
-	if cfg := &q.thread.spill.cfg; cfg.File == 0 {
-		return q.memory <= cfg.Memory/2
+	if q.thread.spill.cfg.File == 0 {
+		return q.memory <= q.most()/2
 	}
-	return q.back.bytes <= backBytes*3/4
+	return q.back.bytes <= backPieces*q.piece()*3/4
 }
 
 // moved looks whether a full queue has room again.

@@ -132,6 +132,42 @@ func TestAQueueHoldsSoMuchAndThenItsSourceWaits(t *testing.T) {
 	}
 }
 
+// However many slow readers there are, they do not take all memory: once all queues together have
+// as much as they may, a further one has little, and goes to its file at once. With room in memory
+// again it has as much as any.
+func TestManySlowReadersShareWhatMemoryThereIs(t *testing.T) {
+	for name, file := range map[string]int64{"with files": 64 * mib, "in memory alone": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(c *Config) { c.MemoryTotal, c.File = 2*mib, file })
+			const readers, each = 64, mib
+			var all []*side
+			for range readers {
+				s := r.side()
+				said := s.sayThrough(each)
+				require.True(t, said == each || file == 0 && s.q.Full())
+				all = append(all, s)
+			}
+			require.LessOrEqual(t, r.inMemory.Load(), int64(2*mib+readers*4*BlockSize))
+			for _, s := range all {
+				s.drinkAll()
+				require.False(t, s.q.Full())
+			}
+			r.settle()
+			require.Zero(t, r.inMemory.Load())
+			one := all[0]
+			opened := r.opened
+			one.sayAll(mib - 16*kib)
+			require.Equal(t, opened, r.opened, "there is room in memory again")
+			for _, s := range all {
+				s.drinkAll()
+				s.q.Close()
+				s.out.Reset()
+			}
+			r.over()
+		})
+	}
+}
+
 // A reader that drinks slowly for a long time needs no more disk than what it has not read.
 func TestWhatWasReadIsGivenBackToTheDisk(t *testing.T) {
 	s := newRig(t, func(c *Config) { c.File = 8 * mib }).side()

@@ -39,12 +39,16 @@ import (
 const (
 	BlockSize  = chain.ChunkSize  // bytes of a block of memory
 	writeBytes = 256 << 10        // written to the file at once
-	backBytes  = 2 * writeBytes   // in the back of a queue before it is full: one piece is written, one collects
+	backPieces = 2                // in the back of a queue before it is full: one is written, one collects
 	feedBytes  = 256 << 10        // of memory that Feed hands on at most
 	copyBelow  = 2 << 10          // smaller pieces are copied into the chain, and go out with what is there
 	restAfter  = 1 * clock.Second // after the disk has failed, before a queue tries again
 	tellEvery  = time.Minute      // between two reports of a failing disk
 	keepBlocks = 128              // blocks without memory that a thread keeps for reuse
+
+	// leastBytes is what a queue has in memory in any case, in its front and in each piece that is
+	// written: so much, and little more, where all of them together have as much as they may.
+	leastBytes = 2 * BlockSize
 )
 
 // Config is how much the queues may hold, and where.
@@ -53,6 +57,11 @@ type Config struct {
 	File   int64  // bytes of a queue on the disk; 0 for none
 	Dir    string // where files are made
 	Total  int64  // bytes on the disk of all queues of all processes
+
+	// MemoryTotal is how many bytes of memory all queues of all processes may have before each of
+	// them makes do with little; 0 for any number. Without it, memory would be bounded by how many
+	// slow readers come.
+	MemoryTotal int64
 
 	// Files is how many files the queues of this process may have: their descriptors are none for
 	// connections. 0 for as many as the system allows. See [Spill.LimitFiles].
@@ -63,9 +72,10 @@ type Config struct {
 	// is the only one.
 	OnDisk *atomic.Int64
 	All    func() int64
-	// InMemory is how many bytes of memory the queues of this process have. It is written here and
-	// not read. May be nil.
-	InMemory *atomic.Int64
+	// InMemory is how many bytes of memory the queues of this process have, and AllMemory is that
+	// of all processes, by which MemoryTotal is kept. Nil where the process is the only one.
+	InMemory  *atomic.Int64
+	AllMemory func() int64
 
 	// Failed is told of what is wrong with the disk, at most once a minute, on any thread.
 	Failed func(error)
@@ -120,6 +130,9 @@ func New(cfg Config) (*Spill, error) {
 	if cfg.InMemory == nil {
 		s.cfg.InMemory = new(atomic.Int64)
 	}
+	if cfg.AllMemory == nil {
+		s.cfg.AllMemory = s.cfg.InMemory.Load
+	}
 	if cfg.File == 0 {
 		return s, nil
 	}
@@ -130,6 +143,9 @@ func New(cfg Config) (*Spill, error) {
 	s.disk.close(fd)
 	return s, nil
 }
+
+// short reports whether the queues together have as much memory as they may.
+func (s *Spill) short() bool { return s.cfg.MemoryTotal > 0 && s.cfg.AllMemory() >= s.cfg.MemoryTotal }
 
 // take reserves room on the disk, if there is any. First it is counted, then it is looked at: of
 // two processes that take the last room at once, both may be refused, but not both get it.

@@ -122,7 +122,7 @@ func (s *store) mayWrite(n int64) bool {
 
 // gather lists the first blocks of a queue's back, if they are enough to be written.
 func (w *writeWork) gather(q *Queue) {
-	if q.back.bytes < writeBytes {
+	if q.back.bytes < q.piece() {
 		return
 	}
 	for b := q.back.first; b != nil && w.size < writeBytes; b = b.next {

@@ -4,8 +4,7 @@ package sysnet
 // its goroutines, where the kernel refuses it one. Two limits count threads, whosever they are:
 //
 //   - pids.max of a control group, and of those above it (cgroup-v2.rst, "PID"; systemd's
-//     TasksMax and a container's limit are that). In version 1 the groups of each controller
-//     are a tree of their own.
+//     TasksMax and a container's limit are that).
 //   - RLIMIT_NPROC, of one user (getrlimit(2)). It does not bind the root user, nor a process with
 //     CAP_SYS_RESOURCE or CAP_SYS_ADMIN.
 //
@@ -17,7 +16,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -45,66 +43,14 @@ func OwnThreads() int {
 // freeInGroups is the least that any of the process's groups has free. The files are looked for
 // below root.
 func freeInGroups(root string) (n int, limit string, limited bool) {
-	mount, group := pidsGroup(root)
-	if mount == "" {
-		return 0, "", false
-	}
-	for ; ; group = filepath.Dir(group) {
-		dir := filepath.Join(mount, group)
+	for dir := range groups(root, "pids") {
 		most, bad := readNumber(filepath.Join(root, dir, "pids.max")) // "max" is no number
 		have, worse := readNumber(filepath.Join(root, dir, "pids.current"))
 		if free := max(most-have, 0); bad == nil && worse == nil && (!limited || free < n) {
 			n, limit, limited = free, filepath.Join(dir, "pids.max")+" (TasksMax of systemd, or the container's limit)", true
 		}
-		if group == "/" {
-			return n, limit, limited
-		}
 	}
-}
-
-// pidsGroup is where the tree of groups is mounted that counts threads, and the process's group
-// in it (cgroups(7), proc_pid_cgroup(5)).
-func pidsGroup(root string) (mount, group string) {
-	groups, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
-	if err != nil {
-		return "", ""
-	}
-	kind := "cgroup2"
-	for line := range strings.Lines(string(groups)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		switch {
-		case len(parts) != 3:
-		case slices.Contains(strings.Split(parts[1], ","), "pids"):
-			kind, group = "cgroup", parts[2]
-		case parts[0] == "0" && kind == "cgroup2":
-			group = parts[2]
-		}
-	}
-	at, above := groupMount(root, kind)
-	if at == "" || group == "" {
-		return "", ""
-	}
-	if above != "/" { // a container may see only its own part of the tree
-		group = strings.TrimPrefix(group, above)
-	}
-	return at, filepath.Join("/", group)
-}
-
-// groupMount is where such a tree is mounted, and which of its folders that is
-// (proc_pid_mountinfo(5)).
-func groupMount(root, kind string) (at, above string) {
-	mounts, _ := os.ReadFile(filepath.Join(root, "proc/self/mountinfo"))
-	for line := range strings.Lines(string(mounts)) {
-		before, after, _ := strings.Cut(line, " - ")
-		own, fs := strings.Fields(before), strings.Fields(after)
-		if len(own) < 5 || len(fs) < 3 || fs[0] != kind {
-			continue
-		}
-		if kind == "cgroup2" || slices.Contains(strings.Split(fs[2], ","), "pids") {
-			return own[4], own[3]
-		}
-	}
-	return "", ""
+	return n, limit, limited
 }
 
 // noLimit is a number of threads that no system can have: a limit above it does not bind.
@@ -148,12 +94,4 @@ func threadsOf(proc string, uid int) (n int) {
 		}
 	}
 	return n
-}
-
-func readNumber(name string) (int, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
 }

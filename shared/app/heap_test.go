@@ -1,0 +1,29 @@
+package app
+
+import (
+	"runtime/debug"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fourways/shared/config"
+	"fourways/shared/sysnet"
+)
+
+// The heap is held to the memory that there is, which the workers of a server share; who sets
+// GOMEMLIMIT knows better.
+func TestTheHeapMakesDoWithTheMemoryThatThereIs(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	a := &App{Config: &config.Config{Workers: 4}}
+	t.Setenv("GOMEMLIMIT", "")
+	a.boundHeap()
+	require.Equal(t, sysnet.Memory()/10*8, debug.SetMemoryLimit(-1))
+	a.stage.Processes = 64
+	a.boundHeap()
+	require.Equal(t, sysnet.Memory()/10*8/4, debug.SetMemoryLimit(-1))
+	t.Setenv("GOMEMLIMIT", "1GiB")
+	debug.SetMemoryLimit(1 << 30)
+	a.boundHeap()
+	require.EqualValues(t, 1<<30, debug.SetMemoryLimit(-1))
+}
