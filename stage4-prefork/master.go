@@ -81,14 +81,17 @@ func runMaster(r *role) int {
 // configuration, even with an error.
 func newMaster(r *role) (*master, error) {
 	m := &master{workers: map[int]*worker{}, inbox: make(chan func()), program: children.OwnPath()}
+	obey := func(sig os.Signal) { m.inbox <- func() { orders[sig][m.phase](m, sig) } }
+	first := append([]os.Signal{unix.SIGUSR2}, app.Reloads...)
+	app.AwaitSignals(first, obey)
 	m.stage, m.opt = newStage()
 	cfg, err := app.Configure(m.stage, os.Args[1:], os.Stdout)
 	if cfg == nil {
 		return nil, err
 	}
-	app.AwaitSignals(slices.Collect(maps.Keys(orders)), func(sig os.Signal) {
-		m.inbox <- func() { orders[sig][m.phase](m, sig) }
-	})
+	app.AwaitSignals(slices.DeleteFunc(slices.Collect(maps.Keys(orders)), func(sig os.Signal) bool {
+		return slices.Contains(first, sig)
+	}), obey)
 	if err := unix.Pipe2(m.lifeline[:], unix.O_CLOEXEC); err != nil {
 		return m, fmt.Errorf("cannot make a pipe: %w", err)
 	}

@@ -36,7 +36,7 @@ func TestReloadsAndHandOversLoseNothingThatIsPassedOn(t *testing.T) {
 	executed := behaviour.Executed(t)
 	quick := behaviour.StartBackend(t, executed)
 	slow := behaviour.NewHalves(t)
-	s := harness.Start(t, "-workers", "2", "-max-requests", "0", "-proxy", "/="+quick.URL, "-proxy", "/slow="+slow.URL)
+	s := harness.Start(t, "-workers", "2", "-max-requests", "0", "-min-rate", "0", "-proxy", "/="+quick.URL, "-proxy", "/slow="+slow.URL)
 	ready(t, s, 2)
 	c := behaviour.NewCallers(t, s, 6, true)
 	slow.Begin(t, s)

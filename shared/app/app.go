@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,7 @@ type App struct {
 	Listeners []Listener
 
 	stage     Stage
+	root      bool // in a check: it was begun by root
 	driver    Driver
 	files     int // descriptors that this process may have open
 	reserved  int // of those, for other things than connections
@@ -221,15 +223,15 @@ func Main(newStage NewStage) {
 }
 
 func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
+	signals := make(chan os.Signal, 8) // those that come while we start are kept for later
+	signal.Notify(signals, Reloads...)
 	logging.SurviveClosedPipe()
 	stage, newDriver := newStage()
 	cfg, err := Configure(stage, args, stdout)
 	if cfg == nil {
 		return Failure(stage, stderr, err)
 	}
-	// Before anything is served: a signal that comes while we start is kept for later.
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 
 	if err := stage.Activate(); err != nil {
 		return Failure(stage, stderr, err)
@@ -433,7 +435,7 @@ func (a *App) notifyReloaded() {
 
 // reopens reports whether a signal asks for the log files to be opened again: HUP, as for most
 // daemons, or USR1, as for those where HUP means more.
-func reopens(sig os.Signal) bool { return sig == syscall.SIGHUP || sig == syscall.SIGUSR1 }
+func reopens(sig os.Signal) bool { return slices.Contains(Reloads, sig) }
 
 // Reopen has the log files opened again, after something has renamed them. It does not wait for
 // that: a folder may not answer.

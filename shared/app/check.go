@@ -5,6 +5,10 @@ package app
 // It is for whoever is about to start or reload a server, which may be running. So nothing is
 // started and nothing is left behind. What must not be done: no socket may be bound, since the
 // running server has them, and no file or folder may be made or removed.
+//
+// Where the process is root and the server would become another user (-user), so does the check, at
+// the same moment: what is served is tried as that user. He also opens anew what root has opened at
+// the start, after HUP; what he could not is a warning, since it hinders no start.
 
 import (
 	"errors"
@@ -28,13 +32,13 @@ import (
 // check tries the settings, and says on stdout that they can be used. An error is that of a setting
 // that cannot.
 func check(stage Stage, cfg *config.Config, stdout io.Writer) error {
-	a := &App{Config: cfg, stage: stage, Log: slog.New(slog.DiscardHandler)}
-	for _, try := range []func() error{a.tryLogs, a.trySite, a.tryPasswords, a.tryTLS, a.tryUsers, a.tryFolders} {
+	a := &App{Config: cfg, stage: stage, Log: slog.New(slog.DiscardHandler), root: os.Geteuid() == 0}
+	for _, try := range []func() error{a.tryLogs, a.tryTLS, a.tryUsers, a.tryToBecome, a.asUser(a.trySite), a.asUser(a.tryPasswords), a.asUser(a.tryFolders)} {
 		if err := try(); err != nil {
 			return config.Unusable(Explained(err))
 		}
 	}
-	for _, w := range cfg.Warnings {
+	for _, w := range append(a.tryReload(), cfg.Warnings...) {
 		fmt.Fprintf(stdout, "%s: warning: %s\n", stage.Name, w)
 	}
 	fmt.Fprintf(stdout, "%s: the settings can be used; nothing was started\n", stage.Name)
@@ -129,8 +133,8 @@ func (a *App) tryTLS() error {
 }
 
 // tryUsers looks whether there are the user and the groups, and the folders of Unix sockets.
-// Whether this process could become that user says nothing: the server may be started by another
-// one.
+// Whether a process that is not root's could become that user says nothing: the server may be
+// started by another one.
 func (a *App) tryUsers() error {
 	var seen []sysnet.Addr
 	for _, l := range a.wanted() {
@@ -154,6 +158,69 @@ func (a *App) tryUsers() error {
 	}
 	_, err := accountOf(a.Config.User, a.Config.Group)
 	return err
+}
+
+// becomes reports whether the check is that of root for a server that becomes another user.
+func (a *App) becomes() bool { return a.Config.User != "" && a.root }
+
+// tryToBecome makes the process that of the user that the server would become.
+func (a *App) tryToBecome() error {
+	if !a.becomes() {
+		return nil
+	}
+	who, err := accountOf(a.Config.User, a.Config.Group)
+	if err != nil {
+		return err
+	}
+	return a.asUser(who.become)()
+}
+
+// asUser has an error say that somebody else than root met it.
+func (a *App) asUser(try func() error) func() error {
+	return func() error {
+		err := try()
+		if err != nil && a.becomes() {
+			return fmt.Errorf("as the user %q: %w", a.Config.User, err)
+		}
+		return err
+	}
+}
+
+// tryReload says what root has opened, or would open, and the user could not open again after HUP.
+func (a *App) tryReload() (warnings []string) {
+	if !a.becomes() {
+		return nil
+	}
+	try := func(flag string, err error) {
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("-%s: the user %q cannot open it anew after HUP: %v", flag, a.Config.User, err))
+		}
+	}
+	try("config", opens(a.Config.File, os.O_RDONLY))
+	try("log-file", opens(a.Config.Log.File, os.O_WRONLY))
+	try("access-log", opens(a.Config.Log.Access, os.O_WRONLY))
+	for _, p := range a.Config.TLS.Pairs {
+		try("tls-cert", opens(p.Cert, os.O_RDONLY))
+		try("tls-key", opens(p.Key, os.O_RDONLY))
+	}
+	try("tls-ticket-keys", opens(a.Config.TLS.TicketKeys, os.O_RDONLY))
+	return warnings
+}
+
+// opens says why a file cannot be opened; nil where none is named. A log that is not there yet will
+// be the user's.
+func opens(path string, how int) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	f, err := os.OpenFile(path, how|unix.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return f.Close()
 }
 
 var (

@@ -3,7 +3,13 @@ package app
 import (
 	"os"
 	"os/signal"
+	"syscall"
 )
+
+// Reloads are the signals that ask for something to be opened anew. A program takes them before it
+// does anything else: until then they end it (signal(7)), and whoever has just started a server may
+// reload it at once. Those that ask it to end may end it until it serves.
+var Reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1}
 
 // AwaitSignals takes each kind of signal from a channel of its own. Package os/signal drops signals
 // for which a channel has no room, so with one channel for all a flood of one kind would displace

@@ -120,7 +120,7 @@ func table(stage Stage, c *Config) []Flag {
 		Flag{Group: groupSettings, Name: flagConfig, Unit: "FILE",
 			Help: "settings from a file, one `name value` a line; read again on HUP", Set: ignore},
 		Flag{Group: groupSettings, Name: flagCheck,
-			Help: "try the settings and the files that they name, start nothing, and stop: status 0 if they can be used, 2 if not", Set: Switch(&c.Check)},
+			Help: "try the settings and the files that they name, start nothing, and stop: status 0 if they can be used, 2 if not; root tries what is served as -user", Set: Switch(&c.Check)},
 		Flag{Group: groupSettings, Name: flagVersion,
 			Help: "print version, commit, Go's version and features, and stop", Set: ignore},
 	)

@@ -91,7 +91,7 @@ var apartFromProxies = map[string][]string{
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
-		"SettingsAreReadAgain", "BadSettingsChangeNothing", "BecomesAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
+		"SettingsAreReadAgain", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
 	},
 }
 

@@ -133,6 +133,40 @@ func usersThatCannotBe(t *testing.T) {
 	}
 }
 
+var _ = test("CheckAsAnotherUser", checkAsAnotherUser)
+
+// checkAsAnotherUser: root's check tries what is served as the user, as a start would, and warns of
+// what he could not open anew after HUP.
+func checkAsAnotherUser(t *testing.T) {
+	_, _, dir := asRoot(t)
+	root, closed := filepath.Join(dir, "root"), filepath.Join(dir, "closed")
+	require.NoError(t, os.Mkdir(root, 0o755))
+	require.NoError(t, os.Mkdir(closed, 0o700))
+	for name, mode := range map[string]os.FileMode{"passwords": 0o600, "settings": 0o600, "log": 0o640} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, mode))
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"what he may read", []string{"-log-file", filepath.Join(dir, "new.log")}, 0, ""},
+		{"a root that he may not", []string{"-root", closed}, 2, `as the user "nobody": cannot serve`},
+		{"passwords that he may not", []string{"-auth", filepath.Join(dir, "passwords")}, 2, `as the user "nobody": -auth`},
+		{"a folder for uploads that is not his", []string{"-uploads", root}, 2, `as the user "nobody": cannot take uploads`},
+		{"settings that he may not read again", []string{"-config", filepath.Join(dir, "settings")}, 0, `warning: -config: the user "nobody" cannot`},
+		{"a log that he may not write", []string{"-log-file", filepath.Join(dir, "log")}, 0, `warning: -log-file: the user "nobody" cannot`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := harness.Run(t, append([]string{"-root", root, "-user", "nobody", "-check"}, tt.args...)...)
+			require.Equal(t, tt.code, code, stdout+stderr)
+			require.Contains(t, stdout+stderr, tt.says)
+			require.Equal(t, tt.says != "", strings.Contains(stdout+stderr, "nobody"), stdout+stderr)
+		})
+	}
+}
+
 var _ = test("UnixSocketForAGroup", unixSocketForAGroup)
 
 // unixSocketForAGroup: the file has the mode and the group that its address says.
