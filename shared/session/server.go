@@ -108,25 +108,27 @@ type Server struct {
 	MaxRefused int64 // connections that may be reading their 503 at once; 0 for the constant
 
 	first    *Server                // the one that stood at the beginning; nil for itself
-	next     atomic.Pointer[Server] // the one that has taken its place; nil for none
+	latest   atomic.Pointer[Server] // of the first: the one that stands in its place now; nil for itself
 	refused  atomic.Int64           // of the first: sessions that OpenRefused began
 	draining atomic.Bool            // of the first
 }
 
 // Succeed has another Server take the place of s, which must be the latest: new connections and
 // requests go by it. The statistics are the same region, and the limiter's tables views of one.
-// It is called by one goroutine at a time.
+// It is called by one goroutine at a time. Only the first leads to it, so that those in between do
+// not stay in memory once nobody serves by them.
 func (s *Server) Succeed(next *Server) {
 	next.first = s.origin()
-	s.next.Store(next)
+	next.first.latest.Store(next)
 }
 
 // Latest is the one that stands in the place of s now.
 func (s *Server) Latest() *Server {
-	for n := s.next.Load(); n != nil; n = s.next.Load() {
-		s = n
+	first := s.origin()
+	if latest := first.latest.Load(); latest != nil {
+		return latest
 	}
-	return s
+	return first
 }
 
 func (s *Server) origin() *Server {
@@ -244,8 +246,8 @@ func (l *Thread) Intake() *chain.Intake {
 // renew goes over to the Server that has taken the place of the thread's, if one has. Buffers that
 // were made by other limits are not used again.
 func (l *Thread) renew() {
-	if l.Server.next.Load() != nil {
-		l.Server, l.free = l.Server.Latest(), nil
+	if latest := l.Server.Latest(); latest != l.Server {
+		l.Server, l.free = latest, nil
 	}
 }
 

@@ -5,8 +5,10 @@ package session
 // What must not be done: no Server may be changed once it has been in use.
 
 import (
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,6 +40,24 @@ func TestNewSettingsHoldFromTheNextRequestOn(t *testing.T) {
 	r.connect()
 	r.send("GET /a HTTP/1.1\r\nHost: h\r\n" + long)
 	require.Equal(t, []string{"431"}, r.statuses(), "no buffer of before is used again")
+}
+
+// Whoever changes settings every hour must not fill the memory with those of the last year: with
+// each of them go a site, its cache, and buffers of all threads.
+func TestSettingsOfBeforeDoNotStayInMemory(t *testing.T) {
+	r := newRig(t)
+	succeed := func() weak.Pointer[Server] {
+		next := r.other(r.srv.HTTP.Limits)
+		r.srv.Latest().Succeed(next)
+		return weak.Make(next)
+	}
+	between := succeed()
+	r.connect()
+	succeed()
+	r.connect()
+	runtime.GC()
+	require.True(t, between.Value() == nil)
+	require.Same(t, r.srv.Latest(), r.thread.Server)
 }
 
 func TestADrainAndTheRefusedAreThoseOfAllServers(t *testing.T) {
