@@ -249,8 +249,13 @@ func TestAnotherSetKnowsWhatTheOneBeforeHasLearnt(t *testing.T) {
 	require.EqualValues(t, 1, same.Total(Requests))
 	require.EqualValues(t, 1, same.InFlight())
 	require.True(t, same.Resting())
-	require.Zero(t, same.row.down.Load())
+	require.NotZero(t, r.set.states[0].row.down.Load(), "the Set in use goes on as it was")
 	require.Zero(t, next.states[1].Total(Requests))
+
+	r.set.states[0].checked(errors.New("it is ill still")) // by whoever has not stopped yet
+	same.succeeded()
+	require.False(t, same.Resting())
+	require.True(t, same.available(r.thread.Clock.Now()))
 }
 
 func TestThreadsBeginWithDifferentTargets(t *testing.T) {

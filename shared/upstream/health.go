@@ -11,7 +11,7 @@ import "fourways/shared/clock"
 // available reports whether a target is to get a request. One that rests gets none. When its rest
 // is over, one request is let through, and what becomes of it decides.
 func (s *State) available(now clock.Time) bool {
-	if s.row.down.Load() != 0 {
+	if s.down() {
 		return false
 	}
 	until := clock.Time(s.row.restUntil.Load())
@@ -25,8 +25,12 @@ func (s *State) available(now clock.Time) bool {
 	return now-clock.Time(last) >= probeTime && s.row.probed.CompareAndSwap(last, int64(now))
 }
 
+// down reports whether the target fails its checks. Where it is not checked any more nobody could
+// find it well again, so what checks of other settings have found says nothing.
+func (s *State) down() bool { return s.set.opt.Check != "" && s.row.down.Load() != 0 }
+
 // Resting reports whether the target gets no requests now, as long as there are others.
-func (s *State) Resting() bool { return s.row.down.Load() != 0 || s.row.restUntil.Load() != 0 }
+func (s *State) Resting() bool { return s.down() || s.row.restUntil.Load() != 0 }
 
 // succeeded notes that the target has answered.
 func (s *State) succeeded() {

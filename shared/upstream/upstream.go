@@ -150,9 +150,6 @@ func (s *Set) state(t Target) (*State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	if s.opt.Check == "" { // earlier settings may have had one
-		row.down.Store(0)
-	}
 	state := &State{Target: t, set: s, number: len(s.states), row: row}
 	state.where.Host, state.where.Port, state.where.Path, state.where.LookUp = t.Host, t.Port, t.Path, s.opt.lookup
 	if !state.where.Named() {
