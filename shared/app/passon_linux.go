@@ -56,7 +56,8 @@ func (a *App) PassOn(c *children.Command, first, i int, name string) (p Passed, 
 		}
 		c.Argv = slices.Insert(c.Argv, last, "-config", fmt.Sprintf("/proc/self/fd/%d", first+passedText))
 	}
-	return p, a.pass(c, first, own, &p)
+	err = a.pass(c, first, own, &p)
+	return p, err
 }
 
 // HandOver gives a new master what it needs to take this process's place. It reads the files
@@ -64,7 +65,8 @@ func (a *App) PassOn(c *children.Command, first, i int, name string) (p Passed, 
 // one has been root perhaps.
 func (a *App) HandOver(c *children.Command, first int) (p Passed, err error) {
 	p.Activated = a.stage.Activated
-	return p, a.pass(c, first, a.Listeners, &p)
+	err = a.pass(c, first, a.Listeners, &p)
+	return p, err
 }
 
 // pass gives a child, under numbers from first on, what a worker and a new master both need.
