@@ -29,53 +29,60 @@ import (
 type attack struct {
 	name string
 	run  func(testing.TB)
+	reach
 }
 
 // busyAttacks use all the processor they get. They run one at a time.
 func busyAttacks() []attack {
 	return []attack{
-		{"FloodFromOneAddress", floodFromOneAddress},
-		{"FloodFromManyAddresses", floodFromManyAddresses},
-		{"GiantPipelines", giantPipelines},
-		{"RangesOfDeath", rangesOfDeath},
-		{"GzipOfManyFiles", gzipOfManyFiles},
-		{"FloodOfHandshakes", floodOfHandshakes},
+		{"FloodFromOneAddress", floodFromOneAddress, everywhere},
+		{"FloodFromManyAddresses", floodFromManyAddresses, everywhere},
+		{"GiantPipelines", giantPipelines, perDriver("sockets")},
+		{"RangesOfDeath", rangesOfDeath, perDriver("sendfile")},
+		{"GzipOfManyFiles", gzipOfManyFiles, perDriver("offload")},
+		{"FloodOfHandshakes", floodOfHandshakes, perDriver("offload")},
 	}
 }
 
 // slowAttacks mostly wait.
 func slowAttacks() []attack {
 	return []attack{
-		{"HoardedConnections", hoardedConnections},
-		{"SlowHeads", slowHeads},
-		{"SlowBodies", slowBodies},
-		{"SlowReaders", slowReaders},
-		{"HandshakesThatStall", handshakesThatStall},
+		{"HoardedConnections", hoardedConnections, everywhere},
+		{"SlowHeads", slowHeads, perDriver("timers")},
+		{"SlowBodies", slowBodies, perDriver("timers")},
+		{"SlowReaders", slowReaders, perDriver("timers")},
+		{"HandshakesThatStall", handshakesThatStall, perDriver("timers")},
 	}
 }
 
 // loneAttacks are all that run one at a time, and patientAttacks all others. A benchmark runs those
 // among them alone that are judged by how good clients fare.
 func loneAttacks() []attack {
-	return append(busyAttacks(), attack{"FloodLowersTheRate", floodLowersTheRate})
+	return append(busyAttacks(), attack{"FloodLowersTheRate", floodLowersTheRate, everywhere})
 }
 
 func patientAttacks() []attack {
-	return append(slowAttacks(), attack{"ABanEnds", aBanEnds}, attack{"LogInjection", logInjection})
+	return append(slowAttacks(),
+		attack{"ABanEnds", aBanEnds, perProcess("limiter")},
+		attack{"LogInjection", logInjection, perProcess("logging")})
 }
 
 // Attacks runs every attack.
 func Attacks(t *testing.T) {
 	oneAddress(t)
 	for _, a := range loneAttacks() {
-		t.Run(a.name, func(t *testing.T) { a.run(t) })
+		t.Run(a.name, func(t *testing.T) {
+			a.skipElsewhere(t, a.name)
+			a.run(t)
+		})
 	}
 	patient := patientAttacks()
 	if oneThreadEach() {
-		patient = append(patient, attack{"TenSlowClientsHoldTenThreads", tenSlowClients})
+		patient = append(patient, attack{"TenSlowClientsHoldTenThreads", tenSlowClients, everywhere})
 	}
 	for _, a := range patient {
 		t.Run(a.name, func(t *testing.T) {
+			a.skipElsewhere(t, a.name)
 			t.Parallel()
 			a.run(t)
 		})

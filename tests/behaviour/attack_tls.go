@@ -84,7 +84,7 @@ func bytewise(b []byte) (pieces [][]byte) {
 	return pieces
 }
 
-var _ = test("HelloInPieces", helloInPieces)
+var _ = test("HelloInPieces", helloInPieces, perDriver("sockets"))
 
 // helloInPieces: wherever a ClientHello is cut, into packets or into records, the handshake
 // succeeds, and what follows it is answered.
@@ -187,7 +187,7 @@ var (
 	}
 )
 
-var _ = test("FloodsOfRecords", floodsOfRecords)
+var _ = test("FloodsOfRecords", floodsOfRecords, perDriver("sockets"))
 
 // floodsOfRecords: whoever sends for ever what TLS allows now and then is cut, before the
 // handshake, in the midst of it and afterwards.
@@ -245,7 +245,7 @@ func floodsOfRecords(t *testing.T) {
 	harness.Eventually(t, "descriptors are as before", func() bool { return s.Descriptors(t) <= before })
 }
 
-var _ = test("NewKeysForNobody", newKeysForNobody)
+var _ = test("NewKeysForNobody", newKeysForNobody, perDriver("sockets"))
 
 // newKeysForNobody: a client that asks for new keys over and over and reads none of the answers is
 // not read from when they do not leave, and it is cut when its time is over.
@@ -267,7 +267,7 @@ func newKeysForNobody(t *testing.T) {
 	harness.Eventually(t, "it is gone", func() bool { return nobodyElse(t, s) })
 }
 
-var _ = test("RenegotiationByOpenSSL", renegotiationByOpenSSL)
+var _ = test("RenegotiationByOpenSSL", renegotiationByOpenSSL, once("secure"))
 
 // renegotiationByOpenSSL: a real client that asks for another handshake on its connection gets
 // none, and the connection ends.

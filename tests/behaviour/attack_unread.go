@@ -20,7 +20,7 @@ import (
 	"fourways/tests/harness"
 )
 
-var _ = test("AnAnswerInTheKernelIsNotRead", anAnswerInTheKernelIsNotRead)
+var _ = test("AnAnswerInTheKernelIsNotRead", anAnswerInTheKernelIsNotRead, perDriver("sockets"))
 
 // anAnswerInTheKernelIsNotRead: an answer that fits into the socket's buffer is sent at once, and
 // its client may still take no byte of it. However the connection goes on, it ends as that of

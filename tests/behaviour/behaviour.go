@@ -10,6 +10,11 @@
 //
 //	var _ = test("StopUnderLoad", stopUnderLoad)
 //
+// It runs in every stage. Where no fault of some stage's own code could fail it, a reach says so,
+// and in one word what it looks at:
+//
+//	var _ = test("SSLScan", sslScan, once("secure"))
+//
 // A test starts servers of its own (package harness), waits for events and not for times,
 // and asserts nothing that depends on how fast the machine is: many tests run at once.
 package behaviour
@@ -17,12 +22,14 @@ package behaviour
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,33 +38,77 @@ import (
 	"fourways/tests/harness"
 )
 
-// registered is one test of every stage.
+// registered is one test of the stages.
 type registered struct {
 	name  string
 	run   func(*testing.T)
 	alone bool // no other test of the stage may run meanwhile
+	reach
+}
+
+// reach is in which stages a test runs. [everywhere] is for what the own code of each has a part
+// in.
+type reach struct {
+	stages string // their digits
+	sees   string // what is looked at there
+}
+
+// once is for a test of what all stages have from one package of shared, which it names, and only
+// pass bytes to: stage 3 runs it.
+func once(pkg string) reach { return reach{"3", pkg} }
+
+// perProcess is once for a test of what the processes of a server have to agree on: stage 3, which
+// is one, and stage 4, which is several, run it.
+func perProcess(pkg string) reach { return reach{"34", pkg} }
+
+// perDriver is for a test of how a thread serves connections, and of what it does so by. Stage 4
+// does not run it: a worker's threads are those of stage 3.
+func perDriver(what string) reach { return reach{"123", what} }
+
+// everywhere is for all stages.
+var everywhere reach
+
+// here reports whether the stage is one of them.
+func (r reach) here() bool {
+	return r == everywhere || strings.Contains(r.stages, strings.TrimPrefix(stage(), "stage")[:1])
+}
+
+// skipElsewhere skips a test that the stage need not run, unless -run has its whole name.
+func (r reach) skipElsewhere(t *testing.T, test string) {
+	t.Helper()
+	if !r.here() && !strings.Contains(flag.Lookup("test.run").Value.String(), test) {
+		t.Skipf("stage 3 runs it, for the same %s", r.sees)
+	}
 }
 
 // tests is all of them. The initialization of the package fills it.
 var tests []registered
 
-// test registers a test of every stage. What it returns is there to be assigned to _.
-func test(name string, run func(*testing.T)) struct{} {
-	tests = append(tests, registered{name: name, run: run})
-	return struct{}{}
+// test registers a test, of every stage or of those that its reach names. What it returns is there
+// to be assigned to _.
+func test(name string, run func(*testing.T), in ...reach) struct{} {
+	return register(registered{name: name, run: run}, in)
 }
 
 // alone is test for one that measures memory: a collector that has to wait for a processor lets it
 // grow.
-func alone(name string, run func(*testing.T)) struct{} {
-	tests = append(tests, registered{name: name, run: run, alone: true})
+func alone(name string, run func(*testing.T), in ...reach) struct{} {
+	return register(registered{name: name, run: run, alone: true}, in)
+}
+
+func register(r registered, in []reach) struct{} {
+	if len(in) > 0 {
+		r.reach = in[0]
+	}
+	tests = append(tests, r)
 	return struct{}{}
 }
 
-// All runs every test that is registered.
+// All runs every test that is registered for the stage. One that -run names is run in any stage.
 func All(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			test.skipElsewhere(t, test.name)
 			if !test.alone {
 				t.Parallel()
 			}
@@ -79,27 +130,28 @@ func hasMaster() bool { return stage() >= "stage4" }
 
 func stage() string { return filepath.Base(harness.Binary()) }
 
-// Conformance plays the suite against the stage, once more over TLS, and once more through a proxy.
-// From stage 3 on files leave by sendfile(2), but not over TLS.
+// Conformance plays the suite against the stage. A thread that blocks and a loop, in stages 1 and
+// 3, play it once more over TLS, and once more through a proxy: no stage has code of its own for
+// either. From stage 3 on files leave by sendfile(2), but not over TLS. Stage 4 reads as stage 3
+// does, so there no case's bytes are cut.
 func Conformance(t *testing.T) {
 	name := stage()
 	conformance.BePatient()
-	t.Run("tls", func(t *testing.T) {
-		t.Parallel()
-		overTLS(t, name)
-	})
 	if oneThreadEach() || zeroCopy() && !hasMaster() {
-		t.Run("proxied", func(t *testing.T) {
-			t.Parallel()
-			throughAProxy(t, name)
-		})
+		for pass, play := range map[string]func(*testing.T, string){"tls": overTLS, "proxied": throughAProxy} {
+			t.Run(pass, func(t *testing.T) {
+				t.Parallel()
+				play(t, name)
+			})
+		}
 	}
 	conformance.Run(t, conformance.Target{
-		Name:     name,
-		Cmd:      []string{harness.Binary(), "--port", "{port}", "--root", "{root}"},
-		Args:     conformance.FourWays,
-		ZeroCopy: zeroCopy(),
-		Streams:  true,
+		Name:      name,
+		Cmd:       []string{harness.Binary(), "--port", "{port}", "--root", "{root}"},
+		Args:      conformance.FourWays,
+		ZeroCopy:  zeroCopy(),
+		Streams:   true,
+		WholeOnly: hasMaster(),
 	})
 }
 

@@ -31,7 +31,7 @@ func calendar(t *testing.T) (flag []string, ahead func(days float64)) {
 	return []string{"-inject-days", path}, ahead
 }
 
-var _ = test("WarnedDayByDay", warnedDayByDay)
+var _ = test("WarnedDayByDay", warnedDayByDay, perProcess("certs"))
 
 // warnedDayByDay: as long as a certificate is about to end, the log says so each day, once.
 func warnedDayByDay(t *testing.T) {
@@ -59,7 +59,7 @@ func warnedDayByDay(t *testing.T) {
 	require.Equal(t, len(says)+1, s.Log.Count("renew it"), "nothing was said while there was nothing to warn of")
 }
 
-var _ = test("TicketKeysChange", ticketKeysChange)
+var _ = test("TicketKeysChange", ticketKeysChange, perProcess("tickets"))
 
 // ticketKeysChange: each day session tickets are encrypted by another key, in every process. Those
 // of the old key are good for a week.
@@ -121,7 +121,7 @@ func resumesOnce(t *testing.T, addr string, client *tls.Config, want bool) {
 	require.Equal(t, want, state.DidResume)
 }
 
-var _ = test("SelfSignedIsRenewed", selfSignedIsRenewed)
+var _ = test("SelfSignedIsRenewed", selfSignedIsRenewed, perProcess("certs"))
 
 // selfSignedIsRenewed: a month before it ends another one is made and kept, while the server runs,
 // and every process shows it. Nobody who connects meanwhile is refused.

@@ -89,7 +89,7 @@ func HUP(t testing.TB, s *harness.Server, n int) {
 	s.Log.Await(t, regexp.MustCompile(fmt.Sprintf(`(?s)((Certificates reloaded|Reloaded: all|[Nn]ot reloaded).*){%d}`, n)))
 }
 
-var _ = test("CertificateByName", certificateByName)
+var _ = test("CertificateByName", certificateByName, once("certs"))
 
 // certificateByName: the client gets the certificate of the name that it asks for.
 func certificateByName(t *testing.T) {
@@ -134,7 +134,7 @@ func curl(t *testing.T, addr, name string, args ...string) (out string, err erro
 	return string(text), err
 }
 
-var _ = test("RenewedCertificate", renewedCertificate)
+var _ = test("RenewedCertificate", renewedCertificate, perProcess("certs"))
 
 // renewedCertificate: while clients connect all the time, certificates are renewed, and not one
 // handshake fails.
@@ -183,7 +183,7 @@ func awaitCertificate(t testing.TB, addr string, client *tls.Config, want *certs
 	})
 }
 
-var _ = test("BrokenPair", brokenPair)
+var _ = test("BrokenPair", brokenPair, perProcess("certs"))
 
 // brokenPair: at the start it ends the program with one line, and on HUP the old one stays.
 func brokenPair(t *testing.T) {
@@ -224,7 +224,7 @@ func brokenPair(t *testing.T) {
 	awaitCertificate(t, addr, Client(root, "a.test"), next)
 }
 
-var _ = test("CertificateWarnings", certificateWarnings)
+var _ = test("CertificateWarnings", certificateWarnings, perProcess("certs"))
 
 // certificateWarnings: what is doubtful about a pair is in the log, and until when it is valid can
 // be looked up.
@@ -250,7 +250,7 @@ func certificateWarnings(t *testing.T) {
 	require.Contains(t, string(body), fmt.Sprintf("fourways_certificate_expiry_time_seconds{pair=\"1\",name=\"a.test\"} %d\n", ends.Unix()))
 }
 
-var _ = test("SelfSigned", selfSigned)
+var _ = test("SelfSigned", selfSigned, perProcess("certs"))
 
 // selfSigned: the fingerprint of the banner is that of the certificate, which stays the same.
 func selfSigned(t *testing.T) {
@@ -281,7 +281,7 @@ func selfSigned(t *testing.T) {
 	require.NoError(t, err, out)
 }
 
-var _ = test("SelfSignedThatCannotBeKept", selfSignedUnkept)
+var _ = test("SelfSignedThatCannotBeKept", selfSignedUnkept, perProcess("certs"))
 
 // selfSignedUnkept: where there is no folder to keep it in, HUP does not change the certificate.
 func selfSignedUnkept(t *testing.T) {
@@ -323,7 +323,7 @@ func Resumes(t testing.TB, addr string, client *tls.Config, n int) {
 // Versions is those that are spoken.
 var Versions = map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13}
 
-var _ = test("ResumedSessions", resumedSessions)
+var _ = test("ResumedSessions", resumedSessions, perProcess("tickets"))
 
 // resumedSessions: each connection after the first resumes, and so it is after HUP and with a
 // renewed certificate.
@@ -347,7 +347,7 @@ func resumedSessions(t *testing.T) {
 	}
 }
 
-var _ = test("TicketKeysOfAFile", ticketKeysOfAFile)
+var _ = test("TicketKeysOfAFile", ticketKeysOfAFile, perProcess("tickets"))
 
 // ticketKeysOfAFile: servers with the same keys resume each other's sessions, also after a new key
 // has been put before the old one.
@@ -454,7 +454,7 @@ func httpsRedirect(t *testing.T) {
 	require.Equal(t, 200, status, "nobody is sent on who is there")
 }
 
-var _ = test("HTTPSRedirectBehindAProxy", httpsRedirectBehindAProxy)
+var _ = test("HTTPSRedirectBehindAProxy", httpsRedirectBehindAProxy, once("session"))
 
 // httpsRedirectBehindAProxy: whom a trusted proxy has heard by https is served, since sending it on
 // would bring it back by the same way. Nobody else is believed.

@@ -103,7 +103,7 @@ for turn in range(2):
 print("fine")
 `
 
-var _ = test("RealClients", realClients)
+var _ = test("RealClients", realClients, perDriver("sockets"))
 
 // realClients: each of them is served, and finds nothing to complain of.
 func realClients(t *testing.T) {
@@ -186,7 +186,7 @@ func goClient(t *testing.T, addr, upload string, client *tls.Config, version uin
 	}
 }
 
-var _ = test("SSLScan", sslScan)
+var _ = test("SSLScan", sslScan, once("secure"))
 
 // sslScan: a scanner finds the versions that are meant to be there, no other, and none of the holes
 // that it knows.

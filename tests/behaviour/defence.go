@@ -63,7 +63,7 @@ func trustedProxy(t *testing.T) {
 	}
 }
 
-var _ = test("WhomAProxyNames", whomAProxyNames)
+var _ = test("WhomAProxyNames", whomAProxyNames, once("guard"))
 
 // whomAProxyNames: a proxy may write addresses with ports and brackets, and in Forwarded. Where
 // it does not name its client, that is nobody: it may not look inside, as the proxy may, which is
@@ -102,7 +102,7 @@ func whomAProxyNames(t *testing.T) {
 	}
 }
 
-var _ = test("NonsenseIsLimited", nonsenseIsLimited)
+var _ = test("NonsenseIsLimited", nonsenseIsLimited, perProcess("limiter"))
 
 // nonsenseIsLimited: whoever sends what cannot be read is banned after as many requests as
 // whoever sends too many, and makes us write no more than a short line for each, in every log.

@@ -70,7 +70,7 @@ func failingDisk(t *testing.T) (dir string, cut func()) {
 	}
 }
 
-var _ = test("UnreadableFiles", unreadableFiles)
+var _ = test("UnreadableFiles", unreadableFiles, perDriver("sendfile"))
 
 // unreadableFiles: a download that comes to a part of the disk that cannot be read ends, is
 // told in the log and counted, and neither it nor its client keeps anything busy.
@@ -94,7 +94,7 @@ func unreadableFiles(t *testing.T) {
 	harness.Eventually(t, "nothing goes on", func() bool { return nobodyElse(t, s) })
 }
 
-var _ = test("ErrorsOfReading", errorsOfReading)
+var _ = test("ErrorsOfReading", errorsOfReading, perDriver("sendfile"))
 
 // errorsOfReading: what the system calls that read a file may answer beside bytes.
 func errorsOfReading(t *testing.T) {
@@ -197,7 +197,7 @@ func held(t *testing.T, s *harness.Server) (n int) {
 	return n
 }
 
-var _ = test("FilesThatAreGoneGiveTheirRoomBack", filesThatAreGoneGiveTheirRoomBack)
+var _ = test("FilesThatAreGoneGiveTheirRoomBack", filesThatAreGoneGiveTheirRoomBack, perProcess("filecache"))
 
 // filesThatAreGoneGiveTheirRoomBack: nobody else has to ask for a large file that was removed, or
 // that another was renamed over, before the disk has its room back. Who is downloading it does not

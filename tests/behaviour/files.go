@@ -33,7 +33,7 @@ func numbered(size int) []byte {
 	return b.Bytes()[:size]
 }
 
-var _ = test("FilesThatChangeWhileTheyAreSent", filesThatChangeWhileTheyAreSent)
+var _ = test("FilesThatChangeWhileTheyAreSent", filesThatChangeWhileTheyAreSent, perDriver("sendfile"))
 
 // filesThatChangeWhileTheyAreSent: a download has the bytes of one state of the file, or it looks
 // broken; and whoever asks next has the new state.
@@ -102,7 +102,7 @@ func filesThatChangeWhileTheyAreSent(t *testing.T) {
 	}
 }
 
-var _ = test("FilesOfTheSameSizeAndTime", filesOfTheSameSizeAndTime)
+var _ = test("FilesOfTheSameSizeAndTime", filesOfTheSameSizeAndTime, once("filecache"))
 
 // filesOfTheSameSizeAndTime: other bytes have another tag, so they are neither taken for those that
 // a client has, nor joined to some of them.
@@ -163,7 +163,7 @@ func askFor(t *testing.T, s *harness.Server, fields string) reply {
 	return reply{resp, body}
 }
 
-var _ = test("OldCompressedFiles", oldCompressedFiles)
+var _ = test("OldCompressedFiles", oldCompressedFiles, once("filecache"))
 
 // oldCompressedFiles: a compressed neighbour made within two seconds of its original is sent; one
 // that is older is not, and the log says so once.
@@ -281,7 +281,7 @@ func uploadsOfARootThatChanges(t *testing.T) {
 	harness.Eventually(t, "uploads are taken again", func() bool { return upload() == 201 })
 }
 
-var _ = test("AbsoluteLinks", absoluteLinks)
+var _ = test("AbsoluteLinks", absoluteLinks, once("site"))
 
 // absoluteLinks: a link that names its target from / is refused, also where that lies inside the
 // root, and the log says once what to do about it. A relative one is followed.

@@ -68,7 +68,7 @@ func HungFolder(t *testing.T) (folder string, end func()) {
 	return folder, end
 }
 
-var _ = test("LogsThatCannotBeOpenedAtTheStart", logsThatCannotBeOpenedAtTheStart)
+var _ = test("LogsThatCannotBeOpenedAtTheStart", logsThatCannotBeOpenedAtTheStart, perProcess("logging"))
 
 // logsThatCannotBeOpenedAtTheStart: one line says which log it is, and the program ends.
 func logsThatCannotBeOpenedAtTheStart(t *testing.T) {
@@ -87,7 +87,7 @@ func logsThatCannotBeOpenedAtTheStart(t *testing.T) {
 	}
 }
 
-var _ = test("LogsThatCannotBeReopened", logsThatCannotBeReopened)
+var _ = test("LogsThatCannotBeReopened", logsThatCannotBeReopened, perProcess("logging"))
 
 // logsThatCannotBeReopened: it is said, the old file stays in use, and the server serves and
 // hears signals. Stage 4 reloads on HUP: it keeps its workers, and says that it does.
@@ -137,7 +137,7 @@ func logsThatCannotBeReopened(t *testing.T) {
 	}
 }
 
-var _ = test("LogsWhoseReaderStandsStill", logsWhoseReaderStandsStill)
+var _ = test("LogsWhoseReaderStandsStill", logsWhoseReaderStandsStill, perProcess("logging"))
 
 // logsWhoseReaderStandsStill: what is not read is lost, and nothing else. The server serves,
 // hears signals, and ends.
@@ -321,7 +321,7 @@ func hangThread(t *testing.T, tid int) {
 	require.NoError(t, err)
 }
 
-var _ = test("CertificatesThatDoNotAnswer", certificatesThatDoNotAnswer)
+var _ = test("CertificatesThatDoNotAnswer", certificatesThatDoNotAnswer, perProcess("certs"))
 
 // certificatesThatDoNotAnswer: where HUP finds a certificate on a disk that hangs, the old one is
 // kept, the log says why, and the server ends when it is told to.

@@ -22,7 +22,7 @@ import (
 	"fourways/tests/harness"
 )
 
-var _ = test("LostLinesAreTold", lostLinesAreTold)
+var _ = test("LostLinesAreTold", lostLinesAreTold, perProcess("logging"))
 
 // fullDisk takes nothing: each write to it is ENOSPC (full(4)).
 const fullDisk = "/dev/full"
@@ -80,7 +80,7 @@ func lostLinesAreTold(t *testing.T) {
 	}
 }
 
-var _ = test("UnrecordedClientsAreTold", unrecordedClientsAreTold)
+var _ = test("UnrecordedClientsAreTold", unrecordedClientsAreTold, perProcess("limiter"))
 
 // unrecordedClientsAreTold: more clients are connected than the table has room for.
 func unrecordedClientsAreTold(t *testing.T) {

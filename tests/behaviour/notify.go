@@ -178,7 +178,7 @@ func activation(args []string, sockets ...handed) *exec.Cmd {
 	return cmd
 }
 
-var _ = test("ServiceManagerThatHangs", serviceManagerThatHangs)
+var _ = test("ServiceManagerThatHangs", serviceManagerThatHangs, perProcess("app"))
 
 // serviceManagerThatHangs: whoever is to be told what the server does may stand still. The server
 // starts, hears signals and ends all the same.

@@ -51,7 +51,7 @@ func tell(t *testing.T, c net.Conn, method, path, fields string) *http.Response 
 	return resp
 }
 
-var _ = test("Passwords", passwords)
+var _ = test("Passwords", passwords, perProcess("auth"))
 
 // passwords: who knows one gets everything, also what is passed on, and who does not gets nothing,
 // and is not asked where others could listen.
@@ -137,7 +137,7 @@ func aPasswordIsCheckedOnceForAll(t *testing.T) {
 	}
 }
 
-var _ = test("GuessingIsLimited", guessingIsLimited)
+var _ = test("GuessingIsLimited", guessingIsLimited, perProcess("limiter"))
 
 // guessingIsLimited: a password that has to be checked costs as much as many requests, one that was
 // right before no more than any.

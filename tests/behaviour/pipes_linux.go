@@ -56,7 +56,7 @@ func mixedBackend(w http.ResponseWriter, r *http.Request) {
 	c.Close()
 }
 
-var _ = test("LargeBodiesOfManyClientsStayApart", largeBodiesOfManyClientsStayApart)
+var _ = test("LargeBodiesOfManyClientsStayApart", largeBodiesOfManyClientsStayApart, perDriver("pipes"))
 
 // largeBodiesOfManyClientsStayApart: some clients are fast, some are slow, some leave in the
 // middle, and some are cut off with their upstream. All get their own bytes, and nothing is left

@@ -15,8 +15,7 @@ import (
 )
 
 // throughAProxy plays the suite through a proxy. How the bytes are cut, and what follows in the
-// same write, is the business of the plain pass. The stages between the thread that blocks and the
-// loop have the same code for it, and are left out to save time.
+// same write, is the business of the plain pass.
 func throughAProxy(t *testing.T, name string) {
 	conformance.Run(t, conformance.Target{
 		Name:     name + " through a proxy",

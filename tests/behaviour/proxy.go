@@ -76,7 +76,7 @@ func scripted(t *testing.T, serve func(c net.Conn)) (addr string) {
 	return "http://" + l.Addr().String()
 }
 
-var _ = test("PassedOn", passedOn)
+var _ = test("PassedOn", passedOn, perDriver("sockets"))
 
 // passedOn: large bodies arrive whole both ways, also at a Unix socket, and what is not below the
 // prefix is the site's.
@@ -404,7 +404,7 @@ func freely(t *testing.T, secured bool, args ...string) (s *harness.Server, addr
 	}
 }
 
-var _ = test("AnUpstreamThatClosesAfterEachAnswer", anUpstreamThatClosesAfterEachAnswer)
+var _ = test("AnUpstreamThatClosesAfterEachAnswer", anUpstreamThatClosesAfterEachAnswer, perDriver("sockets"))
 
 // anUpstreamThatClosesAfterEachAnswer: a kept connection is closed at about the moment at which the
 // next request comes. No client hears of it.
@@ -543,7 +543,7 @@ func tunnelsArePassedOn(t *testing.T) {
 	}
 }
 
-var _ = test("UpstreamsAreChecked", upstreamsAreChecked)
+var _ = test("UpstreamsAreChecked", upstreamsAreChecked, perProcess("upstream"))
 
 // upstreamsAreChecked: one that says that it is not well gets no requests until it is.
 func upstreamsAreChecked(t *testing.T) {

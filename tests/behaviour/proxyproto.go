@@ -225,7 +225,7 @@ func cutWithoutAWord(t *testing.T, c net.Conn) {
 	}
 }
 
-var _ = test("ProxyHeaderIsRequired", proxyHeaderIsRequired)
+var _ = test("ProxyHeaderIsRequired", proxyHeaderIsRequired, once("proxyproto"))
 
 // proxyHeaderIsRequired: what does not begin with a header that can be read ends at once, without
 // an answer, is counted by its reason, and is logged with the proxy's address.
@@ -254,7 +254,7 @@ func proxyHeaderIsRequired(t *testing.T) {
 	p.Log.Await(t, regexp.MustCompile(`refused level=WARN client=127\.0\.0\.1 reason=proxy-header-missing detail="`))
 }
 
-var _ = test("ProxyHeaderOnce", proxyHeaderOnce)
+var _ = test("ProxyHeaderOnce", proxyHeaderOnce, once("proxyproto"))
 
 // proxyHeaderOnce: a second one is no header but what the client says, and names nobody.
 func proxyHeaderOnce(t *testing.T) {
@@ -429,7 +429,7 @@ func proxyHeaderLimitsTheClient(t *testing.T) {
 	require.Equal(t, 200, asks(open("192.0.2.9")), "others are not")
 }
 
-var _ = test("ProxyHeaderGivesNoRights", proxyHeaderGivesNoRights)
+var _ = test("ProxyHeaderGivesNoRights", proxyHeaderGivesNoRights, once("proxyproto"))
 
 // proxyHeaderGivesNoRights: a client that is named is judged by its own address: it sees nothing
 // that is for this machine, and its X-Forwarded-For counts only if it is a proxy itself.
@@ -516,7 +516,7 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-var _ = test("ProxyHeaderOfHAProxy", proxyHeaderOfHAProxy)
+var _ = test("ProxyHeaderOfHAProxy", proxyHeaderOfHAProxy, once("proxyproto"))
 
 // proxyHeaderOfHAProxy: what a real proxy sends is understood, in both versions, with checksums and
 // values, in front of TLS, and by its checks.

@@ -22,7 +22,7 @@ import (
 	"fourways/tests/harness"
 )
 
-var _ = test("PausedReader", pausedReader)
+var _ = test("PausedReader", pausedReader, perDriver("sockets"))
 
 // pausedReader: a client that stops reading in mid-answer, for longer than any single
 // write waits, gets every byte in the end.

@@ -472,7 +472,7 @@ func relayRate(t *testing.T) {
 	r.ended(t)
 }
 
-var _ = test("RelayAnnouncesTheClient", relayAnnouncesTheClient)
+var _ = test("RelayAnnouncesTheClient", relayAnnouncesTheClient, perDriver("sockets"))
 
 // relayAnnouncesTheClient: the target reads a PROXY header before all else: with the client's
 // address, or that of whom the client's own header names. A server behind the relay believes it.
@@ -662,7 +662,7 @@ func relayAtTheStop(t *testing.T) {
 	require.Zero(t, r.Wait(t))
 }
 
-var _ = test("RelaysLeaveNothingBehind", relaysLeaveNothingBehind)
+var _ = test("RelaysLeaveNothingBehind", relaysLeaveNothingBehind, perDriver("sockets"))
 
 // relaysLeaveNothingBehind: whoever leaves, at whatever point and in whatever way, ends the whole
 // relay, and no descriptor stays open.

@@ -253,7 +253,7 @@ func uploadUnderWay(t *testing.T, s *harness.Server, size int) (finish func() *h
 	}
 }
 
-var _ = test("BadSettingsChangeNothing", badSettingsChangeNothing)
+var _ = test("BadSettingsChangeNothing", badSettingsChangeNothing, perProcess("config"))
 
 // badSettingsChangeNothing: a mistake in the file, or in a file that it names, leaves all as it
 // was, and the log says why. The service manager hears that the reload has ended all the same.

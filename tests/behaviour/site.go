@@ -14,7 +14,7 @@ import (
 	"fourways/tests/harness"
 )
 
-var _ = test("FrontEnd", frontEnd)
+var _ = test("FrontEnd", frontEnd, once("site"))
 
 // frontEnd: everything is shown under its own type, and a path of the application is answered with
 // its page where a browser goes there, but nothing else that is missing is.

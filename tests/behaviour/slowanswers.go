@@ -22,7 +22,7 @@ import (
 	"fourways/tests/harness"
 )
 
-var _ = test("SlowReadersOfAnAnswerDoNotHoldTheUpstream", slowReadersOfAnswers)
+var _ = test("SlowReadersOfAnAnswerDoNotHoldTheUpstream", slowReadersOfAnswers, perDriver("queues"))
 
 // slowReadersOfAnswers: the upstream has said all while its clients do not read; then they
 // get all of it.
@@ -62,7 +62,7 @@ func openAnswer(t *testing.T, s *harness.Server, path string) *http.Response {
 	return resp
 }
 
-var _ = test("ASlowReaderByTLSDoesNotHoldTheUpstream", slowReaderByTLS)
+var _ = test("ASlowReaderByTLSDoesNotHoldTheUpstream", slowReaderByTLS, perDriver("queues"))
 
 // slowReaderByTLS: what waits for it is on the disk and not in memory, and is sealed as it is
 // taken; the upstream is asked again on the same connection meanwhile. All of it arrives, and
@@ -122,7 +122,7 @@ func slowReaderByTLS(t *testing.T) {
 	s.nothingWaits(t)
 }
 
-var _ = test("ASlowReaderOfATunnelDoesNotHoldTheUpstream", slowReaderOfATunnel)
+var _ = test("ASlowReaderOfATunnelDoesNotHoldTheUpstream", slowReaderOfATunnel, perDriver("queues"))
 
 // slowReaderOfATunnel: what an upstream says through a tunnel waits for its client on the disk,
 // while what the client says goes the other way at once. The upstream may end meanwhile.

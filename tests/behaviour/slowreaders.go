@@ -27,8 +27,8 @@ import (
 	"fourways/tests/harness"
 )
 
-var _ = alone("SlowReadersDoNotHoldWhoSends", func(t *testing.T) { slowReadersOf(t, 40, 4<<20) })
-var _ = test("APipeIsNotWaitedForLongerThanAMoment", readerOfPipes)
+var _ = alone("SlowReadersDoNotHoldWhoSends", func(t *testing.T) { slowReadersOf(t, 40, 4<<20) }, perDriver("queues"))
+var _ = test("APipeIsNotWaitedForLongerThanAMoment", readerOfPipes, perDriver("pipes"))
 var _ = test("AReaderWhoLeavesTakesWhatWaitsAlong", readersWhoLeave)
 var _ = test("WhatWaitsForAReaderEndsWithTheServer", killedWhileReadersWait)
 var _ = test("AFullDiskSlowsAndNeverCuts", fullDiskOfReaders)

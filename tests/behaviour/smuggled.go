@@ -64,7 +64,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-var _ = test("NothingIsSmuggledToTheUpstream", nothingIsSmuggledToTheUpstream)
+var _ = test("NothingIsSmuggledToTheUpstream", nothingIsSmuggledToTheUpstream, perDriver("sockets"))
 
 // nothingIsSmuggledToTheUpstream: three servers, each with a parser of its own, find the requests
 // that were understood, and no others.
@@ -235,7 +235,7 @@ func answersAt(socket string) bool {
 	return err == nil
 }
 
-var _ = test("NothingIsSmuggledToTheClient", nothingIsSmuggledToTheClient)
+var _ = test("NothingIsSmuggledToTheClient", nothingIsSmuggledToTheClient, perDriver("sockets"))
 
 // nothingIsSmuggledToTheClient: of what an upstream sends, a client gets the answers that were
 // understood, or 502, or half an answer that cannot be taken for a whole one; and no other client

@@ -71,7 +71,7 @@ func commandLine(t *testing.T) {
 	})
 }
 
-var _ = test("Check", check)
+var _ = test("Check", check, perProcess("config"))
 
 // check: the settings are tried, and the files that they name. Nothing is started or made, and the
 // status says how it went.
@@ -164,7 +164,7 @@ func shortForm(t *testing.T) {
 	s.Log.Await(t, regexp.MustCompile(`\[main\] 3 `))
 }
 
-var _ = test("BuiltInSite", builtInSite)
+var _ = test("BuiltInSite", builtInSite, once("site"))
 
 // builtInSite: without -root there is a site, with pictures, and a place for uploads.
 func builtInSite(t *testing.T) {

@@ -226,7 +226,7 @@ func uploadsLimit(t *testing.T) {
 	require.LessOrEqual(t, len(files(t, folder)), limit)
 }
 
-var _ = test("UploadsToOddFileSystems", uploadsToOddFileSystems)
+var _ = test("UploadsToOddFileSystems", uploadsToOddFileSystems, perDriver("uploads"))
 
 // uploadsToOddFileSystems: whatever a file system cannot do, an upload is whole or not there;
 // where nothing can be done, the client is told to come again, and the log what is to be
@@ -363,7 +363,7 @@ func crashedUpload(t *testing.T) {
 	})
 }
 
-var _ = test("BuiltInSiteWithoutAHome", builtInSiteWithoutAHome)
+var _ = test("BuiltInSiteWithoutAHome", builtInSiteWithoutAHome, perProcess("site"))
 
 // builtInSiteWithoutAHome: where there is no cache folder, or none that is ours alone, the
 // built-in site lies in one folder for all processes of a server, which is gone when the server

@@ -65,7 +65,7 @@ func processFigures(t *testing.T) {
 	require.Equal(t, last, tells("fourways_last_reload_time_seconds"))
 }
 
-var _ = test("LogsNameTheFlag", logsNameTheFlag)
+var _ = test("LogsNameTheFlag", logsNameTheFlag, once("logging"))
 
 // logsNameTheFlag: where a setting of our own may be why somebody was refused, the log says which.
 func logsNameTheFlag(t *testing.T) {

@@ -70,7 +70,7 @@ func becomesAnotherUser(t *testing.T) {
 	require.Zero(t, s.Wait(t))
 }
 
-var _ = test("LogsOfAnotherUser", logsOfAnotherUser)
+var _ = test("LogsOfAnotherUser", logsOfAnotherUser, perProcess("app"))
 
 // logsOfAnotherUser: a log that root makes in root's folder is the user's, so each process can open
 // it, and again after a signal. One that was there stays whose it was.
@@ -108,7 +108,7 @@ func statusLine(t *testing.T, file, name string) []string {
 	return nil
 }
 
-var _ = test("UsersThatCannotBe", usersThatCannotBe)
+var _ = test("UsersThatCannotBe", usersThatCannotBe, perProcess("app"))
 
 // usersThatCannotBe: who cannot be found ends the start, and so does a folder that he cannot read.
 func usersThatCannotBe(t *testing.T) {
@@ -185,7 +185,7 @@ func unixSocketForAGroup(t *testing.T) {
 	require.NoFileExists(t, path)
 }
 
-var _ = test("KeysThatTheUserMayNotRead", keysThatTheUserMayNotRead)
+var _ = test("KeysThatTheUserMayNotRead", keysThatTheUserMayNotRead, perProcess("certs"))
 
 // keysThatTheUserMayNotRead: what root has read before the server became another user's stays in
 // use on HUP. That is no failure as long as the files are as they were, and keeps nobody from a
