@@ -93,7 +93,7 @@ func helloInPieces(t *testing.T) {
 	if oneThreadEach() {
 		workers = "4"
 	}
-	s, addr := secured(t, "-workers", workers, "-max-requests", "0", "-root", rootWith(t, "index.html", 1))
+	s, addr := secured(t, "-workers", workers, "-handshake-timeout", "600", "-max-requests", "0", "-root", rootWith(t, "index.html", 1))
 	witness := s.Dial(t)
 	turn := func() { // after which what came before has been read
 		for range 2 {
