@@ -147,7 +147,7 @@ func (r *release) programs(arch string) (map[string][]byte, error) {
 
 // build builds a stage: static, without paths, and told its version.
 func (r *release) build(file, stage string, env ...string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X fourways/shared/config.release="+r.version, "-o", file, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -X fourways/shared/config.release="+r.version, "-o", file, ".")
 	cmd.Dir = filepath.Join(r.root, stage)
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS="), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
