@@ -126,6 +126,7 @@ type Link struct {
 	detached  bool         // no user cares any more what the target says
 	bulk      bool         // so much came at once that more may go by a pipe
 	copies    bool         // its socket's bytes can go by none
+	filled    bool         // what came last has filled the buffer: more is likely to be here
 	wanted    machine.Want // last
 	timed     bool         // it is the target's turn
 	abortive  bool
@@ -304,6 +305,9 @@ func (l *Link) step() machine.Want {
 		l.salvage()
 	}
 	l.converse()
+	if l.filled {
+		l.readOn()
+	}
 	if l.state == stateTunnel {
 		return l.tunnel(now)
 	}
@@ -496,6 +500,21 @@ func (l *Link) late(now clock.Time) bool {
 	return now >= l.deadline
 }
 
+// readOn reads once more, where the beginning of an answer has filled the buffer and the rest of
+// its body is much, but too little for a pipe. Nearly always that has come too. Both leave for the
+// user's peer together, which saves a send. An end or a failure is the driver's to find.
+func (l *Link) readOn() {
+	l.filled = false
+	due := l.due()
+	if l.local.thread.Pipes == nil || !l.reading() || l.broken || due < largeRead || due >= leastPiped {
+		return
+	}
+	if n, _ := l.local.set.opt.Sockets.Read(l.fd, l.intake(due)); n > 0 {
+		l.pass(n)
+		l.converse()
+	}
+}
+
 // salvage reads what the target has sent before its connection broke. A target that refuses an
 // upload often closes right after its answer, while we still write.
 func (l *Link) salvage() {
@@ -665,10 +684,15 @@ func (l *Link) Recv() []byte {
 		return l.local.dropped[:]
 	}
 	if n := l.due(); n >= largeRead {
-		p := l.local.thread.Intake().Room()
-		return p[:min(int64(len(p)), n)]
+		return l.intake(n)
 	}
 	return l.client.Recv()
+}
+
+// intake is memory for at most n bytes that go to the user as they are.
+func (l *Link) intake(n int64) []byte {
+	p := l.local.thread.Intake().Room()
+	return p[:min(int64(len(p)), n)]
 }
 
 // due is how many bytes come next that are nothing but the answer's body, or go through a tunnel.
@@ -697,9 +721,15 @@ func (l *Link) Received(n int) {
 	l.active = l.local.now()
 	l.bulk = n >= largeRead && !l.copies
 	if l.due() < largeRead {
+		l.filled = n >= received
 		l.client.Received(n)
 		return
 	}
+	l.pass(n)
+}
+
+// pass gives the user n bytes that were read into the intake.
+func (l *Link) pass(n int) {
 	if l.state == stateBusy {
 		l.client.Passed(int64(n))
 	}

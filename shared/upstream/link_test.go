@@ -580,6 +580,48 @@ func TestALargeBodyGoesByPipes(t *testing.T) {
 	}
 }
 
+// What is too little for a pipe is read in the turn in which its beginning has come, so that all of
+// it leaves together.
+func TestAMiddlingBodyIsReadInOneTurn(t *testing.T) {
+	const size = 64 << 10
+	body := strings.Repeat("0123456789abcdef", size/16)
+	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+	for _, tt := range []struct {
+		name  string
+		pipes bool // machines of this driver may read by themselves
+		comes int  // bytes of the body
+		turns int
+		then  func(*machinetest.Socket)
+		told  string
+	}{
+		{"whole", true, size, 1, nil, "connected, 200, end"},
+		{"by a driver that reads by itself", false, size, 2, nil, "connected, 200, end"},
+		{"of which half has come", true, size / 2, 1, (*machinetest.Socket).End, fmt.Sprintf("connected, 200, lost %d", Broken)},
+		{"of which half has come, and a reset", true, size / 2, 1, (*machinetest.Socket).Break, fmt.Sprintf("connected, 200, lost %d", Broken)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			if tt.pipes {
+				r.thread.Pipes = r.Pipes(0)
+			}
+			a := r.ask(0)
+			r.Run()
+			target := r.last()
+			target.Send(head + body[:tt.comes])
+			for range tt.turns {
+				require.NotEqual(t, body[:tt.comes], a.body)
+				r.Turn(target)
+			}
+			require.True(t, body[:tt.comes] == a.body)
+			if tt.then != nil {
+				tt.then(target)
+			}
+			r.Run()
+			require.Equal(t, tt.told, a.all())
+		})
+	}
+}
+
 func TestADroppedLinkIsClosedAtOnceAndTellsNobody(t *testing.T) {
 	r := newRig(t, 1, nil)
 	a := r.ask(0)

@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 
 	"fourways/shared/clock"
+	"fourways/shared/http1"
 	"fourways/shared/resolve"
 	"fourways/shared/session"
 	"fourways/shared/sysnet"
@@ -49,6 +50,9 @@ const (
 	checkEvery     = 5 * clock.Second  // between two checks of a target
 	checkTimeout   = 5 * clock.Second  // of a check
 )
+
+// received is how many bytes of an answer's beginning are read at once.
+var received = http1.ResponseLimits.BufferSize()
 
 // FullAt is how many bytes may wait to be sent to a target before its client is held up.
 const FullAt = 64 << 10
