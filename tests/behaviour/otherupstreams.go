@@ -78,7 +78,7 @@ func otherUpstreamsOnHUP(t *testing.T) {
 	s.reload(t, "workers 2\nproxy /="+one.url+"\nproxy-check /check\n")
 	by("one", "/x")
 	harness.Eventually(t, "one is checked", func() bool { return one.checks.Load() > 0 })
-	require.True(t, counts(one.url))
+	harness.Eventually(t, "one is told of", func() bool { return counts(one.url) })
 	slow := s.Dial(t)
 	defer slow.Close()
 	fmt.Fprint(slow, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
