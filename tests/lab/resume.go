@@ -70,7 +70,7 @@ func runResume(r *rig) (res result, err error) {
 	res.add("resumed", cheap)
 	res.Answer = 100 * cheap / dear
 	res.claims(spared == resumed, "%d of %d resumed, at whichever worker they came", spared, resumed)
-	res.claims(cheap < dear/2, "one that resumes takes less than half of the processor")
+	res.claims(cheap < dear, "one that resumes takes less of the processor")
 	return res, nil
 }
 
