@@ -298,11 +298,14 @@ func caseOf(t *testing.T, check Check) *conformance.Case {
 	return nil
 }
 
-// endOfTest is the line of a test that has come to its end.
-var endOfTest = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL): (\S+) `)
+// startOfTest is the line of a test that begins, and endOfTest of one that has come to its end.
+var (
+	startOfTest = regexp.MustCompile(`(?m)^=== RUN +(\S+)$`)
+	endOfTest   = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL): (\S+) `)
+)
 
-// runTests runs tests of one package and says how each of them ended: "pass" or "fail". One
-// that did not come to its end is not there.
+// runTests runs tests of one package and says how each of them ended: "pass" or "fail". One that
+// was under way when another goroutine panicked has failed. One that did not begin is not there.
 func runTests(t *testing.T, root, folder, binary string, names []string, env ...string) (ended map[string]string, output []byte) {
 	t.Helper()
 	cmd := exec.Command(binary, "-test.v", testTimeout, "-test.run", pattern(names))
@@ -312,6 +315,11 @@ func runTests(t *testing.T, root, folder, binary string, names []string, env ...
 		require.NoError(t, err)
 	}
 	ended = map[string]string{}
+	if err != nil {
+		for _, line := range startOfTest.FindAllSubmatch(output, -1) {
+			ended[string(line[1])] = "fail"
+		}
+	}
 	for _, line := range endOfTest.FindAllSubmatch(output, -1) {
 		ended[string(line[2])] = strings.ToLower(string(line[1]))
 	}
