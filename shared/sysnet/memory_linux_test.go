@@ -1,12 +1,9 @@
 package sysnet
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func TestTheNarrowestGroupSaysHowMuchMemoryThereIs(t *testing.T) {
@@ -24,17 +21,7 @@ func TestTheNarrowestGroupSaysHowMuchMemoryThereIs(t *testing.T) {
 		"nothing to see": {"", "", nil, machine},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := t.TempDir()
-			write := func(name, text string) {
-				name = filepath.Join(root, name)
-				require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
-				require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
-			}
-			write("proc/self/cgroup", tc.groups)
-			write("proc/self/mountinfo", tc.mounts)
-			for name, text := range tc.files {
-				write(name, text)
-			}
+			root := groupsAre(t, tc.groups, tc.mounts, tc.files)
 			assert.Equal(t, tc.want, memoryIn(root, machine))
 		})
 	}

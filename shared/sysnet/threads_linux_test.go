@@ -18,6 +18,23 @@ const (
 		"35 23 0:31 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
 )
 
+// groupsAre makes a root below which a process is in these groups, with these mounts and files.
+func groupsAre(t *testing.T, groups, mounts string, files map[string]string) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	write := func(name, text string) {
+		name = filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
+	}
+	write("proc/self/cgroup", groups)
+	write("proc/self/mountinfo", mounts)
+	for name, text := range files {
+		write(name, text)
+	}
+	return root
+}
+
 func TestTheNarrowestGroupSaysHowManyThreadsAreFree(t *testing.T) {
 	cases := []struct {
 		name, groups, mounts string
@@ -54,17 +71,7 @@ func TestTheNarrowestGroupSaysHowManyThreadsAreFree(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			root := t.TempDir()
-			write := func(name, text string) {
-				name = filepath.Join(root, name)
-				require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
-				require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
-			}
-			write("proc/self/cgroup", tc.groups)
-			write("proc/self/mountinfo", tc.mounts)
-			for name, text := range tc.files {
-				write(name, text)
-			}
+			root := groupsAre(t, tc.groups, tc.mounts, tc.files)
 			free, limit, limited := freeInGroups(root)
 			assert.Equal(t, tc.free, free)
 			assert.Equal(t, tc.limit != "", limited)
