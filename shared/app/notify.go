@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
+	"fourways/shared/sysnet"
 	"fourways/shared/timeout"
 )
 
@@ -37,15 +37,9 @@ func (a *App) NotifyReady() {
 }
 
 // NotifyReloading has to come with the time (sd_notify(3), MONOTONIC_USEC), and before NotifyReady.
-// The time is read here and now: sysnet.Now lags behind by as long as the process was kept from
-// running between its first two readings, and systemd waits on where the time is from before its
-// signal.
+// It is that of systemd's own clock, since that waits on where the time is from before its signal.
 func (a *App) NotifyReloading() {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		panic(err) // clock_gettime(2) cannot fail with a clock that every system has
-	}
-	a.Notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+	a.Notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, int64(sysnet.Monotonic())/1000))
 }
 
 // NoteReload notes that a reload has ended, and whether all that it was to read again is in use.
