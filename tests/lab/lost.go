@@ -131,21 +131,22 @@ func runKill(r *rig) (res result, err error) {
 	return res, nil
 }
 
-// killWorker kills one of the workers, and waits until another one is there in its place.
+// killWorker kills the worker that has lived longest, and waits until another one is there in its
+// place. So they take turns: one that died again and again would be started later each time.
 func (r *rig) killWorker(s *server) error {
 	master := s.cmd.Process.Pid
 	all, err := proc.Tree(master)
 	if err != nil {
 		return err
 	}
-	last := all[len(all)-1]
-	if last == master {
+	if len(all) == 1 {
 		return fmt.Errorf("process %d has no workers", master)
 	}
-	if err := syscall.Kill(last, syscall.SIGKILL); err != nil {
+	oldest := slices.Min(all[1:])
+	if err := syscall.Kill(oldest, syscall.SIGKILL); err != nil {
 		return err
 	}
-	return r.replaced(master, len(all), []int{last})
+	return r.replaced(master, len(all), []int{oldest})
 }
 
 func runReload(r *rig) (res result, err error) {
