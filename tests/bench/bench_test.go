@@ -194,6 +194,18 @@ func TestAQuickRunFitsItsTime(t *testing.T) {
 	}
 }
 
+func TestARecordedRunHasMoreRounds(t *testing.T) {
+	for want, args := range map[int][]string{
+		3:            {"-work", "small"},
+		recordRounds: {"-record"},
+		2:            {"-rounds", "2", "-record"},
+	} {
+		o, err := parse(args, io.Discard)
+		require.NoError(t, err)
+		assert.Equal(t, want, o.rounds, "%v", args)
+	}
+}
+
 func TestAPathThatCannotBeWrittenIsNoticedFirst(t *testing.T) {
 	folder := t.TempDir()
 	for _, name := range []string{"-json", "-html"} {

@@ -109,7 +109,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.SetOutput(errs)
 	names := flags.String("work", "all", "`KINDS` of work, with commas: "+strings.Join(workNames(), ", "))
 	servers := flags.String("servers", "", "measure only servers whose name matches this `REGEXP`")
-	flags.IntVar(&o.rounds, "rounds", 3, "`ROUNDS`; a figure is the median of them")
+	flags.IntVar(&o.rounds, "rounds", 3, fmt.Sprintf("`ROUNDS`; a figure is the median of them; %d with -record, where this is not given", recordRounds))
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement, `TIME` such as 3s")
 	flags.BoolVar(&o.touch, "touch", true, "make one request on each idle connection first; without it, a server that defers accept(2) has not seen them; by TLS one is always made")
 	flags.IntVar(&o.idle, "idle", idleConns, "`CONNECTIONS` that are idle in idle-memory, tls-idle, tls-idle-hybrid and proxy-idle, and the most of curve")
@@ -121,13 +121,13 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	flags.StringVar(&o.compare, "compare", "", "compare with the run whose -json wrote `OLD.json`; followed by NEW.json, compare the two and measure nothing")
 	flags.BoolVar(&o.loosely, "loosely", false, "with -compare: fail where what is to be reached is missed by half as much again as in OLD.json")
 	from := flags.String("from", "", "measure nothing, and show the run whose -json wrote this `FILE`: its tables, and with -html its page")
-	flags.BoolVar(&o.record, "record", false, "the reference run, in less than 20 minutes: write "+resultsDir+"/"+recordFile+", and the README's table and picture; with -from, only these")
+	flags.BoolVar(&o.record, "record", false, "the reference run, in about half an hour: write "+resultsDir+"/"+recordFile+", and the README's table and picture; with -from, only these")
 	flags.BoolVar(&o.scores, "scoreboard", false, "measure nothing: play the conformance suite against every server that serves files, and write "+resultsDir+"/"+scoreFile+" and the README's table of it; with -from, only these")
 	flags.StringVar(&o.generator, "generator", "own", "what asks in works of plain requests: `own` or wrk")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	if err := o.checkQuick(flags); err != nil {
+	if err := o.checkGiven(flags); err != nil {
 		return nil, err
 	}
 	var err error
@@ -186,16 +186,20 @@ func (o *options) readRuns(from string, args []string) (err error) {
 // quickWorks are what a quick run measures.
 var quickWorks = []string{"small", "1m", "proxy-small"}
 
-// checkQuick refuses what a quick run finds out by itself.
-func (o *options) checkQuick(flags *flag.FlagSet) (err error) {
+// checkGiven refuses what a quick run finds out by itself, and lets a recorded run find out what
+// is not given.
+func (o *options) checkGiven(flags *flag.FlagSet) (err error) {
+	rounds := false
 	flags.Visit(func(f *flag.Flag) {
 		if o.quick && f.Name == "duration" {
 			err = errors.New("-quick says how long a measurement takes; leave -duration away")
 		}
-		if f.Name == "duration" {
-			o.fixed = true
-		}
+		o.fixed = o.fixed || f.Name == "duration"
+		rounds = rounds || f.Name == "rounds"
 	})
+	if o.record && !rounds {
+		o.rounds = recordRounds
+	}
 	return err
 }
 
