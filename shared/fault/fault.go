@@ -110,6 +110,7 @@ const (
 	BrokenFile
 	UploadsFull
 	UploadsUnavailable
+	OutOfDescriptors
 	Internal
 
 	NumReasons
@@ -219,6 +220,7 @@ var table = [NumReasons]row{
 	BrokenFile:         {500, "broken-file", ordinary},
 	UploadsFull:        {507, "uploads-full", ordinary},
 	UploadsUnavailable: {503, "uploads-unavailable", ordinary},
+	OutOfDescriptors:   {503, "out-of-descriptors", ordinary},
 	Internal:           {500, "server-fault", ordinary},
 }
 

@@ -19,6 +19,7 @@ import (
 	"fourways/shared/machine/machinetest"
 	"fourways/shared/session"
 	"fourways/shared/sysnet"
+	"fourways/shared/upstream"
 )
 
 // refusing has connects to some ports fail at once, by the last digit of the port.
@@ -105,6 +106,41 @@ func TestARequestWhoseConnectFailedGoesToAnotherTarget(t *testing.T) {
 		clientBreaks(r)
 		require.Equal(t, "reset", stateOf(r.target()))
 		require.Equal(t, 1, r.targets())
+	})
+}
+
+func TestARequestForWhichWeHaveNoDescriptorIsRefusedAndNobodyIsBlamed(t *testing.T) {
+	for _, why := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS} {
+		t.Run(why.Error(), func(t *testing.T) {
+			r := newRig(t, false, several(2))
+			asked := 0
+			r.Connects = func(sysnet.Addr) error { asked++; return fmt.Errorf("socket: %w", why) }
+			for i := range 4 {
+				r.send(r.client, get)
+				require.Equal(t, refused("503 Service Unavailable", "out-of-descriptors"), plain(r.client.Take()))
+				require.Equal(t, i+1, asked, "another target needs a descriptor too")
+			}
+			for _, s := range r.set.States() {
+				require.False(t, s.Resting())
+				for _, f := range upstream.Failures {
+					require.Zero(t, s.Total(f.Counter), f.Name)
+				}
+			}
+			r.Connects = nil
+			r.send(r.client, get)
+			r.send(r.target(), hello)
+			require.Equal(t, hello, plain(r.client.Take()))
+		})
+	}
+	t.Run("nor in the place of a kept connection", func(t *testing.T) {
+		r := kept(t)
+		old := r.target()
+		r.send(r.client, get)
+		r.Connects = func(sysnet.Addr) error { return unix.EMFILE }
+		old.End()
+		r.Run()
+		require.Equal(t, refused("503 Service Unavailable", "out-of-descriptors"), plain(r.client.Take()))
+		require.False(t, r.set.States()[0].Resting())
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"fourways/shared/http1"
 	"fourways/shared/session"
 	"fourways/shared/spill"
+	"fourways/shared/sysnet"
 	"fourways/shared/upstream"
 )
 
@@ -82,7 +83,7 @@ func (t *transfer) next() {
 		if t.reach(t.kept()) {
 			return
 		}
-		if !t.local.up.MayRetry() {
+		if t.exhausted() || !t.local.up.MayRetry() {
 			t.fail()
 			return
 		}
@@ -114,15 +115,25 @@ func (t *transfer) reach(which upstream.Kept) bool {
 		if t.try(which) {
 			return true
 		}
+		if t.exhausted() {
+			return false
+		}
 	}
 	return false
 }
+
+// exhausted reports whether the last try has failed because we are out of descriptors or memory. It
+// is no fault of the target, and would be the same with another one.
+func (t *transfer) exhausted() bool { return t.why.Reason == fault.OutOfDescriptors }
 
 // try sends the request over a connection to the target. It reports false where there is none.
 func (t *transfer) try(which upstream.Kept) bool {
 	link, err := t.local.up.Link(t.to, t, which)
 	if err != nil {
 		t.why = fault.Of(fault.UpstreamRefused)
+		if sysnet.IsBusy(err) {
+			t.why = fault.Of(fault.OutOfDescriptors)
+		}
 		return false
 	}
 	t.link = link
@@ -330,7 +341,7 @@ func (t *transfer) elsewhere() {
 	if t.attempts++; t.reach(upstream.NoneKept) {
 		return
 	}
-	if !t.local.up.MayRetry() {
+	if t.exhausted() || !t.local.up.MayRetry() {
 		t.fail()
 		return
 	}

@@ -359,7 +359,7 @@ func IsUnwritable(err error) bool {
 // IsBusy reports whether an error means that the system is out of descriptors or
 // memory.
 func IsBusy(err error) bool {
-	return errors.Is(err, ErrBusy) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
+	return errors.Is(err, ErrBusy) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)
 }
 
 // classify turns an error of the system into one of this package's, where there is one for it.

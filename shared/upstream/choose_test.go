@@ -7,10 +7,13 @@ package upstream
 
 import (
 	"errors"
+	"net"
+	"os"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"fourways/shared/clock"
 	"fourways/shared/session"
@@ -256,6 +259,15 @@ func TestAnotherSetKnowsWhatTheOneBeforeHasLearnt(t *testing.T) {
 	same.succeeded()
 	require.False(t, same.Resting())
 	require.True(t, same.available(r.thread.Clock.Now()))
+}
+
+func TestACheckForWhichWeHaveNoDescriptorSaysNothingOfTheTarget(t *testing.T) {
+	r := newRig(t, 1, func(o *Options) { o.Check = "/" })
+	for range failuresToRest {
+		r.set.states[0].checked(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", unix.EMFILE)})
+	}
+	require.False(t, r.set.states[0].Resting())
+	require.Empty(t, r.logged)
 }
 
 func TestThreadsBeginWithDifferentTargets(t *testing.T) {

@@ -6,7 +6,10 @@ package upstream
 // may stay behind when a process is killed. So whoever probes holds no lock; it notes when it
 // began.
 
-import "fourways/shared/clock"
+import (
+	"fourways/shared/clock"
+	"fourways/shared/sysnet"
+)
 
 // available reports whether a target is to get a request. One that rests gets none. When its rest
 // is over, one request is let through, and what becomes of it decides.
@@ -62,6 +65,9 @@ func (s *State) checked(err error) {
 			s.set.log("The upstream %s passes its check again", s.Name)
 		}
 		s.succeeded()
+		return
+	}
+	if sysnet.IsBusy(err) { // we had no descriptor for it, which says nothing of the target
 		return
 	}
 	if s.row.checksFailed.Add(1) >= failuresToRest && s.row.down.Swap(1) == 0 {

@@ -100,7 +100,8 @@ const (
 // gets a new one, as none could be repeated. If the target has lately closed kept connections while
 // requests were on their way, so does one that cannot be repeated, and one for which no retry would
 // be left once all others on kept connections had needed theirs. The error is that of a connection
-// that could not even be begun; it is counted.
+// that could not even be begun. It is counted, unless it is a lack of ours ([sysnet.IsBusy]): that
+// says nothing of the target.
 func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 	at := &l.at[s.number]
 	others := uint64(0)
@@ -122,6 +123,9 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		return link, nil
 	}
 	fd, err := l.connect(s)
+	if sysnet.IsBusy(err) {
+		return nil, err
+	}
 	if err != nil {
 		l.nextAddress(s)
 		at.counts.counters[Refused].Add(1)

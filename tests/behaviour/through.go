@@ -62,7 +62,7 @@ var apartFromProxies = map[string][]string{
 		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "KilledUpstreams", "ResetsRepeatNoPost",
 		"SignalsUnderProxiedLoad", "NothingIsSmuggledToTheUpstream", "NothingIsSmuggledToTheClient", "LargeBodiesOfManyClientsStayApart",
 		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
-		"ASuspendedServerBlamesNobody", "Passwords", "OtherUpstreamsOnHUP",
+		"ASuspendedServerBlamesNobody", "Passwords", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
 	},
 	"a relay passes bytes on in which nobody looks for a request": {
 		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn",

@@ -132,6 +132,45 @@ func (u *resetting) times(id string) int {
 	return u.done[id]
 }
 
+var _ = test("NoUpstreamIsBlamedForOurLackOfDescriptors", noUpstreamIsBlamedForOurLackOfDescriptors)
+
+// noUpstreamIsBlamedForOurLackOfDescriptors: who has none left for a connection to an upstream says
+// that it is itself that cannot (503), and asks the upstream again as soon as one is free.
+func noUpstreamIsBlamedForOurLackOfDescriptors(t *testing.T) {
+	const held = 12
+	b := startBackend(t, "tcp", func(http.ResponseWriter, *http.Request) {})
+	s := harness.Start(t, append([]string{"-workers", "1", "-proxy", "/app=" + b.addr}, room(held+2)...)...)
+	c := s.Dial(t)
+	in := bufio.NewReader(c)
+	ask := func(path string) int {
+		t.Helper()
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+		resp, err := http.ReadResponse(in, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode
+	}
+	require.Equal(t, 200, ask("/health"))
+	before := s.Descriptors(t)
+	var others []net.Conn
+	for range held {
+		o := s.Dial(t)
+		io.WriteString(o, "GET ") // a listener may be waiting for a first byte (TCP_DEFER_ACCEPT)
+		others = append(others, o)
+	}
+	harness.Eventually(t, "all are open", func() bool { return s.Descriptors(t) >= before+held })
+	s.LimitDescriptors(t, -held/2)
+	for range 4 { // three failures in a row have an upstream rest
+		require.Equal(t, 503, ask("/app/x"))
+	}
+	for _, o := range others {
+		o.Close()
+	}
+	harness.Eventually(t, "it passes on again", func() bool { return ask("/app/x") == 200 })
+	require.Zero(t, s.Log.Count("rests for a while"))
+}
+
 var _ = test("SignalsUnderProxiedLoad", signalsUnderProxiedLoad)
 
 // signalsUnderProxiedLoad: HUP and USR1 cost no call; then the server stops, and what had begun is
