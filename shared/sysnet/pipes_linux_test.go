@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,8 +41,9 @@ func unixPair(t *testing.T) (fd int, peer net.Conn) {
 }
 
 // move moves all that comes at one socket to another as a loop does, until the first has ended. A
-// pipe whose bytes do not all leave is drained into memory. It says how often that was.
-func move(t *testing.T, from, to int, q *chain.Chain) (drains int) {
+// pipe whose bytes do not all leave is drained into memory. It says how often that was, and calls
+// full each time that there is no room.
+func move(t *testing.T, from, to int, q *chain.Chain, full func()) (drains int) {
 	t.Helper()
 	pipes, in, s := NewPipes(1), chain.NewIntake(), NewSender()
 	defer pipes.Close()
@@ -68,6 +70,7 @@ func move(t *testing.T, from, to int, q *chain.Chain) (drains int) {
 				drains++
 				require.NoError(t, q.Drain(in))
 			}
+			full()
 			ready(t, to, unix.POLLOUT)
 		}
 	}
@@ -85,18 +88,24 @@ func TestBytesGoFromSocketToSocket(t *testing.T) {
 					if buffer > 0 {
 						require.NoError(t, unix.SetsockoptInt(out, unix.SOL_SOCKET, unix.SO_SNDBUF, buffer))
 					}
-					got := reader(receiver)
+					// Nobody reads before there is no room: a reader who is always faster than the
+					// writer would never see that.
+					var got <-chan []byte
+					read := sync.OnceFunc(func() { got = reader(receiver) })
+					if buffer == 0 {
+						read()
+					}
 					go func() {
 						sender.Write(content)
 						sender.(interface{ CloseWrite() error }).CloseWrite()
 					}()
 					q := newChain()
 					q.Copy([]byte("head"))
-					drains := move(t, in, out, &q)
+					drains := move(t, in, out, &q, read)
 					require.True(t, bytes.Equal(append([]byte("head"), content...), <-got))
 					require.EqualValues(t, 4+len(content), q.Sent())
 					if buffer > 0 {
-						require.Positive(t, drains, "it was full now and then")
+						require.Positive(t, drains, "it was full once at least")
 					}
 				})
 			}
