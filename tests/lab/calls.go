@@ -144,8 +144,11 @@ func (r *rig) straced(s *server, meanwhile func() error) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: it needs strace: %w", errMissing, err)
 	}
-	lines := bufio.NewScanner(said)
-	attached := lines.Scan() && strings.Contains(lines.Text(), "attached")
+	lines, line, attached := bufio.NewScanner(said), "", false
+	for !attached && lines.Scan() { // it may warn first; where it may not trace, it says so and ends
+		line = lines.Text()
+		attached = strings.Contains(line, "attached")
+	}
 	if attached {
 		go io.Copy(io.Discard, said)
 		err = meanwhile()
@@ -153,7 +156,7 @@ func (r *rig) straced(s *server, meanwhile func() error) (float64, error) {
 	trace.Process.Signal(os.Interrupt)
 	trace.Wait()
 	if !attached {
-		return 0, fmt.Errorf("%w: %s", errMissing, lines.Text())
+		return 0, fmt.Errorf("%w: %s", errMissing, line)
 	}
 	if err != nil {
 		return 0, err
