@@ -19,7 +19,12 @@ func kind(directive string) string {
 	return strings.ToLower(kindWord.FindString(directive))
 }
 
-// Directives finds those that stand where they do nothing, and outputs that nothing vouches for.
+// wordsLost is a comment that begins a line, and words after it. In Markdown such a line is HTML, and
+// no part of its paragraph (CommonMark 4.6): the book leaves it out, words and all.
+var wordsLost = regexp.MustCompile(`^[\s>]*(?:(?:[-*+]|\d+[.)])\s+)*<!--.*-->\s*\S`)
+
+// Directives finds those that stand where they do nothing or hide what stands beside them, and
+// outputs that nothing vouches for.
 func Directives(d *Doc) []Finding {
 	above := map[int]bool{} // lines that stand directly above a fence
 	var out []Finding
@@ -33,6 +38,9 @@ func Directives(d *Doc) []Finding {
 		}
 	}
 	for _, l := range d.Prose {
+		if wordsLost.MatchString(l.Text) {
+			out = append(out, Finding{File: d.Path, Line: l.Number, Text: "a comment begins the line, so the words after it are in no paragraph: put a word before it"})
+		}
 		for _, m := range commentOpen.FindAllStringSubmatch(l.Text, -1) {
 			alone := above[l.Number] && commentLine.MatchString(l.Text)
 			if k := kind(m[1]); k == "not-run" || isFenceKind(k) && !alone {

@@ -88,6 +88,10 @@ func TestDirectives(t *testing.T) {
 		{"or say why it is not", "<!-- not run: it takes a day -->\n```console\n$ true\n```\n", nil},
 		{"with a reason", "<!-- not run -->\n```console\n$ true\n```\n", []string{"not run: REASON"}},
 		{"in a code span it is an example", "write `<!-- run -->` above\n", nil},
+		{"words after a comment that begins a line are lost", "it takes\n<!-- const: a b -->3 s<!-- /const --> at most\n", []string{"no paragraph"}},
+		{"as the first of a list, too", "1. <!-- const: a b -->3 s<!-- /const --> at most\n", []string{"no paragraph"}},
+		{"and in a list", "1. it takes\n   <!-- result: a b -->3<!-- /result --> s\n", []string{"no paragraph"}},
+		{"after a word they are not", "it takes <!-- const: a b -->3 s<!-- /const --> at most\n", nil},
 		{"other comments are comments", "<!-- runners come later -->\n", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) { wantFindings(t, Directives(page(c.text)), c.want...) })
