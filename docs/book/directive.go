@@ -19,8 +19,8 @@ func kind(directive string) string {
 	return strings.ToLower(kindWord.FindString(directive))
 }
 
-// wordsLost is a comment that begins a line, and words after it. In Markdown such a line is HTML, and
-// no part of its paragraph (CommonMark 4.6): the book leaves it out, words and all.
+// wordsLost is a comment that begins a line, and words after it. In Markdown such a line is HTML,
+// and no part of its paragraph (CommonMark 4.6): the book leaves it out, words and all.
 var wordsLost = regexp.MustCompile(`^[\s>]*(?:(?:[-*+]|\d+[.)])\s+)*<!--.*-->\s*\S`)
 
 // Directives finds those that stand where they do nothing or hide what stands beside them, and

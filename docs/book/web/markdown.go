@@ -14,6 +14,7 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/renderer"
 	raw "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
@@ -56,6 +57,8 @@ func (r *chapterRenderer) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer)
 	reg.Register(ast.KindBlockquote, r.note)
 	reg.Register(ast.KindList, r.list)
 	reg.Register(ast.KindListItem, r.item)
+	reg.Register(extast.KindTable, r.table)
+	reg.Register(extast.KindTableCell, r.cell)
 }
 
 // heading writes a heading with the name that links have for it. A chapter's parts are sections,
@@ -169,6 +172,29 @@ func caption(list []declaration, between string) string {
 	}
 	b.WriteString("</figcaption>")
 	return b.String()
+}
+
+// table writes a table in a box that scrolls: one that scrolls itself is no table any more to some
+// of those that read pages aloud.
+func (r *chapterRenderer) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		w.WriteString("<div class=\"table\"><table>\n")
+	} else {
+		w.WriteString("</table></div>\n")
+	}
+	return ast.WalkContinue, nil
+}
+
+func (r *chapterRenderer) cell(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	open, end := "<td>", "</td>\n"
+	if n.Parent().Kind() == extast.KindTableHeader {
+		open, end = `<th scope="col">`, "</th>\n"
+	}
+	if entering {
+		end = open
+	}
+	w.WriteString(end)
+	return ast.WalkContinue, nil
 }
 
 // directiveOf is what a comment says, or nothing for another node.

@@ -40,6 +40,10 @@ A socket & a socket, and a listening socket. It is "here"; see [two](02-two.md) 
 <!-- diff: stage1/q.go (*queue).put -> stage1/r.go r; q r -->
 ` + "```diff\n x\n-a\n+<b>\n```" + `
 
+| who |
+| --- |
+| a ` + "`thread`" + ` |
+
 ## Predict
 
 1. How many?
@@ -80,6 +84,8 @@ func TestAChapterAsAPage(t *testing.T) {
 		{"predictions are told apart", "<ol class=\"predict\">\n<li>How many?"},
 		{"a picture stands for its drawing", "<svg role=\"img\"></svg></div>\n<details><summary>The same in letters</summary>\n<pre>&lt;- -&gt;\n</pre>"},
 		{"what a lab drew has the page's colours", "<svg role=\"img\">\n<rect/></svg></div>\n<figcaption><code>go run ./tests/lab ten</code>: recorded 2026-11-30 on linux 6.18, amd64.</figcaption>\n<details><summary>The same in letters</summary>\n<pre>a &lt; b\n</pre>"},
+		{"a table scrolls in a box", "<div class=\"table\"><table>\n<thead>\n<tr>\n<th scope=\"col\">who</th>\n"},
+		{"and has rows", "<tbody>\n<tr>\n<td>a <code>thread</code></td>\n</tr>\n</tbody>\n</table></div>"},
 		{"the next chapter is linked", `<a rel="next" href="02-two.html"><small>Next</small> 2 Two</a>`},
 	} {
 		require.Contains(t, page, row.want, row.says)

@@ -100,7 +100,7 @@ $$(".check > li").forEach((li, i) => {
 const sideways = new ResizeObserver((list) => list.forEach(({ target: e }) => {
   if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; else e.removeAttribute("tabindex");
 }));
-$$("pre, table, .scroll, .call").forEach((e) => sideways.observe(e));
+$$("pre, .table, .scroll, .call").forEach((e) => sideways.observe(e));
 
 // The explanation of a word goes away by Escape, until the word is left.
 addEventListener("keydown", (e) => {
