@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/clock"
 	"fourways/shared/logging"
 	"fourways/shared/session"
 	"fourways/shared/stats"
@@ -127,13 +128,13 @@ func (c *Acceptor) accept(l *sysnet.Acceptor, listener int, all bool) {
 		fd, peer, err := l.Accept()
 		switch err {
 		case nil:
-			c.failing.Over()
+			c.failing.Over(c.Thread.Clock.Now())
 			c.place(fd, peer, listener)
 		case sysnet.ErrNone:
 			return
 		default:
 			// A listener that stays readable would make the thread spin.
-			c.failing.Report(err)
+			c.failing.Report(c.Thread.Clock.Now(), err)
 			time.Sleep(ExhaustedPause)
 			return
 		}
@@ -150,26 +151,40 @@ func Scarce(err error) error {
 	return err
 }
 
-// Failing reports accepts that fail: it counts each, and logs the first since one succeeded. It
+// calmAfter is how long no accept may fail until it is said that the trouble is over. Out of
+// descriptors some succeed all the while, by those that connections give back as they end.
+const calmAfter = 5 * clock.Second
+
+// Failing reports accepts that fail: it counts each, logs the first, and that it is over. It
 // belongs to the thread that accepts.
 type Failing struct {
 	Log   *slog.Logger
 	Stats *stats.Slot
-	told  bool
+	last  clock.Time // when one has failed
+	times int        // since it was said that they fail
+	short bool       // it was said that descriptors are short
+	other bool       // it was said that accepts fail for another reason
 }
 
 // Over says that an accept has succeeded.
-func (f *Failing) Over() { f.told = false }
+func (f *Failing) Over(now clock.Time) {
+	if f.times == 0 || now-f.last < calmAfter {
+		return
+	}
+	f.Log.Info("Accepting as before", "failed", f.times)
+	f.times, f.short, f.other = 0, false, false
+}
 
 // Report counts an accept that failed.
-func (f *Failing) Report(err error) {
+func (f *Failing) Report(now clock.Time, err error) {
 	f.Stats.Add(stats.Dropped, 1)
+	f.last, f.times = now, f.times+1
 	switch {
-	case f.told:
-	case err == sysnet.ErrExhausted:
+	case err == sysnet.ErrExhausted && !f.short:
+		f.short = true
 		f.Log.Warn("Out of descriptors, accepting slowly until some are free")
-	default:
+	case err != sysnet.ErrExhausted && !f.other:
+		f.other = true
 		f.Log.Error("accept failed", "error", err)
 	}
-	f.told = true
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/clock"
 	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 )
@@ -46,21 +47,34 @@ func TestWhoDoesNotEndInTimeIsCut(t *testing.T) {
 	}
 }
 
-func TestAcceptsThatFailAreCountedAndSaidOnce(t *testing.T) {
+func TestAcceptsThatFailAreCountedAndSaidOnceAndThatItIsOver(t *testing.T) {
 	var log strings.Builder
-	slot := stats.New(1).Slot(0)
+	slot, now := stats.New(1).Slot(0), clock.Time(0)
 	f := Failing{Log: slog.New(slog.NewTextHandler(&log, nil)), Stats: slot}
-	for range 3 {
-		f.Report(sysnet.ErrExhausted)
+	said := func(short, other, over int) {
+		t.Helper()
+		require.Equal(t, short, strings.Count(log.String(), "Out of descriptors"))
+		require.Equal(t, other, strings.Count(log.String(), "accept failed"))
+		require.Equal(t, over, strings.Count(log.String(), "Accepting as before"))
 	}
-	f.Over()
-	f.Report(sysnet.ErrExhausted)
-	f.Over()
-	f.Report(unix.EBADF)
-	f.Report(unix.EBADF)
+	f.Over(now)
+	said(0, 0, 0)
+	for range 3 {
+		f.Report(now, sysnet.ErrExhausted)
+		now += clock.Second
+		f.Over(now) // one was given back, and taken
+	}
+	f.Report(now, unix.EBADF)
+	f.Report(now, unix.EBADF)
+	said(1, 1, 0)
+	now += calmAfter
+	f.Over(now)
+	f.Over(now)
+	said(1, 1, 1)
+	require.Contains(t, log.String(), "failed=5")
+	f.Report(now, sysnet.ErrExhausted)
+	said(2, 1, 1)
 	require.EqualValues(t, 6, slot.Get(stats.Dropped))
-	require.Equal(t, 2, strings.Count(log.String(), "Out of descriptors"))
-	require.Equal(t, 1, strings.Count(log.String(), "accept failed"))
 }
 
 func TestTheFlagAccept(t *testing.T) {

@@ -70,7 +70,7 @@ func (l *Loop) accept(a *listener, most int) {
 		fd, peer, err := a.Accept()
 		switch err {
 		case nil:
-			l.failing.Over()
+			l.failing.Over(l.thread.Clock.Now())
 		case sysnet.ErrNone:
 			return
 		default:
@@ -110,7 +110,7 @@ func (l *Loop) begin(fd int, peer netip.AddrPort, open session.Opener) {
 // pause has nothing accepted for a moment: while there is no descriptor free, a listener stays
 // readable, and the loop would spin.
 func (l *Loop) pause(err error) {
-	l.failing.Report(err)
+	l.failing.Report(l.thread.Clock.Now(), err)
 	l.resting = true
 	l.wheel.Schedule(&l.resume, int64(l.thread.Clock.Now()+exhaustedPause))
 }
