@@ -6,10 +6,13 @@ package page
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -37,18 +40,62 @@ const faint = `(() => {
 })()`
 
 // nameless is what somebody who does not see cannot tell: no landmarks, a place to write without a
-// name, a picture without words, an id that is there twice.
+// name, a table whose heads are of nothing, headings that are no outline, a picture without words,
+// an id that is there twice.
 const nameless = `(() => {
 	const wrong = [];
 	if (document.querySelectorAll("main").length !== 1 || document.querySelectorAll("h1").length !== 1) wrong.push("one main, one h1");
 	for (const n of document.querySelectorAll("nav")) if (!n.ariaLabel) wrong.push("a nav without a name");
 	for (const i of document.querySelectorAll("input")) if (!i.ariaLabel && !i.labels.length) wrong.push("an input without a name");
 	for (const s of document.querySelectorAll("main svg")) if (s.getAttribute("role") !== "img" || !s.ariaLabel && !s.querySelector("title")) wrong.push("a picture without words");
+	for (const h of document.querySelectorAll("main th")) if (!h.scope) wrong.push("a head of a table that does not say of what: " + h.textContent);
+	let level = 0;
+	for (const h of document.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
+		if (h.tagName[1] > level + 1) wrong.push("a heading that leaves out a level: " + h.textContent);
+		level = Number(h.tagName[1]);
+	}
 	for (const i of document.querySelectorAll("img")) if (!i.hasAttribute("alt")) wrong.push("an image without words");
 	const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
 	wrong.push(...ids.filter((id, i) => ids.indexOf(id) !== i));
 	return wrong;
 })()`
+
+// named are the roles that are nothing to somebody who does not see without a name.
+var named = []string{"link", "button", "textbox", "searchbox", "checkbox", "slider", "image", "navigation", "region", "search", "DisclosureTriangle"}
+
+// unsaid is what the tree that readers of screens go by lacks: a name, a landmark, the head of a
+// table.
+func (v *view) unsaid() (wrong []string) {
+	v.t.Helper()
+	tree, err := chromedp.Call(v.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	require.NoError(v.t, err)
+	said := func(value *accessibility.Value) (s string) {
+		if value != nil {
+			json.Unmarshal(value.Value, &s)
+		}
+		return s
+	}
+	roles := map[string]int{}
+	for _, n := range tree.Nodes {
+		role := said(n.Role)
+		if n.Ignored {
+			continue
+		}
+		roles[role]++
+		if slices.Contains(named, role) && strings.TrimSpace(said(n.Name)) == "" {
+			wrong = append(wrong, "a "+role+" without a name")
+		}
+	}
+	for _, landmark := range []string{"banner", "main", "contentinfo"} {
+		if roles[landmark] != 1 {
+			wrong = append(wrong, fmt.Sprintf("%d times the landmark %s", roles[landmark], landmark))
+		}
+	}
+	if roles["columnheader"] < roles["table"] {
+		wrong = append(wrong, "a table without heads")
+	}
+	return wrong
+}
 
 // inColour opens a page in a colour and a width, and looks at what holds of all pages.
 func inColour(t *testing.T, browser context.Context, origin, path, colour string, width int64) *view {
@@ -58,6 +105,7 @@ func inColour(t *testing.T, browser context.Context, origin, path, colour string
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: colour}}})
 	require.NoError(t, err)
 	v.show(origin, path)
+	require.Empty(t, v.unsaid(), path)
 	return v
 }
 
@@ -71,7 +119,7 @@ func (v *view) show(origin, path string) {
 }
 
 // bookPages are one of each kind.
-var bookPages = []string{"/", "/course/", "/course/06-epoll.html", "/course/source-stage3-epoll-loop-loop.html", "/course/search.html?q=lost+wake", "/course/glossary.html"}
+var bookPages = []string{"/", "/course/", "/course/06-epoll.html", "/course/21-completions.html", "/course/source-stage3-epoll-loop-loop.html", "/course/search.html?q=lost+wake", "/course/glossary.html"}
 
 func TestTheBookIsReadableInEachColourAndWidth(t *testing.T) {
 	tab := browser(t)
@@ -81,6 +129,7 @@ func TestTheBookIsReadableInEachColourAndWidth(t *testing.T) {
 			v := inColour(t, tab, s.URL(""), bookPages[0], colour, width)
 			for _, path := range bookPages[1:] {
 				v.show(s.URL(""), path)
+				require.Empty(t, v.unsaid(), path)
 			}
 			v.quiet(s.URL(""))
 		})
@@ -148,6 +197,24 @@ func TestTheBookOnPaper(t *testing.T) {
 	v.show(s.URL(""), "/course/06-epoll.html")
 	require.True(t, eval[bool](v, `[...document.querySelectorAll("header, .contents, button, .ask")].every((e) => !e.checkVisibility())`), "what one can only click at is left out")
 	require.True(t, eval[bool](v, `[...document.querySelectorAll(".stepper .frame")].every((e) => e.checkVisibility())`), "each key frame is there")
+	v.quiet(s.URL(""))
+}
+
+// The key Tab leads through a page in the order of its text, and each stop is seen.
+func TestTheBookWithoutAMouse(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0", "-max-requests", "0")
+	v := inColour(t, tab, s.URL(""), "/course/21-completions.html", "light", 390)
+	const stop = `(() => { const e = document.activeElement, at = [...document.querySelectorAll("*")].indexOf(e), style = getComputedStyle(e);
+		const seen = e.matches(":focus-visible") && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && e.checkVisibility();
+		return [seen ? at : -1]; })()`
+	last := 0
+	for i := range 40 {
+		require.NoError(t, chromedp.Do(v.ctx, chromedp.KeyEvent(kb.Tab)))
+		at := eval[[]int](v, stop)[0]
+		require.Greater(t, at, last, "stop %d: %s", i, eval[string](v, "document.activeElement.outerHTML.slice(0, 200)"))
+		last = at
+	}
 	v.quiet(s.URL(""))
 }
 
