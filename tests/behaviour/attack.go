@@ -67,7 +67,8 @@ func patientAttacks() []attack {
 		attack{"LogInjection", logInjection, perProcess("logging")})
 }
 
-// Attacks runs every attack.
+// Attacks runs every attack: first those that nothing else runs beside, and then the others, which
+// mostly wait.
 func Attacks(t *testing.T) {
 	oneAddress(t)
 	for _, a := range loneAttacks() {
@@ -76,6 +77,7 @@ func Attacks(t *testing.T) {
 			a.run(t)
 		})
 	}
+	t.Parallel()
 	patient := patientAttacks()
 	if oneThreadEach() {
 		patient = append(patient, attack{"TenSlowClientsHoldTenThreads", tenSlowClients, everywhere})

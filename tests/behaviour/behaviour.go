@@ -105,8 +105,9 @@ func register(r registered, in []reach) struct{} {
 }
 
 // All runs every test that is registered for the stage. One that -run names is run in any stage.
+// First come those that need to be alone, and then the others, beside what else runs in parallel.
 func All(t *testing.T) {
-	for _, test := range tests {
+	run := func(test registered) {
 		t.Run(test.name, func(t *testing.T) {
 			test.skipElsewhere(t, test.name)
 			if !test.alone {
@@ -114,6 +115,17 @@ func All(t *testing.T) {
 			}
 			test.run(t)
 		})
+	}
+	for _, test := range tests {
+		if test.alone {
+			run(test)
+		}
+	}
+	t.Parallel()
+	for _, test := range tests {
+		if !test.alone {
+			run(test)
+		}
 	}
 }
 
@@ -135,6 +147,7 @@ func stage() string { return filepath.Base(harness.Binary()) }
 // either. From stage 3 on files leave by sendfile(2), but not over TLS. Stage 4 reads as stage 3
 // does, so there no case's bytes are cut.
 func Conformance(t *testing.T) {
+	t.Parallel()
 	name := stage()
 	conformance.BePatient()
 	if oneThreadEach() || zeroCopy() && !hasMaster() {

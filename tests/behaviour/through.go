@@ -121,6 +121,7 @@ const impatience = "5s"
 
 // Through runs them.
 func Through(t *testing.T) {
+	t.Parallel()
 	requireEachOnce(t, registeredNames(), sameThroughAProxy, slices.Collect(maps.Keys(otherThroughAProxy)), slices.Concat(slices.Collect(maps.Values(apartFromProxies))...))
 	t.Run("the same", func(t *testing.T) {
 		t.Parallel()
@@ -147,6 +148,7 @@ func Through(t *testing.T) {
 
 // AttacksThrough runs the attacks on a proxy, of which one stage is enough.
 func AttacksThrough(t *testing.T) {
+	t.Parallel()
 	oneAddress(t)
 	other := slices.Collect(maps.Keys(otherAttacksThroughAProxy))
 	var all []string
@@ -199,7 +201,7 @@ func runThrough(t *testing.T, test string, names []string, patience string) (fai
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+test+"$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=4", "-test.timeout=8m")
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+test+"$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=6", "-test.timeout=8m")
 	cmd.Env = append(os.Environ(), harness.ThroughVariable+"=1", harness.ServerVariable+"="+harness.Binary())
 	if patience != "" {
 		cmd.Env = append(cmd.Env, harness.PatienceVariable+"="+patience)

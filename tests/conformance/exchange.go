@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,7 +26,7 @@ var (
 
 // BePatient has all judges wait four times as long, as on a machine that has other things to do.
 // It is to be called before the first of them.
-func BePatient() { answerWait, closeWait = 4*answerWait, 4*closeWait }
+var BePatient = sync.OnceFunc(func() { answerWait, closeWait = 4*answerWait, 4*closeWait })
 
 // probePath is what the request behind a case's own asks for, and sample the file
 // that the cases on ranges and conditions ask for.
