@@ -29,7 +29,7 @@ func TestAttacksThroughAProxy(t *testing.T) { behaviour.AttacksThrough(t) }
 func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }
 
 // The kernel deals connections to the loops' own sockets by a hash, so the shares differ.
-func TestMany(t *testing.T) { behaviour.Many(t, 15_000, "loops", 0.2) }
+func TestMany(t *testing.T) { behaviour.Many(t, 10_000, "loops", 0.2) }
 
 func TestLoopsMayShareOneSocket(t *testing.T) {
 	s := harness.Start(t, "-accept", "shared", "-workers", "3")

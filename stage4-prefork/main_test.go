@@ -28,4 +28,4 @@ func BenchmarkAttacks(b *testing.B) { behaviour.AttackRatios(b) }
 
 // Who is awake accepts: where the machine is short of processors the shares differ, and only
 // that nobody has all of them is sure.
-func TestMany(t *testing.T) { behaviour.Many(t, 15_000, "workers", 1) }
+func TestMany(t *testing.T) { behaviour.Many(t, 8_000, "workers", 1) }

@@ -20,11 +20,11 @@ import (
 // rate of one address is not what stops them here (-rate 0): they must be harmless by
 // themselves.
 
-// giantPipelines: 50,000 requests on each of some connections, and nobody who reads the
+// giantPipelines: 20,000 requests on each of some connections, and nobody who reads the
 // answers. What is not read is not made. One of them is read in the end: every answer is
 // there, in order.
 func giantPipelines(t testing.TB) {
-	const requests, kinds, others = 50_000, 7, 7
+	const requests, kinds, others = 20_000, 7, 7
 	const buffers = 256 << 10 // bytes that the kernel takes at either end
 	// A page is small enough to be copied after its head, and much larger than its request.
 	files := map[string]string{"page.txt": strings.Repeat("x", 8000)}
