@@ -50,7 +50,7 @@ func patience() time.Duration {
 
 // atOnce is how many parallel tests run together where the command line does not say: more than
 // there are processors, since most of a test's time is spent waiting for a process.
-const atOnce = 8
+const atOnce = 12
 
 // lastLines is how long the last lines of a process that has ended may take to arrive.
 const lastLines = time.Second
@@ -311,14 +311,17 @@ func Run(t testing.TB, args ...string) (code int, stdout, stderr string) {
 }
 
 // Eventually waits until what returns true. It is for states of another process, which
-// announces no event.
+// announces no event. The longer it waits, the more rarely it looks: to look takes processor time
+// from those that are waited for.
 func Eventually(t testing.TB, says string, what func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Patience); !what(); {
+	const first, last = 5 * time.Millisecond, 25 * time.Millisecond
+	pause := first
+	for end := time.Now().Add(Patience); !what(); pause = min(pause+pause/8, last) {
 		if time.Now().After(end) {
 			require.Fail(t, "never: "+says)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

@@ -54,7 +54,7 @@ const (
 	// testTimeout bounds a Go test that hangs on a mutant.
 	testTimeout = "-test.timeout=5m"
 	// patience is that of the tests that are to fail.
-	patience = harness.PatienceVariable + "=15s"
+	patience = harness.PatienceVariable + "=10s"
 )
 
 // noDebugger leaves out what only a debugger reads. Linking is then half the work.
