@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,10 @@ func isolated(t *testing.T, script string, args ...string) *exec.Cmd {
 	return exec.Command(unshare, append(append(flags, "sh", "-euc", script), args...)...)
 }
 
+// compiling is held by whoever has the program compiled as it is given away: two go commands at
+// once would both compile all of it.
+var compiling sync.Mutex
+
 // TestAsAContainer: the image is made and run without an engine. It serves, is ready for probes,
 // writes nowhere, and ends in order when process 1 gets SIGTERM.
 func TestAsAContainer(t *testing.T) {
@@ -77,7 +82,9 @@ func TestAsAContainer(t *testing.T) {
 	program := filepath.Join(dir, "fourways")
 	build := exec.Command("go", "build", "-trimpath", "-o", program, "fourways/"+served)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	compiling.Lock()
 	out, err := build.CombinedOutput()
+	compiling.Unlock()
 	require.NoError(t, err, "%s", out)
 	from := map[string]string{"fourways": program, "www": filepath.Dir(www)}
 	image := filepath.Join(dir, "image")

@@ -182,6 +182,8 @@ func commands(text string) (lines []string) {
 func released(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	compiling.Lock()
+	defer compiling.Unlock()
 	says(t, "go", "run", "fourways/tests/release", "-out", dir, "-version", "v0.0.1", "-arch", runtime.GOARCH, "-stages", served)
 	root := certstest.Root(t)
 	leaf := root.Leaf("example.org")

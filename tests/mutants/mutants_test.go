@@ -244,14 +244,27 @@ var allTogether = sync.OnceValues(func() (*builds, error) {
 // server is a stage's program.
 func (b *builds) server(t *testing.T, stage string) (path string) {
 	t.Helper()
+	if stage != eventLoop {
+		b.compileShared(t)
+	}
 	path = filepath.Join(b.dir, stage)
 	b.make(t, path, func() error { return build(b.root, stage, path, noDebugger, "-overlay", b.overlay) })
 	return path
 }
 
+// compileShared has what the programs have in common compiled, by building one of them. Two go
+// commands that begin at once would both compile it.
+func (b *builds) compileShared(t *testing.T) {
+	t.Helper()
+	if b.has != nil {
+		b.server(t, eventLoop)
+	}
+}
+
 // tests is the test binary of a package.
 func (b *builds) tests(t *testing.T, folder string) (path string) {
 	t.Helper()
+	b.compileShared(t)
 	path = filepath.Join(b.dir, strings.ReplaceAll(folder, "/", "-")+".test")
 	b.make(t, path, func() error {
 		cmd := exec.Command("go", "test", "-c", "-vet=off", noDebugger, "-overlay", b.overlay, "-o", path, ".")
