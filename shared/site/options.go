@@ -10,6 +10,7 @@ import (
 
 	"fourways/shared/http1"
 	"fourways/shared/session"
+	"fourways/shared/syntax"
 )
 
 // Methods that are allowed (RFC 9110 10.2.1).
@@ -55,16 +56,28 @@ var acmeFolder = []byte("/.well-known/acme-challenge/")
 // Open reports whether a request needs no password where others do: it is to come by https first;
 // it is the question before one of another origin, which has neither a password nor a body (Fetch,
 // "CORS-preflight fetch"); it asks for a report that its client may see; or a certificate authority
-// looks for its token.
+// looks for its token. The question and the token may be passed on, and neither becomes a tunnel:
+// through that, whoever has no password could ask for anything.
 func (s *Site) Open(x *session.Exchange) bool {
 	r := x.Request()
 	switch {
 	case s.elsewhere(x):
 		return true
 	case r.Method == http1.OPTIONS:
-		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod) && !r.HasBody()
+		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod) && only(r)
 	case r.Method == http1.GET || r.Method == http1.HEAD:
-		return bytes.HasPrefix(x.Path(), acmeFolder) || s.reports(string(x.Path())) && s.monitors(x)
+		return bytes.HasPrefix(x.Path(), acmeFolder) && only(r) || s.reports(string(x.Path())) && s.monitors(x)
 	}
 	return false
+}
+
+// only reports whether a request is no more than its head: it has no body, and does not ask for
+// another protocol (RFC 9110 7.8).
+func only(r *http1.Request) bool {
+	for value := range r.All(http1.Connection) {
+		if syntax.ListContains(value, "upgrade") {
+			return false
+		}
+	}
+	return !r.HasBody()
 }
