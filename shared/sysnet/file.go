@@ -111,8 +111,15 @@ func OpenRoot(dir string) (*Root, error) {
 }
 
 func openFolder(dir string) (*folder, error) {
-	root, err := os.OpenRoot(dir)
+	name := dir
+	if name != "" {
+		name += "/" // nothing but a folder is opened then, and no FIFO waited for (path_resolution(7))
+	}
+	root, err := os.OpenRoot(name)
 	if err != nil {
+		if e := (*os.PathError)(nil); errors.As(err, &e) {
+			e.Path = dir
+		}
 		return nil, err
 	}
 	f := &folder{Root: root, dir: dir}
@@ -171,6 +178,8 @@ func (r *Root) Check() error {
 		return ErrGone
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrGone, err)
+	case named.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return fmt.Errorf("%w: %w", ErrGone, unix.ENOTDIR)
 	case named.Dev != served.Dev || named.Ino != served.Ino:
 		return ErrMoved
 	}

@@ -157,6 +157,12 @@ func TestRootIsAFolder(t *testing.T) {
 	require.Error(t, err)
 	_, err = OpenRoot(filepath.Join(dir, "nothing"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = OpenRoot("")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600)) // which has no writer
+	_, err = OpenRoot(filepath.Join(dir, "fifo"))
+	require.ErrorIs(t, err, unix.ENOTDIR)
+	require.EqualError(t, err, "open "+filepath.Join(dir, "fifo")+": not a directory")
 }
 
 // A folder swapped for a link to the outside, again and again, while files are
@@ -277,6 +283,14 @@ func TestARootWhoseNameChanges(t *testing.T) {
 		}, ErrGone, "", "new", false},
 		{"removed", func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) }, ErrGone, "", "", true},
 		{"moved away", func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".old")) }, ErrGone, "old", "old", true},
+		{"a file in its place", func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(dir, dir+".old"))
+			write(t, dir, "")
+		}, ErrGone, "old", "old", true},
+		{"a FIFO in its place", func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(dir, dir+".old"))
+			require.NoError(t, unix.Mkfifo(dir, 0o600))
+		}, ErrGone, "old", "old", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "root")

@@ -35,6 +35,8 @@ func commandLine(t *testing.T) {
 	defer taken.Close()
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -47,6 +49,7 @@ func commandLine(t *testing.T) {
 		{"a port in use", []string{"-listen", taken.Addr().String()}, 1, "in use"},
 		{"a root that is not there", []string{"-listen", "127.0.0.1:0", "-root", "/no/such/folder"}, 1, "-root"},
 		{"a root that is a file", []string{"-listen", "127.0.0.1:0", "-root", file}, 1, "-root"},
+		{"a root that is a FIFO", []string{"-listen", "127.0.0.1:0", "-root", fifo}, 1, "-root"},
 		{"an address that is not ours", []string{"-listen", "192.0.2.1:8080"}, 1, "192.0.2.1"},
 		{"a Unix socket where a file is", []string{"-listen", "unix:" + file}, 1, file},
 		{"a log that cannot be written", []string{"-listen", "127.0.0.1:0", "-log-file", "/no/such/folder/log"}, 1, "-log-file"},
@@ -79,6 +82,8 @@ func check(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file.html")
 	require.NoError(t, os.WriteFile(file, []byte("<p>"), 0o644))
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -98,6 +103,7 @@ func check(t *testing.T) {
 		{"a value that does not fit", []string{"-idle-timeout", "10y"}, 2, "-idle-timeout"},
 		{"a root that is not there", []string{"-root", filepath.Join(dir, "none")}, 2, "-root"},
 		{"a root that is a file", []string{"-root", file}, 2, "-root"},
+		{"a root that is a FIFO", []string{"-root", fifo}, 2, "-root"},
 		{"a page that is not there", []string{"-root", dir, "-error-page", "404=/404.html"}, 2, "-error-page"},
 		{"an application that is not there", []string{"-root", dir, "-spa", "/index.html"}, 2, "-spa"},
 		{"a log in no folder", []string{"-log-file", filepath.Join(dir, "none", "log")}, 2, "-log-file"},
