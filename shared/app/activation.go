@@ -40,7 +40,8 @@ func activatedListeners() (listeners []Listener, err error) {
 	if err != nil || n < 0 {
 		return nil, fmt.Errorf("LISTEN_FDS=%q is no number; see sd_listen_fds(3)", os.Getenv("LISTEN_FDS"))
 	}
-	for fd := firstActivated; fd < firstActivated+n; fd++ {
+	for i := range n { // whatever is said: the first that is no socket ends it
+		fd := firstActivated + i
 		unix.CloseOnExec(fd)
 		addr, err := sysnet.Adopt(fd)
 		if err != nil {

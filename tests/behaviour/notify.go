@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -145,6 +146,15 @@ func socketsFromTheServiceManager(t *testing.T) {
 	out, err := activation(append(pair, "-tls-listen", ":1"), secured).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "is none of the sockets that systemd has opened")
+	for _, number := range []string{"2", "9223372036854775807", "9223372036854775808", "-1", ""} {
+		cmd := activation([]string{"-workers", "1"}, plain)
+		cmd.Args[2] = strings.Replace(cmd.Args[2], "LISTEN_FDS=1", "LISTEN_FDS="+number, 1)
+		timer := time.AfterFunc(harness.Patience, func() { cmd.Process.Signal(syscall.SIGTERM) })
+		out, err := cmd.CombinedOutput()
+		timer.Stop()
+		require.Error(t, err, "%q sockets, and one is there", number)
+		require.Contains(t, string(out), "LISTEN_FDS")
+	}
 }
 
 // handed is a socket that listens, for the server to get.
