@@ -78,8 +78,9 @@ func isOurs(item []byte) bool {
 
 // RequestFields writes the fields of a request that is passed on, all but the one that frames it.
 //
-// Expect is passed on, because only the server behind us knows whether it wants the body. TE is
-// not: "trailers" would promise that we pass trailers on (RFC 9110 10.1.4), and we drop them.
+// Expect is passed on, because only the server behind us knows whether it wants the body; without a
+// body it must not be (RFC 9110 10.1.1). TE is not: "trailers" would promise that we pass trailers
+// on (RFC 9110 10.1.4), and we drop them.
 func RequestFields(h *http1.Head, r *http1.Request, o *Origin) {
 	if o.UpstreamHost != "" {
 		h.Field("Host", o.UpstreamHost)
@@ -92,7 +93,7 @@ func RequestFields(h *http1.Head, r *http1.Request, o *Origin) {
 			pass(h, f)
 		}
 	}
-	if r.Expects == http1.Continue100 {
+	if r.Expects == http1.Continue100 && r.HasBody() {
 		h.Field("Expect", "100-continue")
 	}
 	if protocol := Upgrades(r); protocol != nil {
