@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"fourways/shared/upstream"
 	"fourways/tests/behaviour"
 	"fourways/tests/harness"
 )
@@ -357,6 +358,32 @@ func TestAFullLoopGoesLikeAnyOther(t *testing.T) {
 	}
 	harness.Eventually(t, "the old worker has ended", func() bool { return !slices.Contains(s.Children(t), old) })
 	ready(t, s, 1)
+}
+
+// Settings that are refused take none of the rows that there are for upstreams, whenever they are
+// refused: when they are opened, or by the first worker.
+func TestUpstreamsOfRefusedSettingsTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	const most = upstream.MaxTargets
+	file, write := settingsFile(t, "workers 1\n")
+	upstreams := func(from, n int) string {
+		text := "workers 1\n"
+		for i := range n {
+			text += fmt.Sprintf("proxy /app%d=http://127.0.0.1:%d\n", i, 10_000+from+i)
+		}
+		return text
+	}
+	s := harness.Start(t, "-config", file)
+	write(upstreams(0, most+1))
+	hup(t, s, "there have been too many upstreams", 1)
+	write(upstreams(0, most) + "inject-faults start:1\n")
+	hup(t, s, refusedLine, 1)
+	write(upstreams(0, most) + "auth " + file + "\n")
+	hup(t, s, "Not reloaded", 3)
+	write(upstreams(most, most))
+	hup(t, s, reloadedLine, 1)
+	write(upstreams(2*most, 1))
+	hup(t, s, "there have been too many upstreams", 2)
 }
 
 // makeHang has a file lead to a folder that does not answer, until end is called.

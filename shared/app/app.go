@@ -134,6 +134,7 @@ type App struct {
 	reserved  int // of those, for other things than connections
 	room      int // sockets of connections that it has descriptors for, once there is a driver
 	published published
+	started   int                           // workers that were passed what they need
 	kept      []string                      // settings that could not change, of an App of a Renewal
 	another   func() Stage                  // its stage with variables of its own, for other settings; nil where others see to these
 	latest    atomic.Pointer[config.Config] // that it goes by; nil for those that it began with

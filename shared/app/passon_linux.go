@@ -37,6 +37,7 @@ type Passed struct {
 // PassOn gives a worker, the i-th from 0, what it needs to serve by the same settings, from the
 // child's descriptor first on; and its arguments, behind the name that it is to have.
 func (a *App) PassOn(c *children.Command, first, i int, name string) (p Passed, err error) {
+	a.started++
 	var own []Listener
 	for _, l := range a.Listeners {
 		if l.Set == Everybody || l.Set == i {

@@ -32,8 +32,12 @@ func (a *App) TellRenewed() {
 	a.tellCertificates()
 }
 
-// Discard ends an App of a Renewal, which is not to serve. What that has unpacked is a's.
+// Discard ends an App of a Renewal, which is not to serve. What that has unpacked is a's. Where it
+// has started one worker, its trial, that has ended; further ones may go by its upstreams still.
 func (a *App) Discard(next *App) {
+	if up := next.upstreams.Load(); up != nil && next.started <= 1 {
+		up.GiveBack()
+	}
 	CloseForGood(Without(next.Listeners, next.stage.Listeners))
 	if u := next.Unpacked(); u.Folder != "" {
 		a.mu.Lock()

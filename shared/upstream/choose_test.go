@@ -231,8 +231,48 @@ func TestARegionHasRoomForSoManyTargets(t *testing.T) {
 	require.NoError(t, err, "the same ones")
 	_, err = New(Options{Region: region}, [][]Target{names(MaxTargets + 1)})
 	require.ErrorIs(t, err, ErrTooMany)
+	_, err = New(Options{Region: region, Process: 0}, [][]Target{names(MaxTargets)})
+	require.NoError(t, err, "which has changed nothing")
 	_, err = New(Options{Region: NewRegion(1)}, [][]Target{names(2 * MaxTargets)})
 	require.NoError(t, err, "one of one process grows")
+}
+
+// A Set that nobody came to use gives its rows back, and no others. A target that stands behind a
+// gap in the region has one row all the same.
+func TestWhatIsNotUsedAfterAllTakesNoRoomInTheRegion(t *testing.T) {
+	l := Layout{Targets: 3, Processes: 2, Slots: 1}
+	words := make([]uint64, Size(l)/8)
+	region, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), 8*len(words)), l, nil)
+	require.NoError(t, err)
+	set := func(process int, names ...string) (*Set, error) {
+		var group []Target
+		for _, name := range names {
+			group = append(group, Target{Name: name, Path: "/x"})
+		}
+		return New(Options{Region: region, Process: process}, [][]Target{group})
+	}
+	must := func(s *Set, err error) *Set {
+		t.Helper()
+		require.NoError(t, err)
+		return s
+	}
+	a := must(set(0, "a"))
+	_, err = set(0, "b", "c", "d")
+	require.ErrorIs(t, err, ErrTooMany)
+	unused := must(set(0, "a", "b"))
+	must(set(0, "a", "c"))
+	unused.states[1].row.counts[0].counters[Requests].Add(7)
+	unused.states[1].failed(1, 0)
+	unused.GiveBack()
+	unused.GiveBack()
+	a.states[0].row.counts[0].counters[Requests].Add(1)
+	both := must(set(1, "c", "a"))
+	require.EqualValues(t, 1, both.states[1].Total(Requests))
+	other := must(set(0, "e"))
+	require.Zero(t, other.states[0].Total(Requests), "nothing is left of whose row it was")
+	require.Zero(t, other.states[0].row.failed.Load())
+	_, err = set(0, "f")
+	require.ErrorIs(t, err, ErrTooMany)
 }
 
 // Another Set of the same process knows of a target what the one before has found out and counted,

@@ -8,8 +8,10 @@ package upstream
 // thread, so that threads do not fight over a cache line: each has one writer, and a reader adds
 // them up. Gauges are kept by process: what a process had under way ends with it.
 //
-// What must not be done: a row must never be given to another target, since its counters would go
-// on as those of that one. A process must write to no gauges but its own.
+// What must not be done: a row must not be given to another target while any process has it, since
+// that one's requests would count for the other. So a row is kept for good, unless the process that
+// has claimed it gives it back before another could know of it. A process must write to no gauges
+// but its own.
 
 import (
 	"errors"
@@ -164,23 +166,46 @@ func (r *Region) ownRow(name string) *row {
 	return have
 }
 
-// claim is the row of a target, which gets one if it has none. Of a shared region a process claims
-// each row once: what had its place before has ended.
-func (r *Region) claim(name string, process int) (*row, error) {
+// claim is the row of a target, which gets one if it has none; made says so. Of a shared region a
+// process claims each row once: what had its place before has ended.
+func (r *Region) claim(name string, process int) (at *row, made bool, err error) {
 	if r.own != nil {
-		return r.ownRow(name), nil
+		return r.ownRow(name), false, nil
 	}
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	sum := max(h.Sum64(), 1)
-	for i := range r.health {
-		if at := &r.health[i].name; at.CompareAndSwap(0, sum) || at.Load() == sum {
-			p, s := r.layout.Processes, r.layout.Slots
-			r.gauges[i*p+process].reset()
-			return &row{health: &r.health[i], gauges: r.gauges[i*p : (i+1)*p], counts: r.counts[i*s : (i+1)*s], alive: r.alive}, nil
+	for i := range r.health { // behind rows that were given back, perhaps
+		if r.health[i].name.Load() == sum {
+			return r.at(i, process), false, nil
 		}
 	}
-	return nil, ErrTooMany
+	for i := range r.health {
+		of := &r.health[i].name
+		if made = of.CompareAndSwap(0, sum); made || of.Load() == sum {
+			return r.at(i, process), made, nil
+		}
+	}
+	return nil, false, ErrTooMany
+}
+
+// at is the i-th row, for a process that begins with it.
+func (r *Region) at(i, process int) *row {
+	p, s := r.layout.Processes, r.layout.Slots
+	r.gauges[i*p+process].reset()
+	return &row{health: &r.health[i], gauges: r.gauges[i*p : (i+1)*p], counts: r.counts[i*s : (i+1)*s], alive: r.alive}
+}
+
+// clear makes a row free for another target. Nobody uses it any more.
+func (r *row) clear() {
+	for _, n := range []*atomic.Int64{&r.failed, &r.restUntil, &r.probed, &r.looked, &r.checksFailed, &r.down} {
+		n.Store(0)
+	}
+	for i := range r.gauges {
+		r.gauges[i].reset()
+	}
+	clear(r.counts)
+	r.name.Store(0)
 }
 
 // sum adds up a gauge over the processes that are there.

@@ -117,13 +117,15 @@ type State struct {
 	set    *Set
 	number int
 	row    *row
+	made   bool // the row was free before
 	where  resolve.Target
 }
 
 // Addrs is where the target is, as far as is known.
 func (s *State) Addrs() []sysnet.Addr { return s.where.Addrs() }
 
-// New makes the set of some groups of targets. A target that several groups name is one.
+// New makes the set of some groups of targets. A target that several groups name is one. Where it
+// fails the region is as it was.
 func New(opt Options, groups [][]Target) (*Set, error) {
 	if opt.Sockets == nil {
 		opt.Sockets = system{}
@@ -134,6 +136,7 @@ func New(opt Options, groups [][]Target) (*Set, error) {
 		for _, t := range targets {
 			state, err := s.state(t)
 			if err != nil {
+				s.GiveBack()
 				return nil, err
 			}
 			g.Members = append(g.Members, state)
@@ -150,19 +153,30 @@ func (s *Set) state(t Target) (*State, error) {
 			return have, nil
 		}
 	}
-	row, err := s.opt.Region.claim(t.Name, s.opt.Process)
+	row, made, err := s.opt.Region.claim(t.Name, s.opt.Process)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	state := &State{Target: t, set: s, number: len(s.states), row: row}
+	state := &State{Target: t, set: s, number: len(s.states), row: row, made: made}
+	s.states = append(s.states, state)
 	state.where.Host, state.where.Port, state.where.Path, state.where.LookUp = t.Host, t.Port, t.Path, s.opt.lookup
 	if !state.where.Named() {
 		if err := state.where.Look(context.Background()); err != nil {
 			return nil, err
 		}
 	}
-	s.states = append(s.states, state)
 	return state, nil
+}
+
+// GiveBack gives the rows that the set has made back to the region. No process may have the set's
+// targets in use, nor be about to.
+func (s *Set) GiveBack() {
+	for _, state := range s.states {
+		if state.made {
+			state.made = false
+			state.row.clear()
+		}
+	}
 }
 
 // Retire says that new requests go by another Set. Those under way end as they began. No further
