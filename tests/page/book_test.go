@@ -145,6 +145,15 @@ func (v *view) quiet(origin string) {
 	v.wantQuiet(origin)
 }
 
+func TestTheContentsShowWhereTheirReaderIs(t *testing.T) {
+	tab := browser(t)
+	s := start(t, build(t, "stage3-epoll"), "-listen", "127.0.0.1:0", "-max-requests", "0")
+	v := inColour(t, tab, s.URL(""), "/course/23-your-own-server.html", "light", 1280)
+	require.True(t, eval[bool](v, `(() => { const here = document.querySelector(".contents [aria-current]").getBoundingClientRect();
+		return here.top >= 0 && here.bottom <= innerHeight && scrollY === 0; })()`))
+	v.quiet(s.URL(""))
+}
+
 func TestTheFrontPageShowsTheStageThatAnswers(t *testing.T) {
 	tab := browser(t)
 	for i, stage := range stages {

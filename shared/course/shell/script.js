@@ -19,6 +19,8 @@ const narrow = matchMedia("(max-width: 62rem)");
 const fold = () => $$(".contents details").forEach((d) => { d.open = !narrow.matches; });
 narrow.addEventListener("change", fold);
 fold();
+const here = document.querySelector(".contents [aria-current]"); // in a list that is longer than some windows
+if (here && !narrow.matches) here.offsetParent.scrollTop = here.offsetTop - here.offsetParent.clientHeight / 2;
 const mark = () => $$("[data-chapter]").forEach((a) => {
   const read = store.get("read " + a.getAttribute("href")) !== "";
   a.classList.toggle("read", read);
