@@ -618,6 +618,7 @@ func (a *App) Thread(slot int, worker string) *session.Thread {
 		l.Ledger = a.stage.Memory.LedgerOf(a.stage.Process)
 	}
 	a.givePipes(l)
+	l.Memory = a.memoryOfThread()
 	sysnet.ReadClock(&l.Clock)
 	return l
 }

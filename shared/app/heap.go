@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"fourways/shared/config"
 	"fourways/shared/sysnet"
 )
 
@@ -15,12 +16,41 @@ const heapParts = 8
 // boundHeap has garbage collected earlier where memory is short. Go lets a heap grow to twice of
 // what was in use (GOGC), and a control group with room for what is in use, but not for twice of
 // it, would have the kernel end the process. The bound is a soft one: nothing fails beyond it.
-func (a *App) boundHeap() {
-	processes := int64(1)
+func (a *App) boundHeap() { setHeapBound(sysnet.Memory() / 10 * heapParts / a.processes()) }
+
+// processes is how many serve.
+func (a *App) processes() int64 {
 	if a.stage.Processes > 1 {
-		processes = int64(a.Config.Workers)
+		return int64(a.Config.Workers)
 	}
-	setHeapBound(sysnet.Memory() / 10 * heapParts / processes)
+	return 1
+}
+
+// cacheParts and connParts are how many eighths of the memory that there is may go to the bodies of
+// files that all processes keep, and to all connections. Queues for slow readers have two more.
+const (
+	cacheParts = 1
+	connParts  = 3
+)
+
+// cacheBytes is how many bytes of file bodies the process keeps: as many as somebody says, else the
+// default, or the process's part of the share where that is less. A site that is larger than the
+// memory would otherwise have the kernel end the process.
+func (a *App) cacheBytes(said int64) int64 {
+	if share := sysnet.Memory() / 8 * cacheParts / a.processes(); said == config.DefaultCacheSize && share > 0 {
+		return min(said, share)
+	}
+	return said
+}
+
+// memoryOfThread is what the connections of one thread may hold together, in bytes; 0 for no bound:
+// a thread that blocks has one connection.
+func (a *App) memoryOfThread() int64 {
+	if a.stage.Blocking {
+		return 0
+	}
+	threads := max(a.Config.Workers, 1)
+	return sysnet.Memory() / 8 * connParts / int64(threads)
 }
 
 // setHeapBound sets the bound in bytes, 0 for none, unless GOMEMLIMIT has done so.

@@ -27,3 +27,18 @@ func TestTheHeapMakesDoWithTheMemoryThatThereIs(t *testing.T) {
 	a.boundHeap()
 	require.EqualValues(t, 1<<30, debug.SetMemoryLimit(-1))
 }
+
+// The bodies that are kept, and what connections hold, fit into the memory that there is, which
+// the workers of a server share; who says how much is to be kept knows better.
+func TestWhatIsKeptFitsIntoTheMemoryThatThereIs(t *testing.T) {
+	a := &App{Config: &config.Config{Workers: 1 << 20}}
+	a.stage.Processes = 1 << 20
+	share := sysnet.Memory() / 8 >> 20
+	require.Equal(t, share, a.cacheBytes(config.DefaultCacheSize))
+	require.EqualValues(t, 1<<30, a.cacheBytes(1<<30))
+	require.Equal(t, sysnet.Memory()/8*3>>20, a.memoryOfThread())
+	a.stage.Processes = 0
+	require.EqualValues(t, min(share<<20, config.DefaultCacheSize), a.cacheBytes(config.DefaultCacheSize))
+	a.stage.Blocking = true
+	require.Zero(t, a.memoryOfThread())
+}

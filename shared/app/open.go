@@ -250,7 +250,7 @@ func (a *App) siteConfig(cfg *config.Config) site.Config {
 	return site.Config{
 		Root: a.folder.Root,
 		Cache: filecache.Options{
-			Bytes: cfg.Limits.CacheSize,
+			Bytes: a.cacheBytes(cfg.Limits.CacheSize),
 			Item:  cfg.Limits.CacheItem,
 			Open:  a.reservedFor(cachedFiles),
 

@@ -147,9 +147,12 @@ type Limits struct {
 	MinRate      int64         // bytes a second of a body or response; 0 for no minimum
 	DrainDelay   time.Duration // from the signal to stop until the listeners are closed
 	DrainTimeout time.Duration // at shutdown, from then on
-	CacheSize    int64         // bytes of file bodies in memory, per process
+	CacheSize    int64         // bytes of file bodies in memory, per process; DefaultCacheSize where nobody says
 	CacheItem    int64         // bytes of the largest body kept in memory
 }
+
+// DefaultCacheSize is the default of -cache-size, in bytes.
+const DefaultCacheSize = 64 << 20
 
 // Stopping says in words what happens between the signal to stop and the end.
 func (l *Limits) Stopping() string {

@@ -187,7 +187,7 @@ func fileRows(c *Config) []Flag {
 		{Group: groupFiles, Name: "cache-control-for", Unit: "PATTERN=VALUE", Repeat: true,
 			Help: "another value for some files: '/assets/*=max-age=31536000, immutable' by path, '*.html=no-cache' by name; * is any text, and the first that fits counts", Set: cacheRule(&c.CacheRules)},
 		{Group: groupFiles, Name: "cache-size", Unit: "MIB", Default: "64",
-			Help: "file bodies in memory, per process", Set: Size(&c.Limits.CacheSize, mib, 0, maxCacheMiB)},
+			Help: "file bodies in memory, per process; the default is less where memory is short: an eighth of what there is, for all", Set: Size(&c.Limits.CacheSize, mib, 0, maxCacheMiB)},
 		{Group: groupFiles, Name: "cache-item", Unit: "KIB", Default: "64",
 			Help: "the largest file body kept in memory", Set: Size(&c.Limits.CacheItem, kib, 0, maxCacheKiB)},
 	}

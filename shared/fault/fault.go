@@ -104,6 +104,7 @@ const (
 	TooManyFromClient
 	TooManyConnections
 	TooManyRefused
+	MemoryShort
 	QueueFull
 	Draining
 	DiskFull
@@ -214,6 +215,7 @@ var table = [NumReasons]row{
 	TooManyFromClient:  {503, "too-many-from-client", refusal},
 	TooManyConnections: {503, "too-many-connections", refusal},
 	TooManyRefused:     {503, "too-many-refused", refusal},
+	MemoryShort:        {503, "memory-short", refusal},
 	QueueFull:          {503, "queue-full", refusal},
 	Draining:           {503, "draining", ordinary},
 	DiskFull:           {507, "disk-full", ordinary},

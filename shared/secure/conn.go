@@ -115,6 +115,8 @@ func (c *Conn) hello() machine.Want {
 		c.deadline = min(c.deadline, now+lastCall)
 	}
 	switch {
+	case greeting != greetingPlain && !silent && c.thread.Full():
+		c.fail(fault.MemoryShort, "no memory for another connection")
 	case greeting == greetingWhole:
 		cost := fullCost
 		if ticket {
@@ -168,6 +170,7 @@ func (c *Conn) queue() machine.Want {
 		c.shake.under = true
 		c.admitNext()
 		c.tls, c.phase = tls.Server(&c.pipe, c.srv.Config()), phaseShaking
+		c.thread.Hold(connSize)
 		return c.work()
 	case c.thread.Clock.Now() >= c.deadline:
 		c.dequeue()
@@ -324,6 +327,10 @@ func (c *Conn) serve() machine.Want {
 			if c.feed() {
 				continue
 			}
+			if len(c.pipe.waiting()) > 0 && c.session.Idle() && c.thread.Full() {
+				c.fail(fault.MemoryShort, "no memory for another record")
+				continue
+			}
 			if c.out.Empty() {
 				c.rest()
 				return machine.WantRead
@@ -432,13 +439,17 @@ func (c *Conn) seal() bool {
 func (c *Conn) gather(q *chain.Chain) ([]byte, error) {
 	var room [16][]byte
 	segs, file := q.Bytes(room[:0])
-	if len(segs) == 1 && !file && len(segs[0]) <= sealAhead {
+	most := sealAhead
+	if c.thread.Scarce() {
+		most = sealScarce
+	}
+	if len(segs) == 1 && !file && len(segs[0]) <= most {
 		return segs[0], nil
 	}
 	if c.local.scratch == nil {
 		c.local.scratch = make([]byte, sealAhead)
 	}
-	p := c.local.scratch
+	p := c.local.scratch[:most]
 	n := 0
 	for _, s := range segs {
 		n += copy(p[n:], s)
@@ -675,5 +686,8 @@ func (c *Conn) Close() {
 	c.session.Close()
 	c.pipe.release(c.local.in, true)
 	c.out.Reset()
+	if c.tls != nil {
+		c.thread.Hold(-connSize)
+	}
 	c.tls = nil
 }

@@ -39,6 +39,8 @@ const (
 	maxName    = 2 + 3 + 255            // bytes of the extension that names a server: two lengths, a type, a name of the DNS (RFC 1035 3.1)
 	maxRecord  = 5 + 16<<10 + 2<<10     // bytes of a record with its header (RFC 5246 6.2.3)
 	sealAhead  = 64 << 10               // bytes that are sealed at once, before the socket has taken them
+	sealScarce = 15 << 10               // the same where memory is scarce: with what a record adds, a chunk of the chain
+	connSize   = 8 << 10                // bytes of memory that the library takes for a connection, as long as it lasts
 	lingerTime = 2 * clock.Second       // that a client may take to read our last words
 	lingerMost = 256 << 10              // bytes that it may still send meanwhile, of a handshake that failed
 	lastCall   = 1 * clock.Second       // that a client may still begin in while the server stops

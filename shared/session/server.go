@@ -199,6 +199,12 @@ type Thread struct {
 	// it.
 	Ledger []atomic.Uint64
 
+	// Memory is how many bytes the thread's connections may hold together, 0 for no bound; see
+	// Full.
+	Memory int64
+
+	held    int64           // bytes that Hold counts
+	busy    int64           // requestStates lent
 	chunks  *bufpool.Pool   // of chain.ChunkSize bytes
 	pools   []*bufpool.Pool // of other sizes
 	free    []*requestState
@@ -450,6 +456,7 @@ func OpenPlain(l *Thread, adm Admission, peer netip.AddrPort, handle int) machin
 // borrow lends a requestState, ready for its session's next request.
 func (l *Thread) borrow(s *Session) *requestState {
 	l.renew()
+	l.busy++
 	var a *requestState
 	if n := len(l.free); n > 0 {
 		a = l.free[n-1]
@@ -462,6 +469,7 @@ func (l *Thread) borrow(s *Session) *requestState {
 }
 
 func (l *Thread) giveBack(a *requestState) {
+	l.busy--
 	if a.made == l.Server && len(l.free) < keepStates {
 		l.free = append(l.free, a)
 	}

@@ -147,6 +147,9 @@ func (s *Session) Received(n int) {
 	s.order.Called(machine.CallRead)
 	switch s.phase {
 	case phaseOpen:
+		if s.wait == waitIdle && n > 0 && s.thread.Full() {
+			s.turnDown()
+		}
 		s.req.conn.Received(n)
 	case phaseTunnel:
 		s.thread.Stats.Add(stats.BytesIn, uint64(n))

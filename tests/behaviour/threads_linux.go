@@ -73,16 +73,24 @@ func tooFewThreads(t *testing.T) {
 
 // threadGroup makes a control group that counts threads, of either version.
 func threadGroup(t *testing.T) string {
-	for _, tree := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup"} {
-		dir, err := os.MkdirTemp(tree, "fourways-")
+	file := controlGroup(t, "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids.max")
+	return filepath.Dir(file)
+}
+
+// controlGroup makes a control group where the first of the files is that a group can have, named
+// as if it lay in the tree's root, and is the name of the group's own.
+func controlGroup(t *testing.T, files ...string) string {
+	for _, file := range files {
+		dir, err := os.MkdirTemp(filepath.Dir(file), "fourways-")
 		if err != nil {
 			continue
 		}
 		t.Cleanup(func() { os.Remove(dir) })
-		if _, err := os.Stat(filepath.Join(dir, "pids.max")); err == nil {
-			return dir
+		own := filepath.Join(dir, filepath.Base(file))
+		if _, err := os.Stat(own); err == nil {
+			return own
 		}
 	}
-	t.Skip("no control group that counts threads can be made here")
+	t.Skip("no control group with " + filepath.Base(files[0]) + " can be made here")
 	return ""
 }

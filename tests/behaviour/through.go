@@ -88,7 +88,8 @@ var apartFromProxies = map[string][]string{
 		"UploadsToAHangingDisk", "UploadsToOddFileSystems", "CrashedUpload",
 	},
 	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
-		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
+		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",
+		"CrowdInLittleMemory", "LargeSiteInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
 		"SettingsAreReadAgain", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
