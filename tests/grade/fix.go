@@ -98,14 +98,13 @@ func (f *fix) check() (status int, err error) {
 		return usage, err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := writeOverlay(f.root, f.kept.Tree, dir)
-	if err != nil {
-		return usage, err
-	}
-	server := filepath.Join(dir, m.Stage)
-	if text, err := f.goIn(m.Stage, nil, "build", "-buildvcs=false", "-overlay", overlay, "-o", server, "."); err != nil {
+	server, overlay, text, err := compile(f.root, f.kept.Tree, dir, m.Stage)
+	switch {
+	case text != nil:
 		fmt.Fprintf(f.out, "It does not build.\n%s", text)
 		return wrong, nil
+	case err != nil:
+		return usage, err
 	}
 	if says, err := f.judge(m, server, overlay); err != nil || says != "" {
 		fmt.Fprint(f.out, says)
@@ -122,25 +121,33 @@ func (f *fix) check() (status int, err error) {
 func (f *fix) judge(m mutants.Mutant, server, overlay string) (says string, err error) {
 	if folder, test, ok := m.Check.GoTest(); ok {
 		env := append(os.Environ(), harness.ServerVariable+"="+server)
-		if text, err := f.goIn(folder, env, "test", "-count=1", "-overlay", overlay, "-run", exactly(test), "."); err != nil {
+		if text, err := goIn(f.root, folder, env, "test", "-count=1", "-overlay", overlay, "-run", exactly(test), "."); err != nil {
 			return fmt.Sprintf("Its check still fails: %s\n%s", m.Check, text), nil
 		}
 	}
-	suite, err := conformance.New(conformance.Target{
-		Cmd: []string{server, "--port", "{port}", "--root", "{root}"}, Args: conformance.FourWays, Streams: true,
-		ZeroCopy: strings.HasPrefix(m.Stage, "stage3") || strings.HasPrefix(m.Stage, "stage4"),
-	})
-	if err != nil {
-		return "", err
-	}
-	defer suite.Close()
-	defer suite.CloseOnSignal(wrong)()
 	only, err := regexp.Compile(f.only)
 	if err != nil {
 		return "", err
 	}
 	fmt.Fprintln(f.out, "Playing the suite …")
-	var failed []string
+	failed, err := play(m, server, only)
+	if len(failed) > 0 {
+		says = fmt.Sprintf("%s: %s\n", plural.Of(len(failed), "case fails", "cases fail"), strings.Join(failed[:min(len(failed), 5)], ", "))
+	}
+	return says, err
+}
+
+// play gives the cases of the suite that fail at a server, of those that a pattern fits.
+func play(m mutants.Mutant, server string, only *regexp.Regexp) (failed []string, err error) {
+	suite, err := conformance.New(conformance.Target{
+		Cmd: []string{server, "--port", "{port}", "--root", "{root}"}, Args: conformance.FourWays, Streams: true,
+		ZeroCopy: strings.HasPrefix(m.Stage, "stage3") || strings.HasPrefix(m.Stage, "stage4"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer suite.Close()
+	defer suite.CloseOnSignal(wrong)()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, c := range conformance.Cases() {
@@ -156,10 +163,7 @@ func (f *fix) judge(m mutants.Mutant, server, overlay string) (says string, err 
 		})
 	}
 	all.Wait()
-	if len(failed) > 0 {
-		return fmt.Sprintf("%s: %s\n", plural.Of(len(failed), "case fails", "cases fail"), strings.Join(failed[:min(len(failed), 5)], ", ")), nil
-	}
-	return "", nil
+	return failed, nil
 }
 
 // giveUp shows the solution.
@@ -178,10 +182,23 @@ func (f *fix) giveUp() error {
 	return nil
 }
 
+// compile builds a stage of a copy into dir. Where that fails for the copy's text, it gives what
+// the compiler says.
+func compile(root, tree, dir, stage string) (server, overlay string, says []byte, err error) {
+	if overlay, err = writeOverlay(root, tree, dir); err != nil {
+		return "", "", nil, err
+	}
+	server = filepath.Join(dir, stage)
+	if text, err := goIn(root, stage, nil, "build", "-buildvcs=false", "-overlay", overlay, "-o", server, "."); err != nil {
+		return "", "", text, err
+	}
+	return server, overlay, nil, nil
+}
+
 // goIn runs the go command in a folder of the project.
-func (f *fix) goIn(folder string, env []string, args ...string) (output []byte, err error) {
+func goIn(root, folder string, env []string, args ...string) (output []byte, err error) {
 	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Env = filepath.Join(f.root, folder), env
+	cmd.Dir, cmd.Env = filepath.Join(root, folder), env
 	return cmd.CombinedOutput()
 }
 

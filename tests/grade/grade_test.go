@@ -94,7 +94,7 @@ func TestAnAnswerIsMarked(t *testing.T) {
 		{"the check, and another line", 0, string(m.Check), at(m.File, to+near+1), wrong, halfMark},
 		{"the check, and then the line", 0, string(m.Check), at(m.File, from), right, fullMark},
 		{"the check that a hint has told, and another line", 2, string(m.Check), at(m.File, to+near+1), wrong, 0},
-		{"another check", 0, "files/text", at(m.File, to+near+1), wrong, 0},
+		{"no check of the suite", 0, "files/nothing", at(m.File, to+near+1), wrong, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			h, out := newHunt(t)
@@ -114,6 +114,21 @@ func TestAnAnswerIsMarked(t *testing.T) {
 			assert.Equal(t, row.status == right, h.progress.Hunting == "")
 		})
 	}
+}
+
+// A fault may fail several cases, of which the judge tells any first.
+func TestAnyCaseThatFailsIsTheFaultsCheck(t *testing.T) {
+	h, out := newHunt(t)
+	m, ok := mutants.Find("two-lengths-one-body")
+	require.True(t, ok)
+	require.NoError(t, h.begin(m.Name, filepath.Join(t.TempDir(), "copy")))
+	for check, want := range map[string]int{"content-length/twice-different-reversed": right, "files/text": wrong} {
+		require.NotEqual(t, string(m.Check), check)
+		status, err := h.symptom(check)
+		require.NoError(t, err)
+		assert.Equal(t, want, status, "%s: %s", check, out)
+	}
+	assert.Equal(t, halfMark, h.progress.of(m.Name).Points)
 }
 
 func TestHintsTellMoreEachTime(t *testing.T) {

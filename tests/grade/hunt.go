@@ -13,10 +13,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"fourways/tests/conformance"
 	"fourways/tests/mutants"
 	kept "fourways/tests/progress"
 )
@@ -99,6 +101,28 @@ func (h *hunt) answer(at string) (status int, err error) {
 	return right, nil
 }
 
+// fails reports whether a case of the suite fails at the copy. A fault may be caught by several, of
+// which the judge tells any first.
+func (h *hunt) fails(m mutants.Mutant, check string) (bool, error) {
+	if !slices.ContainsFunc(conformance.Cases(), func(c conformance.Case) bool { return c.ID == check }) {
+		return false, nil
+	}
+	dir, err := os.MkdirTemp("", "fourways-hunted-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	server, _, says, err := compile(h.root, h.progress.Tree, dir, m.Stage)
+	if err == nil && says != nil {
+		err = fmt.Errorf("the copy does not build:\n%s", says)
+	}
+	if err != nil {
+		return false, err
+	}
+	failed, err := play(m, server, regexp.MustCompile("^"+regexp.QuoteMeta(check)+"$"))
+	return len(failed) > 0, err
+}
+
 // symptom marks a check that fails.
 func (h *hunt) symptom(check string) (status int, err error) {
 	m, err := h.current()
@@ -106,8 +130,14 @@ func (h *hunt) symptom(check string) (status int, err error) {
 		return usage, err
 	}
 	if check != string(m.Check) {
-		fmt.Fprintln(h.out, "That is not the check that is meant.")
-		return wrong, nil
+		fails, err := h.fails(m, check)
+		if err != nil {
+			return usage, err
+		}
+		if !fails {
+			fmt.Fprintln(h.out, "That is neither the check that is meant, nor a case of the suite that fails.")
+			return wrong, nil
+		}
 	}
 	mark := h.progress.of(m.Name)
 	mark.Check = true
