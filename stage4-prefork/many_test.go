@@ -2,7 +2,7 @@
 
 package main
 
-// Fifty thousand connections to one server. The clients run in processes of their own, because of
+// Thirty thousand connections to one server. The clients run in processes of their own, because of
 // the limit of open files; the test is skipped in short mode and under the race detector.
 
 import (
@@ -27,14 +27,14 @@ import (
 const holdVariable = "PREFORK_TEST_HOLD"
 
 // A process may have 20,000 files open on a usual machine, so more connections than that
-// are for several processes: at both ends. All of 50,000 are open at once, and answered
+// are for several processes: at both ends. All of 30,000 are open at once, and answered
 // twice: when they come, and when all are there.
-func TestFiftyThousandConnections(t *testing.T) {
-	const holders, each, workers = 5, 10_000, 4
+func TestThirtyThousandConnections(t *testing.T) {
+	const holders, each, workers = 3, 10_000, 4
 	if testing.Short() || harness.Race() {
 		t.Skip("it takes its time")
 	}
-	s := harness.Start(t, "-workers", fmt.Sprint(workers), "-max-conns", "60000", "-idle-timeout", "600", "-log-level", "info")
+	s := harness.Start(t, "-workers", fmt.Sprint(workers), "-max-conns", "40000", "-idle-timeout", "600", "-log-level", "info")
 	ready(t, s, workers)
 	before := s.Memory(t)
 	var holding []*holder
