@@ -19,6 +19,7 @@ import (
 )
 
 func TestSuiteLooksAtTheProcess(t *testing.T) {
+	t.Parallel()
 	bin := build(t, "./internal/nethttp")
 	for _, row := range []struct{ name, fault, id, complaint string }{
 		{"a sound server is not complained of", "", "files/text", ""},
@@ -120,6 +121,7 @@ func TestTheLargestFileIsForServersThatStream(t *testing.T) {
 }
 
 func TestAServerOfOneConnectionAtATimeIsPlayedWithOne(t *testing.T) {
+	t.Parallel()
 	for fault, serial := range map[string]bool{"": false, "single": true} {
 		suite := nethttp(t, fault)
 		require.NoError(t, suite.Reach(true))

@@ -111,6 +111,7 @@ func longerBody(h *flawed.Head) string {
 }
 
 func TestEveryCaseCanFail(t *testing.T) {
+	t.Parallel()
 	suite, err := New(Target{Cmd: []string{build(t, "fourways/stage2-poll"), "--port", "{port}", "--root", "{root}"}, Args: FourWays})
 	require.NoError(t, err)
 	defer suite.Close()
