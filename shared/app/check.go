@@ -25,6 +25,7 @@ import (
 	"fourways/shared/auth"
 	"fourways/shared/certs"
 	"fourways/shared/config"
+	"fourways/shared/logging"
 	"fourways/shared/site"
 	"fourways/shared/sysnet"
 )
@@ -69,7 +70,7 @@ func tryLog(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return writable(filepath.Dir(path))
 	}
-	return err
+	return logging.Explained(path, err)
 }
 
 // writable says why no file can be made in a folder; nil where one can.

@@ -83,17 +83,29 @@ func (f *File) open(path string) error {
 	if errors.Is(err, fs.ErrExist) {
 		next, err = os.OpenFile(path, flags, fileMode)
 	}
-	if errors.Is(err, syscall.ENXIO) {
-		return fmt.Errorf("%w: a FIFO that nobody reads", err)
-	}
 	if err != nil {
-		return err
+		return Explained(path, err)
 	}
 	info, _ := next.Stat()
 	f.mu.Lock()
 	f.path, f.file, f.made = path, &opened{next, info}, made
 	f.mu.Unlock()
 	return nil
+}
+
+// Explained says more of an error of opening a log for writing: ENXIO stands for several (open(2)).
+func Explained(path string, err error) error {
+	if !errors.Is(err, syscall.ENXIO) {
+		return err
+	}
+	switch info, _ := os.Stat(path); {
+	case info == nil:
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return fmt.Errorf("%w: a FIFO that nobody reads", err)
+	case info.Mode()&fs.ModeSocket != 0:
+		return fmt.Errorf("%w: a Unix socket, and no file", err)
+	}
+	return err
 }
 
 // GiveTo makes the file that of a user, if it is one that we have made: he is to open it again. Any

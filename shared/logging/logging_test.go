@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -329,6 +330,22 @@ func TestAClosedStandardError(t *testing.T) {
 			assert.Equal(t, want, stdout.String())
 		})
 	}
+}
+
+// What cannot be opened is called what it is.
+func TestALogThatCannotBeOpenedIsCalledWhatItIs(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
+	l, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	require.NoError(t, err)
+	defer l.Close()
+	for name, says := range map[string]string{"fifo": "a FIFO that nobody reads", "socket": "a Unix socket, and no file"} {
+		_, err := Open(filepath.Join(dir, name))
+		require.ErrorContains(t, err, name)
+		require.ErrorContains(t, err, says)
+	}
+	_, err = Open(dir)
+	require.ErrorIs(t, err, syscall.EISDIR)
 }
 
 // A write that waits for a pipe's reader is broken off, and what the pipe did not get whole

@@ -87,6 +87,12 @@ func check(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
+	apart := t.TempDir()
+	fifo, socket := filepath.Join(apart, "fifo"), filepath.Join(apart, "socket")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	listening, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer listening.Close()
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -107,6 +113,8 @@ func check(t *testing.T) {
 		{"a page that is not there", []string{"-root", dir, "-error-page", "404=/404.html"}, 2, "-error-page"},
 		{"an application that is not there", []string{"-root", dir, "-spa", "/index.html"}, 2, "-spa"},
 		{"a log in no folder", []string{"-log-file", filepath.Join(dir, "none", "log")}, 2, "-log-file"},
+		{"a log that is a FIFO", []string{"-log-file", fifo}, 2, "a FIFO that nobody reads"},
+		{"an access log that is a Unix socket", []string{"-access-log", socket}, 2, "a Unix socket, and no file"},
 		{"an access log that is a folder", []string{"-access-log", dir}, 2, "-access-log"},
 		{"a socket in no folder", []string{"-listen", "unix:" + filepath.Join(dir, "none", "x.sock")}, 2, "cannot listen on unix:"},
 		{"a socket that is a file", []string{"-listen", "unix:" + file}, 2, "is not a socket"},
