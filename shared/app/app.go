@@ -136,6 +136,7 @@ type App struct {
 	published published
 	started   int                           // workers that were passed what they need
 	kept      []string                      // settings that could not change, of an App of a Renewal
+	doubts    []string                      // the warnings of its settings that are new, of the same
 	another   func() Stage                  // its stage with variables of its own, for other settings; nil where others see to these
 	latest    atomic.Pointer[config.Config] // that it goes by; nil for those that it began with
 	form      *logging.Form
@@ -548,9 +549,7 @@ func (a *App) Banner() {
 	a.tellRelays()
 	a.tellCertificates()
 	a.Log.Info("Press Ctrl+C to stop")
-	for _, w := range a.Config.Warnings {
-		a.Log.Warn(w)
-	}
+	a.tellDoubts(a.Config.Warnings)
 }
 
 // takingUploads says where uploads go, and up to how many.

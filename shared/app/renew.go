@@ -21,7 +21,7 @@ func (a *App) Renewal(stage Stage) (open func() (next *App, err error)) {
 			return nil, err
 		}
 		next, err := Open(stage, cfg)
-		next.kept = changes.Kept
+		next.kept, next.doubts = changes.Kept, newDoubts(cfg, before)
 		return next, err
 	}
 }
@@ -29,6 +29,7 @@ func (a *App) Renewal(stage Stage) (open func() (next *App, err error)) {
 // TellRenewed says on the log by what a renewed App goes.
 func (a *App) TellRenewed() {
 	a.tellKept(a.kept)
+	a.tellDoubts(a.doubts)
 	a.tellCertificates()
 }
 

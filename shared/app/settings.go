@@ -87,12 +87,20 @@ func (a *App) changeSettings() error {
 		a.Log.Info("Settings changed: -" + strings.Join(changes.Taken, ", -"))
 	}
 	a.tellKept(changes.Kept)
-	for _, w := range cfg.Warnings {
-		if !slices.Contains(before.Warnings, w) {
-			a.Log.Warn(w)
-		}
-	}
+	a.tellDoubts(newDoubts(cfg, before))
 	return nil
+}
+
+// newDoubts are the warnings of settings that those before did not have.
+func newDoubts(cfg, before *config.Config) []string {
+	return slices.DeleteFunc(slices.Clone(cfg.Warnings), func(w string) bool { return slices.Contains(before.Warnings, w) })
+}
+
+// tellDoubts says on the log what is legal and probably not meant.
+func (a *App) tellDoubts(warnings []string) {
+	for _, w := range warnings {
+		a.Log.Warn(w)
+	}
 }
 
 // take makes everything by other settings, and puts it in the place of what is there. What has been

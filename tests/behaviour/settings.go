@@ -253,6 +253,21 @@ func uploadUnderWay(t *testing.T, s *harness.Server, size int) (finish func() *h
 	}
 }
 
+var _ = test("NewSettingsAreDoubted", newSettingsAreDoubted, perProcess("app"))
+
+// newSettingsAreDoubted: what is legal and probably not meant is in the log after a reload as after
+// a start, and once.
+func newSettingsAreDoubted(t *testing.T) {
+	const first, second = "no folder has an index", "the largest files will not stay in memory"
+	s := startReloadable(t, "index a.php\n")
+	for range 2 {
+		s.reload(t, "index a.php\ncache-size 1\ncache-item 2048\n")
+	}
+	s.Log.Await(t, regexp.MustCompile(second))
+	require.Equal(t, 1, s.Log.Count(second))
+	require.Equal(t, 1, s.Log.Count(first), "it was said at the start")
+}
+
 var _ = test("BadSettingsChangeNothing", badSettingsChangeNothing, perProcess("config"))
 
 // badSettingsChangeNothing: a mistake in the file, or in a file that it names, leaves all as it

@@ -92,7 +92,7 @@ var apartFromProxies = map[string][]string{
 		"CrowdInLittleMemory", "LargeSiteInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
-		"SettingsAreReadAgain", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
+		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
 	},
 }
 
