@@ -43,7 +43,7 @@ var says = map[string]string{
 	"III": "How bytes get from a file to a socket, and which of them one may keep.",
 	"IV":  "Clients who are slow on purpose, and clients who are too many.",
 	"V":   "Processes that die, hang, and are replaced, while nobody notices.",
-	"VI":  "Servers before servers, and secrets on a loop.",
+	"VI":  "Servers before servers, secrets on a loop, honest figures, many machines, and yours.",
 }
 
 // index is the page of the contents.
