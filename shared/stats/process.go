@@ -50,7 +50,7 @@ type Process struct {
 	Spilled atomic.Int64 // bytes of them on the disk
 
 	CPU atomic.Int64 // processor time in nanoseconds, at most a second old; by the process
-	_   [(64 - 19*8%64) % 64]byte
+	_   [64 - 19*8%64]byte
 }
 
 // State is how far the process has come.

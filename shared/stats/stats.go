@@ -63,13 +63,14 @@ const (
 
 // Slot is the counters of one thread, or of all processes that are the worker of one position,
 // one after the other: a counter that began at 0 with each of them would not only grow. Two
-// slots never share a cache line.
+// slots never share a cache line. What pads them is never empty: behind an array of no bytes at its
+// end a struct has a word more, so that its address is no other's.
 type Slot struct {
 	counters [numCounters]atomic.Uint64
 	refused  [fault.NumReasons]atomic.Uint64
 	latency  Histogram
 	shakes   Histogram
-	_        [(64 - (int(numCounters)+int(fault.NumReasons)+2*(numBuckets+1))*8%64) % 64]byte
+	_        [64 - (int(numCounters)+int(fault.NumReasons)+2*(numBuckets+1))*8%64]byte
 }
 
 // Get is a counter's present value.
@@ -117,7 +118,7 @@ type common struct {
 	reloaded  atomic.Int64  // when it was last, in seconds since 1970; 0 for never
 	_         [5 * 8]byte   // what follows has cache lines of its own
 	series    series
-	_         [(64 - unsafe.Sizeof(series{})%64) % 64]byte
+	_         [64 - unsafe.Sizeof(series{})%64]byte
 }
 
 // Layout is how much room a region has.
