@@ -205,6 +205,54 @@ func TestAWorkerLeavesTheMastersSignalsToTheMaster(t *testing.T) {
 	require.Zero(t, s.Log.Count("has "))
 }
 
+// meet sends the next child that is none of those known a signal, in its first moment.
+func meet(t *testing.T, s *harness.Server, known []int, sig unix.Signal) {
+	t.Helper()
+	for end := time.Now().Add(harness.Patience); time.Now().Before(end); {
+		for _, pid := range s.Children(t) {
+			if !slices.Contains(known, pid) {
+				require.NoError(t, unix.Kill(pid, sig))
+				return
+			}
+		}
+	}
+	require.Fail(t, "no child was started")
+}
+
+// A new program that has hardly begun keeps what asks it to open its logs anew for later.
+func TestASuccessorThatIsJustStartedDoesNotEndByASignal(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []unix.Signal{unix.SIGUSR1, unix.SIGUSR2} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			t.Parallel()
+			s := inGroup(t, "-workers", "1")
+			ready(t, s, 1)
+			t.Cleanup(func() { unix.Kill(-s.PID, unix.SIGKILL) })
+			known := s.Children(t)
+			s.Signal(t, unix.SIGUSR2)
+			meet(t, s, known, sig)
+			require.Zero(t, s.Wait(t))
+			require.Zero(t, s.Log.Count("No hand-over, the old program goes on"))
+		})
+	}
+}
+
+// So it is from its first moment on: the kernel keeps those that Go's runtime does not let through
+// until it can ignore them.
+func TestAWorkerThatIsJustStartedLeavesThemToTheMasterToo(t *testing.T) {
+	t.Parallel()
+	const workers = 8
+	s := harness.Start(t, "-workers", fmt.Sprint(workers), "-watchdog", patientWatchdog)
+	for _, victim := range ready(t, s, workers).Workers {
+		known := s.Children(t)
+		require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+		meet(t, s, known, unix.SIGUSR1)
+	}
+	ready(t, s, workers)
+	require.Zero(t, s.Log.Count("user defined signal 1"))
+	require.Equal(t, workers, s.Log.Count("has died: killed"))
+}
+
 // beaten waits until each worker has beaten again, and is asked no more questions.
 func beaten(t *testing.T, s *harness.Server) {
 	t.Helper()

@@ -59,7 +59,7 @@ func inheritedRole() (*role, error) {
 // stopped (signal(7), SIGSTOP) would notice nothing without SIGCONT, and keep the port.
 func (m *master) spawnWorker(w *worker, then func(report string)) (pid int, err error) {
 	number := w.position.number
-	c := children.Command{Path: "/proc/self/exe", Death: unix.SIGCONT}
+	c := children.Command{Path: "/proc/self/exe", Death: unix.SIGCONT, Hold: ignored}
 	c.Pass(fdLifeline, m.lifeline[0])
 	r := role{Process: w.process, Position: number}
 	r.Passed, err = m.app.PassOn(&c, fdPassed, number-1, fmt.Sprintf("%s: worker %d", m.stage.Name, number))
@@ -71,7 +71,7 @@ func (m *master) spawnWorker(w *worker, then func(report string)) (pid int, err 
 
 // spawnSuccessor executes a new master, which outlives this one.
 func (m *master) spawnSuccessor(then func(report string)) (pid int, err error) {
-	c := children.Command{Path: m.program, Argv: os.Args}
+	c := children.Command{Path: m.program, Argv: os.Args, Hold: append([]os.Signal{unix.SIGUSR2}, app.Reloads...)}
 	r := role{Master: true}
 	if r.Passed, err = m.app.HandOver(&c, fdPassed); err != nil {
 		return 0, err

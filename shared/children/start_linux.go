@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +38,7 @@ type Command struct {
 	Argv   []string
 	Env    []string
 	Report int            // the child's number for the end of a pipe that it reports to
+	Hold   []os.Signal    // what waits, from its first moment on, until it asks for it or ignores it
 	Death  syscall.Signal // what it gets when the thread that called Start ends (PR_SET_PDEATHSIG, prctl(2)); 0 for nothing
 
 	files []int      // the child's descriptors from First on, by their numbers here, or none
@@ -81,10 +84,13 @@ func Start(c Command, then func(report string)) (pid int, err error) {
 	for _, fd := range c.files {
 		files = append(files, uintptr(fd))
 	}
-	pid, err = syscall.ForkExec(c.Path, c.Argv, &syscall.ProcAttr{
-		Env:   c.Env,
-		Files: files,
-		Sys:   &syscall.SysProcAttr{Pdeathsig: c.Death},
+	err = holding(c.Hold, func() (err error) {
+		pid, err = syscall.ForkExec(c.Path, c.Argv, &syscall.ProcAttr{
+			Env:   c.Env,
+			Files: files,
+			Sys:   &syscall.SysProcAttr{Pdeathsig: c.Death},
+		})
+		return err
 	})
 	if errors.Is(err, unix.EBADF) {
 		// All that are passed on are open, so it is the number of one in the child that is beyond
@@ -101,6 +107,25 @@ func Start(c Command, then func(report string)) (pid int, err error) {
 		then(string(text))
 	}()
 	return pid, nil
+}
+
+// holding does something while this thread takes none of some signals. A child that is begun
+// meanwhile takes none either, over exec (signal(7)), until it changes that: a Go program does by
+// Notify. So a signal that would end it before it can handle any waits. Go's runtime lets HUP, INT
+// and TERM through all the same, and they end a Go program until it has asked for them.
+func holding(signals []os.Signal, do func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var held, before unix.Sigset_t
+	for _, sig := range signals {
+		n, word := uint(sig.(syscall.Signal))-1, uint(unsafe.Sizeof(held.Val[0]))*8
+		held.Val[n/word] |= 1 << (n % word)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &held, &before); err != nil {
+		return err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	return do()
 }
 
 // Reap takes all children that have ended. One SIGCHLD may stand for several of them (signal(7)),
