@@ -271,6 +271,55 @@ func TestWhatNobodyHasAskedForIsNobodysAnswer(t *testing.T) {
 	})
 }
 
+// What a target says that closes a connection can cross a request on its way there. The client gets
+// an answer all the same, unless the 408 may be meant for it.
+func TestAFarewellThatCrossesARequestIsNoAnswer(t *testing.T) {
+	const farewell = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	for _, request := range []string{get, "HEAD" + get[3:], "DELETE" + get[3:]} {
+		t.Run(request[:4], func(t *testing.T) {
+			r := kept(t)
+			old := r.target()
+			r.send(r.client, request)
+			r.send(old, farewell)
+			require.True(t, old.Closed)
+			require.Equal(t, 2, r.targets())
+			require.Equal(t, request, unmarked(r.target().Take()))
+			r.send(r.target(), hello)
+			require.True(t, strings.HasPrefix(plain(r.client.Take()), ok))
+		})
+	}
+	for _, tt := range []struct {
+		name, request, says string
+		fresh               bool
+	}{
+		{"a POST, which may not be repeated", "POST" + get[3:], farewell, false},
+		{"a body, for which the target may have waited", "PUT" + post[4:] + "abc", farewell, false},
+		{"behind an interim answer", get, "HTTP/1.1 103 \r\n\r\n" + farewell, false},
+		{"a connection that stays open", get, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", false},
+		{"a new connection", get, farewell, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, false, nil)
+			if !tt.fresh {
+				r = kept(t)
+			}
+			r.send(r.client, tt.request)
+			r.send(r.target(), tt.says)
+			require.Equal(t, 1, r.targets())
+			require.Contains(t, r.client.Take(), " 408 ")
+		})
+	}
+	t.Run("no retry is left", func(t *testing.T) {
+		r := kept(t)
+		r.send(r.client, get)
+		for r.set.LocalOf(r.thread).MayRetry() {
+		}
+		r.send(r.target(), farewell)
+		require.Equal(t, 1, r.targets())
+		require.Contains(t, r.client.Take(), " 408 ")
+	})
+}
+
 // step has only the client's socket read: what comes next happens at the same moment.
 func (r *rig) step() { r.Driver.Turn(r.client) }
 

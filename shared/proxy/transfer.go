@@ -229,6 +229,12 @@ func (t *transfer) Response() {
 		t.switchProtocols()
 		return
 	}
+	if t.crossed(resp) && t.local.up.MayRetry() {
+		t.link.Drop()
+		t.link, t.why = nil, upstream.Overtaken.Fault()
+		t.afresh()
+		return
+	}
 	if !t.sent {
 		x.DropBody()
 	}
@@ -244,6 +250,14 @@ func (t *transfer) Response() {
 		}
 	}
 	x.Resume()
+}
+
+// crossed reports whether an answer is none to this request. By a 408 a target announces that it
+// closes a connection on which it has waited too long for a request, and the two have crossed on
+// their way. It is no answer to a request of which there is nothing more to wait for, and which may
+// be sent again (RFC 9110 15.5.9).
+func (t *transfer) crossed(resp *http1.Response) bool {
+	return resp.Status == 408 && resp.WantsClose() && t.link.Kept() && t.interims == 0 && !t.hasBody && t.repeatable()
 }
 
 // Body passes some of the answer's body on, or some of what comes through a tunnel, at the end of
@@ -318,14 +332,19 @@ func (t *transfer) Lost(why upstream.Loss) {
 	case t.answered:
 		t.cut()
 	case t.again(why) && (why == upstream.Unasked || t.local.up.MayRetry()): // what was not sent is no retry
-		t.x.DropBody() // until the connection is there
-		if t.attempts = 0; !t.reach(upstream.NoneKept) {
-			t.elsewhere()
-		}
+		t.afresh()
 	case why.Unsent() && why != upstream.Unasked:
 		t.elsewhere()
 	default:
 		t.fail()
+	}
+}
+
+// afresh sends a request once more, to the same target over a new connection.
+func (t *transfer) afresh() {
+	t.x.DropBody() // until the connection is there
+	if t.attempts = 0; !t.reach(upstream.NoneKept) {
+		t.elsewhere()
 	}
 }
 

@@ -161,6 +161,9 @@ func (l *Link) Client() *http1.Client { return l.client }
 // Target is whom it leads to.
 func (l *Link) Target() *State { return l.target }
 
+// Kept reports whether the connection has had a request before this one.
+func (l *Link) Kept() bool { return l.reused }
+
 // Times is when what happened to the request.
 func (l *Link) Times() Times { return l.times }
 
