@@ -181,7 +181,7 @@ func (a *App) reservedFor(part int) int { return a.reserved * part / reservedFil
 func (a *App) fitConns() error {
 	own := sysnet.OpenDescriptors(a.files)
 	free := a.files - own - a.reserved
-	files := a.forFiles(free) + a.inPipes
+	files := a.forFiles(free) + a.forPipes()
 	a.room = free - files
 	if a.room < a.descriptors() {
 		return fmt.Errorf("%d open files are too few to serve anybody; allow %d or more (ulimit -n)", a.files, own+a.reserved+files+a.descriptors())

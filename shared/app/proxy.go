@@ -115,7 +115,7 @@ func (a *App) otherUpstreams(cfg, before *config.Config) (*upstreams, error) {
 		if err := a.openSpill(); err != nil {
 			return nil, err
 		}
-		a.room -= a.forFiles(a.room)
+		a.room -= a.forFiles(a.room) + a.forPipes()
 	}
 	next.start()
 	return next, nil

@@ -75,9 +75,10 @@ const (
 	pipeShare = 64
 )
 
-// givePipes gives a thread pipes for what it passes on. Their descriptors are none for connections.
+// givePipes gives a thread pipes for what it passes on, also where that begins later: none is open
+// before it is needed.
 func (a *App) givePipes(l *session.Thread) {
-	if a.queues.Load() == nil || !a.stage.Pipes {
+	if !a.stage.Pipes {
 		return
 	}
 	threads := a.Config.Workers
@@ -90,6 +91,14 @@ func (a *App) givePipes(l *session.Thread) {
 		a.pipes = append(a.pipes, pipes)
 		a.inPipes += 2 * n
 	}
+}
+
+// forPipes is how many descriptors are kept for them. Where nothing is passed on it is none.
+func (a *App) forPipes() int {
+	if a.queues.Load() == nil {
+		return 0
+	}
+	return a.inPipes
 }
 
 // ofSpill tells of what waits for slow readers.
