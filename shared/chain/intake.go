@@ -20,6 +20,8 @@ const (
 	// leastRef is how many bytes are worth a reference. A third of this is copied as fast as the
 	// chain and the pool are looked after.
 	leastRef = IntakeSize / 4
+	// MostCopied is how much may be read without being kept by reference.
+	MostCopied = leastRef - 1
 	// keptBlocks is how many blocks an Intake keeps for the next reads, and keptPipefuls how many
 	// of those into which a pipe was drained.
 	keptBlocks   = 16
@@ -44,6 +46,11 @@ type block struct {
 // NewIntake makes an Intake, without any memory yet.
 func NewIntake() *Intake {
 	return &Intake{pool: bufpool.New(IntakeSize, keptBlocks), pipefuls: bufpool.New(PipeSize, keptPipefuls)}
+}
+
+// Lent is how many bytes of memory are lent, all blocks together.
+func (in *Intake) Lent() int64 {
+	return int64(in.pool.Out())*IntakeSize + int64(in.pipefuls.Out())*PipeSize
 }
 
 // Room is memory for the next read. It stays the same until Took.

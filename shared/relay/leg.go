@@ -238,7 +238,7 @@ func (l *leg) pipes(other *leg) bool {
 // move moves what has come to the other leg by a pipe.
 func (l *leg) move(other *leg) {
 	r := l.relay
-	pipe := r.thread.Pipes.Get()
+	pipe := r.thread.Pipe()
 	if pipe == nil {
 		l.bulk = false
 		return
@@ -269,7 +269,7 @@ func (l *leg) Reads() bool {
 // Recv is memory of the thread's: what is read into it is passed on at once.
 func (l *leg) Recv() []byte {
 	l.order.Called(machine.CallRead)
-	in := l.relay.local.intake.Room()
+	in := l.relay.thread.Room()
 	if rate := l.relay.srv.Rate; rate > 0 {
 		in = in[:min(max(rate/slices, 1), chain.IntakeSize)]
 	}

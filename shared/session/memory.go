@@ -7,18 +7,24 @@ package session
 // in between. What must not be done: what has begun is not ended for want of memory, so the bound
 // has to leave room for what it still takes.
 
-import "fourways/shared/fault"
+import (
+	"fourways/shared/chain"
+	"fourways/shared/fault"
+)
 
 // stateRest is about what a requestState takes beside its buffers, in bytes.
 const stateRest = 2 << 10
 
-// lentBytes is what the thread's connections hold now, beside what waits for slow readers.
+// lentBytes is what the thread's connections hold now, and what waits for slow readers in memory.
 func (l *Thread) lentBytes() int64 {
 	limits := &l.Server.HTTP.Limits
 	n := l.held + l.busy*int64(limits.BufferSize()+limits.RequestLine+stateRest)
 	n += int64(l.chunks.Out()) * int64(l.chunks.Size())
 	for _, p := range l.pools {
 		n += int64(p.Out()) * int64(p.Size())
+	}
+	if l.intake != nil {
+		n += l.intake.Lent()
 	}
 	return n
 }
@@ -29,6 +35,25 @@ func (l *Thread) Full() bool { return l.Memory > 0 && l.lentBytes() >= l.Memory 
 
 // Scarce reports whether they hold half of that: then each makes do with less.
 func (l *Thread) Scarce() bool { return l.Memory > 0 && l.lentBytes() >= l.Memory/2 }
+
+// Pipe lends an empty pipe of Pipes, or nil. What is in one when its reader stalls has to be read
+// into memory, so there is none where that is scarce.
+func (l *Thread) Pipe() chain.Pipe {
+	if l.Scarce() {
+		return nil
+	}
+	return l.Pipes.Get()
+}
+
+// Room is memory of the Intake for the next read. Where memory is scarce it is so little that what
+// is read of it is copied, and none of it held.
+func (l *Thread) Room() []byte {
+	scarce, p := l.Scarce(), l.Intake().Room()
+	if scarce {
+		return p[:chain.MostCopied]
+	}
+	return p
+}
 
 // Hold counts n bytes that a connection holds outside of the pools, or gives back (n < 0).
 func (l *Thread) Hold(n int64) { l.held += n }

@@ -56,3 +56,28 @@ func TestWhatIsHeldOutsideOfThePoolsCounts(t *testing.T) {
 	r.thread.Memory = 0
 	require.False(t, r.thread.Full(), "0 is no bound")
 }
+
+// What is read to be passed on counts as long as somebody holds it. Where memory is scarce nothing
+// is read that would be held, and nothing is in a pipe that would have to be.
+func TestNothingLargeIsReadAheadWhereMemoryIsScarce(t *testing.T) {
+	r := newRig(t)
+	r.thread.Pipes = onePipe{}
+	r.thread.Memory = 2 * chain.IntakeSize
+	require.Equal(t, chain.IntakeSize, len(r.thread.Room()))
+	_, held := r.thread.Intake().Took(chain.IntakeSize)
+	require.NotNil(t, held)
+	require.True(t, r.thread.Scarce())
+	require.Nil(t, r.thread.Pipe())
+	_, none := r.thread.Intake().Took(len(r.thread.Room()))
+	require.Nil(t, none, "it is copied")
+	require.True(t, r.thread.Full())
+	held.Release()
+	require.False(t, r.thread.Full())
+	r.thread.Memory *= 2
+	require.NotNil(t, r.thread.Pipe())
+}
+
+// onePipe lends a pipe, which nobody fills.
+type onePipe struct{}
+
+func (onePipe) Get() chain.Pipe { return struct{ chain.Pipe }{} }

@@ -125,7 +125,7 @@ func (s *Session) Recv() []byte {
 	switch s.phase {
 	case phaseOpen:
 	case phaseTunnel:
-		return s.thread.Intake().Room()
+		return s.thread.Room()
 	default:
 		return s.thread.dropped[:]
 	}

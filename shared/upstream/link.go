@@ -655,7 +655,7 @@ func (l *Link) pipes() bool {
 
 // move moves what has come to the user by a pipe.
 func (l *Link) move() {
-	pipe := l.local.thread.Pipes.Get()
+	pipe := l.local.thread.Pipe()
 	if pipe == nil {
 		l.bulk = false
 		return
@@ -694,7 +694,7 @@ func (l *Link) Recv() []byte {
 
 // intake is memory for at most n bytes that go to the user as they are.
 func (l *Link) intake(n int64) []byte {
-	p := l.local.thread.Intake().Room()
+	p := l.local.thread.Room()
 	return p[:min(int64(len(p)), n)]
 }
 
