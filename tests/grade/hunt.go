@@ -193,15 +193,15 @@ func (h *hunt) end() { h.progress.Hunting, h.progress.Tree = "", "" }
 
 // editedLines are the first and the last line of the edit, from 1 on, as they are in the copy.
 func editedLines(root string, m mutants.Mutant) (from, to int, err error) {
-	text, err := os.ReadFile(filepath.Join(root, m.File))
+	text, err := m.Source(root)
 	if err != nil {
 		return 0, 0, err
 	}
-	edited, err := m.Apply(string(text))
+	edited, err := m.Apply(text)
 	if err != nil {
 		return 0, 0, err
 	}
-	before, after := strings.Split(string(text), "\n"), strings.Split(edited, "\n")
+	before, after := strings.Split(text, "\n"), strings.Split(edited, "\n")
 	same := 0
 	for same < len(before) && same < len(after) && before[same] == after[same] {
 		same++

@@ -2,22 +2,20 @@ package mutants
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
 // Diff shows the edit as a unified diff without context, with the numbers of its lines.
 func (m Mutant) Diff(root string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(root, m.File))
-	if err != nil {
-		return "", fmt.Errorf("mutant %s: %w", m.Name, err)
-	}
-	edited, err := m.Apply(string(text))
+	text, err := m.Source(root)
 	if err != nil {
 		return "", err
 	}
-	before, after := strings.SplitAfter(string(text), "\n"), strings.SplitAfter(edited, "\n")
+	edited, err := m.Apply(text)
+	if err != nil {
+		return "", err
+	}
+	before, after := strings.SplitAfter(text, "\n"), strings.SplitAfter(edited, "\n")
 	same := 0
 	for before[same] == after[same] {
 		same++

@@ -37,8 +37,8 @@ var stage4 = []Mutant{
 	},
 	{
 		Name: "port-stays-taken", Stage: prefork, File: "stage4-prefork/spawn.go",
-		Old:   ", Death: unix.SIGCONT}",
-		New:   ", Death: unix.Signal(0)}",
+		Old:   ", Death: unix.SIGCONT, Hold: ignored}",
+		New:   ", Death: unix.Signal(0), Hold: ignored}",
 		Check: "stage4-prefork TestAMasterThatIsKilledLeavesNobodyBehind",
 		Why: "A worker finds out that its master is gone by reading. One that is stopped reads nothing (signal(7)), and keeps the " +
 			"port from the next start, though nobody has seen it run for days.",
