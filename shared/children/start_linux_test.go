@@ -24,8 +24,8 @@ func TestASignalThatComesInAChildsFirstMomentWaits(t *testing.T) {
 		require.NoError(t, err)
 		return strings.TrimSpace(<-report)
 	}
-	all := []os.Signal{unix.SIGHUP, unix.SIGUSR1, syscall.Signal(40)}
-	for _, script := range []string{"kill -HUP $$; echo lives >&3", "kill -USR1 $$; echo lives >&3", "kill -40 $$; echo lives >&3"} {
+	all := []os.Signal{unix.SIGUSR2, unix.SIGUSR1, syscall.Signal(40)}
+	for _, script := range []string{"kill -USR2 $$; echo lives >&3", "kill -USR1 $$; echo lives >&3", "kill -40 $$; echo lives >&3"} {
 		require.Equal(t, "lives", started(script, all...), script)
 		require.Empty(t, started(script), script)
 	}
