@@ -304,7 +304,7 @@ func TestANewProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "server")
 	install := func(with string) {
-		require.NoError(t, os.WriteFile(program+".new", []byte(with), 0o755))
+		harness.WriteProgram(t, program+".new", []byte(with))
 		require.NoError(t, os.Rename(program+".new", program))
 	}
 	good, err := os.ReadFile(harness.Binary())
@@ -504,11 +504,11 @@ func TestWhatAFailedProgramLeavesBehindIsNotWaitedFor(t *testing.T) {
 	program, left := filepath.Join(dir, "server"), filepath.Join(dir, "left")
 	good, err := os.ReadFile(harness.Binary())
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(program, good, 0o755))
+	harness.WriteProgram(t, program, good)
 	s := harness.StartCommand(t, exec.Command(program, "-listen", "127.0.0.1:0", "-workers", "2"))
 	victim := ready(t, s, 2).Workers[0]
 	script := fmt.Sprintf("#!/bin/sh\nsleep 300 >/dev/null 2>&1 &\necho $! > %s\nexit 7\n", left)
-	require.NoError(t, os.WriteFile(program+".new", []byte(script), 0o755))
+	harness.WriteProgram(t, program+".new", []byte(script))
 	require.NoError(t, os.Rename(program+".new", program))
 	t.Cleanup(func() {
 		var pid int

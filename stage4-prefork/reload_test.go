@@ -290,7 +290,7 @@ func TestAProgramWithAnotherLayoutOfTheMemoryTakesOver(t *testing.T) {
 	program, source := filepath.Join(dir, "server"), filepath.Join("..", "shared", "stats", "stats.go")
 	good, err := os.ReadFile(harness.Binary())
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(program, good, 0o755))
+	harness.WriteProgram(t, program, good)
 	text, err := os.ReadFile(source)
 	require.NoError(t, err)
 	other := regexp.MustCompile(`const version = \d+`).ReplaceAllString(string(text), "const version = 99")

@@ -140,7 +140,7 @@ func program(t *testing.T) string {
 	require.NoError(t, os.Chmod(dir, 0o755))
 	text, err := os.ReadFile(harness.Binary())
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(dir+"/server", text, 0o755))
+	harness.WriteProgram(t, dir+"/server", text)
 	return dir + "/server"
 }
 

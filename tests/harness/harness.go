@@ -103,6 +103,16 @@ func ManyAtOnce() {
 // Binary is the path of the program that Main built.
 func Binary() string { return binary }
 
+// WriteProgram writes a program's text, for whoever executes it. No child is begun meanwhile: it
+// would have the file open for writing for a moment, in which nobody could execute it (ETXTBSY,
+// execve(2)).
+func WriteProgram(t testing.TB, path string, text []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	require.NoError(t, os.WriteFile(path, text, 0o755))
+}
+
 // ThroughVariable says in the environment that each server that a test starts by [Start] is to pass
 // all requests on to another one behind it, of the same stage, which answers them; unless the test
 // has them passed on itself.
