@@ -140,6 +140,17 @@ func (m *Message) HasBody() bool { return m.Chunked || m.Length > 0 }
 // 9.3).
 func (m *Message) WantsClose() bool { return !m.keepAlive }
 
+// HasOption reports whether Connection names an option, which is given in lower case (RFC 9110
+// 7.6.1).
+func (m *Message) HasOption(option string) bool {
+	for value := range m.All(Connection) {
+		if syntax.ListContains(value, option) {
+			return true
+		}
+	}
+	return false
+}
+
 // add adds a field line. It is filled in where it is, because copying it there costs more.
 func (m *Message) add(name, value []byte) {
 	n := len(m.Fields)

@@ -176,7 +176,7 @@ func SwitchLines(b []byte, m *http1.Message, asked []byte) (lines []byte, ok boo
 // a tunnel that speaks HTTP carries requests past everything that is checked here.
 func Upgrades(r *http1.Request) []byte {
 	protocol := find(&r.Message, "upgrade")
-	if protocol == nil || r.Minor == 0 || r.HasBody() || !listed(&r.Message, "upgrade") {
+	if protocol == nil || r.Minor == 0 || r.HasBody() || !r.HasOption("upgrade") {
 		return nil
 	}
 	name, version, versioned := bytes.Cut(protocol, []byte("/"))
@@ -286,16 +286,6 @@ func named(m *http1.Message, name []byte) bool {
 			if sameName(option, name) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// listed is named, for an option in lower case.
-func listed(m *http1.Message, option string) bool {
-	for value := range m.All(http1.Connection) {
-		if syntax.ListContains(value, option) {
-			return true
 		}
 	}
 	return false

@@ -10,7 +10,6 @@ import (
 
 	"fourways/shared/http1"
 	"fourways/shared/session"
-	"fourways/shared/syntax"
 )
 
 // Methods that are allowed (RFC 9110 10.2.1).
@@ -73,11 +72,4 @@ func (s *Site) Open(x *session.Exchange) bool {
 
 // only reports whether a request is no more than its head: it has no body, and does not ask for
 // another protocol (RFC 9110 7.8).
-func only(r *http1.Request) bool {
-	for value := range r.All(http1.Connection) {
-		if syntax.ListContains(value, "upgrade") {
-			return false
-		}
-	}
-	return !r.HasBody()
-}
+func only(r *http1.Request) bool { return !r.HasBody() && !r.HasOption("upgrade") }
