@@ -16,12 +16,12 @@ const heapParts = 8
 // boundHeap has garbage collected earlier where memory is short. Go lets a heap grow to twice of
 // what was in use (GOGC), and a control group with room for what is in use, but not for twice of
 // it, would have the kernel end the process. The bound is a soft one: nothing fails beyond it.
-func (a *App) boundHeap() { setHeapBound(sysnet.Memory() / 10 * heapParts / a.processes()) }
+func (a *App) boundHeap() { setHeapBound(sysnet.Memory() / 10 * heapParts / int64(a.processes())) }
 
 // processes is how many serve.
-func (a *App) processes() int64 {
+func (a *App) processes() int {
 	if a.stage.Processes > 1 {
-		return int64(a.Config.Workers)
+		return a.Config.Workers
 	}
 	return 1
 }
@@ -37,7 +37,7 @@ const (
 // default, or the process's part of the share where that is less. A site that is larger than the
 // memory would otherwise have the kernel end the process.
 func (a *App) cacheBytes(said int64) int64 {
-	if share := sysnet.Memory() / 8 * cacheParts / a.processes(); said == config.DefaultCacheSize && share > 0 {
+	if share := sysnet.Memory() / 8 * cacheParts / int64(a.processes()); said == config.DefaultCacheSize && share > 0 {
 		return min(said, share)
 	}
 	return said

@@ -195,11 +195,7 @@ func (a *App) fitConns() error {
 // this one.
 func (a *App) mostConns(cfg *config.Config, up *upstreams) int {
 	all := a.room / a.descriptors()
-	all -= forUpstreams(all, up, &cfg.Proxy)
-	if a.stage.Processes > 1 {
-		all *= a.Config.Workers
-	}
-	return all
+	return (all - forUpstreams(all, up, &cfg.Proxy)) * a.processes()
 }
 
 // fitting lowers -max-conns to what there are descriptors for, and says so if that is news.

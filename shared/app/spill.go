@@ -81,10 +81,7 @@ func (a *App) givePipes(l *session.Thread) {
 	if !a.stage.Pipes {
 		return
 	}
-	threads := a.Config.Workers
-	if a.stage.Processes > 1 {
-		threads = 1
-	}
+	threads := a.Config.Workers / a.processes()
 	n := min(pipesEach, a.files/(pipeShare*threads))
 	if pipes := sysnet.NewPipes(n); pipes != nil {
 		l.Pipes = pipes
