@@ -81,6 +81,7 @@ func (h *Handler) localOf(thread *session.Thread) *local {
 	}
 	l := &local{handler: h, up: h.opt.Set.LocalOf(thread)}
 	l.queues = h.opt.Queues.Thread(thread.Host, &thread.Clock, thread.Pool(spill.BlockSize))
+	l.queues.Full = thread.Full
 	h.locals.Store(thread, l)
 	return l
 }

@@ -145,3 +145,34 @@ func TestASlowClientOfATunnelDoesNotHoldTheTarget(t *testing.T) {
 		require.Zero(t, onDisk.Load())
 	})
 }
+
+// Where the thread's connections have all memory that they may, a target waits for its client with
+// each piece, and every byte comes all the same: of an answer, and through a tunnel.
+func TestWhereMemoryIsFullATargetWaitsWithEachPiece(t *testing.T) {
+	const size, piece = 1 << 20, 16 << 10
+	body := make([]byte, size)
+	rand.NewChaCha8([32]byte{9}).Read(body)
+	for name, says := range map[string]struct{ asks, answers string }{
+		"of an answer":     {get, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)},
+		"through a tunnel": {upgrade, switched},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, false, func(s *setting) {
+				s.queues = spill.Config{Memory: 4 << 20, File: 64 << 20, Total: 64 << 20, Dir: t.TempDir()}
+				s.up.TunnelTimeout = 3600 * clock.Second
+			})
+			r.send(r.client, says.asks)
+			r.send(r.target(), says.answers)
+			r.client.Room = 0
+			r.thread.Memory = 1
+			require.True(t, r.thread.Full())
+			for at := 0; at < size; at += piece {
+				r.send(r.target(), string(body[at:at+piece]))
+			}
+			require.Less(t, r.thread.Pool(spill.BlockSize).Out(), 8)
+			r.client.Room = -1
+			r.Run()
+			require.True(t, bytes.HasSuffix(r.client.Got, body))
+		})
+	}
+}

@@ -263,11 +263,14 @@ func (t *transfer) crossed(resp *http1.Response) bool {
 // Body passes some of the answer's body on, or some of what comes through a tunnel, at the end of
 // this turn. What the client does not take waits in the queue, and only when that is full the
 // target is held up. While the session has some of the queue's file, it may be at work on another
-// thread: then its next turn takes what is in the queue.
+// thread: then its next turn takes what is in the queue. Where there is no memory, the target is
+// held up with each piece until the client has taken most of it, and More has it read on.
 func (t *transfer) Body(p []byte, ref chain.Ref) {
 	x := t.x
 	if t.queue.Len() == 0 && x.Pending() < leastBuffer && !x.HasFile() {
-		x.WriteRef(p, ref)
+		if x.WriteRef(p, ref); x.Thread().Full() {
+			t.link.Pause()
+		}
 	} else if t.queue.Take(p, ref); t.queue.Full() {
 		t.link.Pause()
 	}

@@ -217,9 +217,10 @@ func (l *leg) drop() {
 }
 
 // hasRoom reports whether what the leg reads may be kept for the other one. What is left of a peer
-// that has hung up is no more than the kernel has of it, and is taken whole.
+// that has hung up is no more than the kernel has of it, and is taken whole. Where there is no
+// memory, no more is kept until the other leg has sent all.
 func (l *leg) hasRoom(other *leg) bool {
-	return other.out == nil || other.until == 0 && !other.out.waiting.Full() || l.hungUp
+	return other.out == nil || other.until == 0 && !other.out.waiting.Full() && !l.relay.thread.Full() || l.hungUp
 }
 
 // hungry reports whether the leg would read if it might.
@@ -381,6 +382,7 @@ func (l *leg) Close() {
 	if l == r.client {
 		r.thread.Dismiss(r.adm)
 		r.thread.Stats.Add(stats.Closed, 1)
+		r.thread.Hold(-heldBytes)
 		r.underWay().Add(-1)
 	}
 	switch {

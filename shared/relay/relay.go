@@ -47,6 +47,10 @@ const (
 	longestLook = clock.Second / 4       // a peer may wait for the end of what it has read
 )
 
+// heldBytes is what a relay counts as in the memory of its thread ([session.Thread.Hold]): its two
+// legs, and the first chunk of what one of them will have to send.
+const heldBytes = 2<<10 + chain.ChunkSize
+
 // Server is what the connections of one relay share. Its fields are set before the first of them.
 type Server struct {
 	Target         *resolve.Target
@@ -74,6 +78,7 @@ func (s *Server) localOf(l *session.Thread) *local {
 	}
 	t := &local{pool: l.Pool(chain.ChunkSize), intake: l.Intake()}
 	t.spill = s.Queues.Thread(l.Host, &l.Clock, t.pool)
+	t.spill.Full = l.Full
 	s.local.Store(l, t)
 	return t
 }
@@ -88,6 +93,11 @@ func (s *Server) Opener() session.Opener {
 		l.Stats.Add(stats.Opened, 1)
 		l.Stats.Add(stats.Relayed, 1)
 		r.underWay().Add(1)
+		if l.Full() {
+			l.Unsecured(peer.Addr(), fault.MemoryShort, "no memory for another connection")
+			r.over = true
+		}
+		l.Hold(heldBytes)
 		return r.client
 	}
 }

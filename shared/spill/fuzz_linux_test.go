@@ -84,6 +84,8 @@ func (c *course) run(t testing.TB) {
 	})
 	c.trouble(r)
 	back := int64(backPieces*writeBytes + largest)
+	crowded := false
+	r.thread.Full = func() bool { return crowded }
 	most := max(cfg.Memory, back) + back + low + feedBytes + 8*BlockSize // the last for blocks that are not full
 	s := r.side()
 	for {
@@ -91,12 +93,17 @@ func (c *course) run(t testing.TB) {
 		if !ok {
 			break
 		}
+		if what%16 == 15 {
+			crowded = !crowded
+			continue
+		}
 		c.step(s, what)
 		require.LessOrEqual(t, r.onDisk.Load(), cfg.Total)
 		if st := s.q.store; st != nil && st.file != nil { // besides an earlier file, which is about to be closed
 			require.LessOrEqual(t, st.file.room, cfg.File)
 		}
 		require.LessOrEqual(t, r.inMemory.Load(), most)
+		require.False(t, s.q.Full() && s.q.memory == 0, "who has nothing may always begin")
 		require.Equal(t, s.in-s.outed, s.q.Len()+s.out.Len())
 	}
 	s.drinkAll()

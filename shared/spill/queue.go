@@ -115,8 +115,12 @@ func (q *Queue) piece() int64 {
 	return leastBytes
 }
 
-// isFull reports whether the fast side should wait, and hasRoom whether it may go on.
+// isFull reports whether the fast side should wait, and hasRoom whether it may go on. One that has
+// no memory always may, or nothing would ever move where all memory is others'.
 func (q *Queue) isFull() bool {
+	if q.memory > 0 && q.thread.crowded() {
+		return true
+	}
 	if q.thread.spill.cfg.File == 0 {
 		return q.memory >= q.most()
 	}
@@ -124,6 +128,9 @@ func (q *Queue) isFull() bool {
 }
 
 func (q *Queue) hasRoom() bool {
+	if q.memory > 0 && q.thread.crowded() {
+		return false
+	}
 	if q.thread.spill.cfg.File == 0 {
 		return q.memory <= q.most()/2
 	}

@@ -482,3 +482,38 @@ func TestNewBytesStayBehindThoseOnTheDisk(t *testing.T) {
 	s.drinkAll()
 	s.done()
 }
+
+// Where the thread's connections have all memory that they may, the fast side waits as soon as the
+// queue has some, and goes on once the queue has none: then something always moves.
+func TestWhereMemoryIsFullAQueueHoldsOnePiece(t *testing.T) {
+	for name, file := range map[string]int64{"with a disk": 64 * mib, "without one": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(c *Config) { c.File = file })
+			crowded := true
+			r.thread.Full = func() bool { return crowded }
+			s := r.side()
+			require.False(t, s.q.Full(), "it has nothing")
+			s.say(100)
+			require.True(t, s.q.Full())
+			s.feed()
+			s.drinkAll()
+			require.False(t, s.q.Full())
+			require.Equal(t, 1, s.news)
+
+			crowded = false
+			s.say(3 * BlockSize)
+			require.False(t, s.q.Full())
+			crowded = true
+			s.say(1)
+			require.True(t, s.q.Full())
+			s.feed()
+			s.drink(2 * BlockSize)
+			require.Equal(t, 1, s.news, "it still has some")
+			crowded = false
+			s.drink(BlockSize)
+			require.Equal(t, 2, s.news, "others have given back enough")
+			s.drinkAll()
+			s.done()
+		})
+	}
+}

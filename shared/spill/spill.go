@@ -193,7 +193,14 @@ type Thread struct {
 	pool  *bufpool.Pool
 	free  *block // blocks without memory
 	kept  int    // how many those are
+
+	// Full reports whether the connections of the thread have as much memory as they may. Then a
+	// queue that has some is full. It is set before the first queue is opened; nil for never.
+	Full func() bool
 }
+
+// crowded reports whether there is no memory for more than a queue needs to get on.
+func (t *Thread) crowded() bool { return t.Full != nil && t.Full() }
 
 // Thread makes what the queues of a thread share. The pool's slices have BlockSize bytes.
 func (s *Spill) Thread(host machine.Host, c *clock.Clock, pool *bufpool.Pool) *Thread {

@@ -42,6 +42,12 @@ func (system) OnlyHungUp(fd int) bool             { return sysnet.OnlyHungUp(fd)
 // errUnknown: it is not known where the target's name leads.
 var errUnknown = errors.New("its name is not resolved")
 
+// heldBytes is what a request under way counts as in its thread's memory ([session.Thread.Hold]):
+// the Client's buffer, and what the answer's reader will have at least before the target has to
+// wait. Without the latter, many requests would be let in before their answers come, which find no
+// room.
+var heldBytes = int64(received + http1.ResponseLimits.RequestLine + 2*chain.ChunkSize)
+
 // keptClients is how many sets of buffers a thread keeps for the next requests.
 const keptClients = 64
 
@@ -177,6 +183,7 @@ func (l *Local) forget(link *Link) {
 
 // borrow lends buffers for one request.
 func (l *Local) borrow() *http1.Client {
+	l.thread.Hold(heldBytes)
 	if n := len(l.clients); n > 0 {
 		c := l.clients[n-1]
 		l.clients = l.clients[:n-1]
@@ -190,6 +197,7 @@ func (l *Local) borrow() *http1.Client {
 
 func (l *Local) giveBack(c *http1.Client) {
 	c.Shut()
+	l.thread.Hold(-heldBytes)
 	if len(l.clients) < keptClients {
 		l.clients = append(l.clients, c)
 	}

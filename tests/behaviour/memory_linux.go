@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -24,6 +25,8 @@ import (
 var (
 	_ = test("CrowdInLittleMemory", crowdInLittleMemory)
 	_ = test("LargeSiteInLittleMemory", largeSiteInLittleMemory)
+	_ = test("SlowReadersInLittleMemory", slowReadersInLittleMemory)
+	_ = test("RelaysInLittleMemory", relaysInLittleMemory)
 )
 
 // crowdInLittleMemory: clients that hold more than there is memory for, here by heads that do not
@@ -32,27 +35,8 @@ func crowdInLittleMemory(t *testing.T) {
 	if oneThreadEach() {
 		t.Skip("a thread that blocks has one connection, so its clients hold little")
 	}
-	const crowd = 6000
 	s := inLittleMemory(t, 64<<20, "-workers", "2", "-adaptive", "off")
-	head := "GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", 8000)
-	conns := make([]net.Conn, crowd)
-	var all sync.WaitGroup
-	for part := range 20 {
-		all.Go(func() {
-			for i := part; i < crowd; i += 20 {
-				if c, err := net.DialTimeout("tcp", s.Addr, harness.Patience); err == nil {
-					fmt.Fprint(c, head)
-					conns[i] = c
-				}
-			}
-		})
-	}
-	all.Wait()
-	for _, c := range conns {
-		if c != nil {
-			c.Close()
-		}
-	}
+	readNothing(t, s.Addr, 6000, "GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: "+strings.Repeat("x", 8000))()
 	stillServes(t, s)
 	assert.NotZero(t, strings.Count(s.Log.String(), "memory-short"), "some were refused")
 }
@@ -84,6 +68,103 @@ func largeSiteInLittleMemory(t *testing.T) {
 	}
 	all.Wait()
 	stillServes(t, s)
+}
+
+// slowReadersInLittleMemory: a thousand clients ask for more than there is memory for, of a server
+// behind this one that sends as fast as it can, and read nothing. What has no place waits there.
+func slowReadersInLittleMemory(t *testing.T) {
+	if oneThreadEach() {
+		t.Skip("a thread that blocks has one connection, so its clients hold little")
+	}
+	target := startTalker(t, "HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n")
+	s := inLittleMemory(t, 96<<20, "-proxy", "/=http://"+target.Addr().String(), "-workers", "2", "-adaptive", "off", "-min-rate", "0")
+	leave := readNothing(t, s.Addr, 1000, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	target.awaitSilence(t)
+	leave()
+	stillServes(t, s)
+}
+
+// relaysInLittleMemory: the same through a relay, which turns away whom it has no memory for.
+func relaysInLittleMemory(t *testing.T) {
+	if oneThreadEach() {
+		t.Skip("stage 1 has no relays")
+	}
+	target := startTalker(t, "")
+	s := inLittleMemory(t, 64<<20, "-relay", "127.0.0.2:0="+target.Addr().String(), "-workers", "2", "-adaptive", "off")
+	leave := readNothing(t, s.Log.Await(t, relayingOn)[1], 3000, "")
+	target.awaitSilence(t)
+	leave()
+	stillServes(t, s)
+	assert.NotZero(t, strings.Count(s.Log.String(), "memory-short"), "some were turned away")
+}
+
+// talker is a server that says a head to whoever connects, and then more and more.
+type talker struct {
+	net.Listener
+	said atomic.Int64 // bytes, to all
+}
+
+func startTalker(t *testing.T, head string) *talker {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	k := &talker{Listener: ln}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go k.talk(c, head)
+		}
+	}()
+	return k
+}
+
+func (k *talker) talk(c net.Conn, head string) {
+	defer c.Close()
+	more := make([]byte, 64<<10)
+	for n, err := fmt.Fprint(c, head); err == nil; n, err = c.Write(more) {
+		k.said.Add(int64(n))
+	}
+}
+
+// awaitSilence waits until nobody takes anything of what the talker says.
+func (k *talker) awaitSilence(t *testing.T) {
+	const looks = 40 // in a row
+	said, same := int64(-1), 0
+	harness.Eventually(t, "nobody takes any more", func() bool {
+		if now := k.said.Load(); now == said {
+			same++
+		} else {
+			said, same = now, 0
+		}
+		return same == looks
+	})
+}
+
+// readNothing has so many clients connect, say something and read nothing, until they leave.
+func readNothing(t *testing.T, addr string, n int, say string) (leave func()) {
+	conns := make([]net.Conn, n)
+	var all sync.WaitGroup
+	for part := range 20 {
+		all.Go(func() {
+			for i := part; i < n; i += 20 {
+				if c, err := net.DialTimeout("tcp", addr, harness.Patience); err == nil {
+					fmt.Fprint(c, say)
+					conns[i] = c
+				}
+			}
+		})
+	}
+	all.Wait()
+	return func() {
+		for _, c := range conns {
+			if c != nil {
+				c.Close()
+			}
+		}
+	}
 }
 
 // stillServes says that the server serves, and that none of its processes was ended meanwhile.

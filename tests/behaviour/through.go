@@ -68,7 +68,7 @@ var apartFromProxies = map[string][]string{
 		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn",
 		"RelayTargetRefuses", "RelayTargetDoesNotAnswer", "RelayIsSilentForTooLong", "ARelayIsNotSilentWhileItsBuffersAreRead",
 		"RelayLeavesNobodysBytesToTheSystem", "RelayRate", "RelayAnnouncesTheClient", "RelayLimitsClients", "RelayToItself",
-		"RelayUnderReloads", "RelayAtTheStop", "RelaysLeaveNothingBehind", "RelaysOnSocketsFromTheServiceManager",
+		"RelayUnderReloads", "RelayAtTheStop", "RelaysInLittleMemory", "RelaysLeaveNothingBehind", "RelaysOnSocketsFromTheServiceManager",
 		"SlowReadersDoNotHoldWhoSends", "APipeIsNotWaitedForLongerThanAMoment", "AReaderWhoLeavesTakesWhatWaitsAlong", "WhatWaitsForAReaderEndsWithTheServer",
 		"AFullDiskSlowsAndNeverCuts", "FilesOfSlowReadersLeaveRoomForOthers",
 	},
@@ -89,7 +89,7 @@ var apartFromProxies = map[string][]string{
 	},
 	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",
-		"CrowdInLittleMemory", "LargeSiteInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
+		"CrowdInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
 		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
