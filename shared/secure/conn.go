@@ -115,7 +115,7 @@ func (c *Conn) hello() machine.Want {
 		c.deadline = min(c.deadline, now+lastCall)
 	}
 	switch {
-	case greeting != greetingPlain && !silent && c.thread.Full():
+	case greeting != greetingPlain && !silent && c.thread.FullTo(c.session.Peer().Addr()):
 		c.fail(fault.MemoryShort, "no memory for another connection")
 	case greeting == greetingWhole:
 		cost := fullCost
@@ -327,7 +327,7 @@ func (c *Conn) serve() machine.Want {
 			if c.feed() {
 				continue
 			}
-			if len(c.pipe.waiting()) > 0 && c.session.Idle() && c.thread.Full() {
+			if len(c.pipe.waiting()) > 0 && c.session.Idle() && c.thread.FullTo(c.session.Peer().Addr()) {
 				c.fail(fault.MemoryShort, "no memory for another record")
 				continue
 			}

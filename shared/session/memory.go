@@ -8,9 +8,14 @@ package session
 // has to leave room for what it still takes.
 
 import (
+	"net/netip"
+
 	"fourways/shared/chain"
 	"fourways/shared/fault"
 )
+
+// probesPart is which part of a thread's memory may be lent beyond it to who may probe.
+const probesPart = 8
 
 // stateRest is about what a requestState takes beside its buffers, in bytes.
 const stateRest = 2 << 10
@@ -32,6 +37,13 @@ func (l *Thread) lentBytes() int64 {
 // Full reports whether the thread's connections hold as much memory as they may: then nobody may
 // begin anything. What is under way ends as it began.
 func (l *Thread) Full() bool { return l.Memory > 0 && l.lentBytes() >= l.Memory }
+
+// FullTo is Full for a peer. Whoever may probe finds a little more, since somebody might end a
+// server that does not answer. It is for a layer below HTTP, which does not know yet what is asked.
+func (l *Thread) FullTo(peer netip.Addr) bool {
+	p := l.Server.Prober
+	return l.Full() && (p == nil || !p.MayProbe(peer) || l.lentBytes() >= l.Memory+l.Memory/probesPart)
+}
 
 // Scarce reports whether they hold half of that: then each makes do with less.
 func (l *Thread) Scarce() bool { return l.Memory > 0 && l.lentBytes() >= l.Memory/2 }
@@ -58,11 +70,21 @@ func (l *Thread) Room() []byte {
 // Hold counts n bytes that a connection holds outside of the pools, or gives back (n < 0).
 func (l *Thread) Hold(n int64) { l.held += n }
 
-// turnDown refuses the request whose first bytes have come, because there is no memory for it. The
-// answer leaves at once, and the buffers are free again.
+// turnDown refuses a request of which only some has come, because there is no memory to wait for
+// the rest. The answer leaves at once, and the buffers are free again.
 func (s *Session) turnDown() {
 	s.req.x.began = s.thread.Clock.Now()
 	s.req.conn.Fail(fault.Of(fault.MemoryShort))
 	s.refuse(s.req.conn.Fault())
-	s.await(waitWrite)
+}
+
+// spare refuses a request that has come whole while there was no memory, unless it is for a report.
+// Its memory is there already, and such an answer is small. Probes do not come here.
+func (s *Session) spare(x *Exchange) (refused bool) {
+	if p := s.thread.Server.Prober; !s.short || p != nil && p.IsReport(x) {
+		return false
+	}
+	x.conn.SetClosing()
+	s.refuse(fault.Of(fault.MemoryShort))
+	return true
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,13 +34,66 @@ func TestWhereMemoryIsShortNobodyBeginsAnything(t *testing.T) {
 	n = copy(other.Recv(), "TP/1.1\r\nHost: h\r\n\r\n")
 	other.Received(n)
 	other.Step()
-	require.EqualValues(t, 1, r.srv.Stats.Total(stats.Requests), "a request that had begun is answered")
+	require.EqualValues(t, 2, r.srv.Stats.Total(stats.Requests), "a request that had begun is answered")
 	other.Close()
 	require.Zero(t, r.thread.lentBytes())
 	r.connect()
 	r.got = nil
 	r.send(request("a"))
 	require.Equal(t, []string{"200"}, r.statuses())
+}
+
+// Whoever may end a server that does not answer gets an answer, if the question comes whole: to
+// wait for the rest of it would need memory. All others are told that there is none.
+func TestWhereMemoryIsShortProbesAndReportsAreAnswered(t *testing.T) {
+	const probe, report = "GET /probe HTTP/1.1\r\nHost: h\r\n\r\n", "GET /report HTTP/1.1\r\nHost: h\r\n\r\n"
+	for name, tt := range map[string]struct {
+		sent     string
+		statuses []string
+	}{
+		"a probe":                                {probe, []string{"200"}},
+		"a report":                               {report, []string{"200"}},
+		"several":                                {probe + report + probe, []string{"200", "200", "200"}},
+		"a request":                              {request("a"), []string{"503"}},
+		"a request behind a probe":               {probe + request("a"), []string{"200", "503"}},
+		"some of a probe":                        {probe[:20], []string{"503"}},
+		"some of a probe behind another one":     {probe + probe[:20], []string{"200", "503"}},
+		"a request with a body that is not here": {"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n", []string{"503"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.srv.Prober = prober{}
+			r.thread.Hold(10)
+			r.thread.Memory = 10
+			r.send(tt.sent)
+			require.Equal(t, tt.statuses, r.statuses())
+			refused := tt.statuses[len(tt.statuses)-1] == "503"
+			require.Equal(t, refused, r.shut)
+			require.EqualValues(t, 10, r.thread.lentBytes(), "nothing is kept")
+			if !refused {
+				r.thread.Memory = 0
+				r.got = nil
+				r.send(request("a"))
+				require.Equal(t, []string{"200"}, r.statuses(), "there is memory again")
+			}
+		})
+	}
+}
+
+// Below HTTP nobody knows yet what is asked: whoever may probe finds an eighth more.
+func TestThereIsAReserveForWhoMayProbe(t *testing.T) {
+	r := newRig(t)
+	stranger := netip.MustParseAddr("198.51.100.1")
+	r.thread.Memory = 800
+	r.thread.Hold(799)
+	require.False(t, r.thread.FullTo(stranger))
+	r.thread.Hold(1)
+	require.True(t, r.thread.FullTo(peer.Addr()), "nobody may probe")
+	r.srv.Prober = prober{}
+	require.True(t, r.thread.FullTo(stranger))
+	require.False(t, r.thread.FullTo(peer.Addr()))
+	r.thread.Hold(100)
+	require.True(t, r.thread.FullTo(peer.Addr()))
 }
 
 func TestWhatIsHeldOutsideOfThePoolsCounts(t *testing.T) {

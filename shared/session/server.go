@@ -41,6 +41,11 @@ type Prober interface {
 	IsProbe(x *Exchange) bool
 	// Probe answers a probe.
 	Probe(x *Exchange)
+	// IsReport reports whether a request is for a report on the server, of a client who may see it.
+	// It is asked where memory is short: then the Handler gets these alone.
+	IsReport(x *Exchange) bool
+	// MayProbe reports whether a peer may ask any of that.
+	MayProbe(peer netip.Addr) bool
 }
 
 // Observer is told what happened, for the logs. It is called on the sessions'

@@ -70,6 +70,7 @@ type Session struct {
 	refused  bool // it was never admitted
 	abortive bool // Close is to reset the connection
 	order    machine.Order
+	short    bool // there was no memory when the last bytes came on an idle connection
 	measured bool // out counts what the client has acknowledged
 	silent   bool // the peer has announced that it sends nothing more
 }
@@ -147,8 +148,8 @@ func (s *Session) Received(n int) {
 	s.order.Called(machine.CallRead)
 	switch s.phase {
 	case phaseOpen:
-		if s.wait == waitIdle && n > 0 && s.thread.Full() {
-			s.turnDown()
+		if s.wait == waitIdle {
+			s.short = n > 0 && s.thread.Full()
 		}
 		s.req.conn.Received(n)
 	case phaseTunnel:
@@ -498,6 +499,10 @@ func (s *Session) event(a *requestState) (machine.Want, bool) {
 	case http1.Closed:
 		return s.finish(a), true
 	case http1.NeedData:
+		if s.short && !a.conn.Idle() && !a.conn.InBody() {
+			s.turnDown()
+			break
+		}
 		if !a.conn.Out().Empty() {
 			s.await(waitWrite)
 			return machine.WantWrite, true
@@ -591,7 +596,7 @@ func (s *Session) request(x *Exchange) {
 		x.conn.SetClosing()
 	}
 	s.identifyClient(x)
-	if s.answerProbe(x) {
+	if s.answerProbe(x) || s.spare(x) {
 		return
 	}
 	r := x.Request()

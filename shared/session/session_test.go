@@ -327,8 +327,10 @@ func TestARequestThatDoesNotNameItsHostIsTheLast(t *testing.T) {
 // prober takes every request for /probe for a probe.
 type prober struct{}
 
-func (prober) IsProbe(x *Exchange) bool { return string(x.Request().Path) == "/probe" }
-func (prober) Probe(x *Exchange)        { answer(x, "alive") }
+func (prober) IsProbe(x *Exchange) bool   { return string(x.Request().Path) == "/probe" }
+func (prober) IsReport(x *Exchange) bool  { return string(x.Request().Path) == "/report" }
+func (prober) MayProbe(a netip.Addr) bool { return a == peer.Addr() }
+func (prober) Probe(x *Exchange)          { answer(x, "alive") }
 
 func TestProbesAreAskedForNothing(t *testing.T) {
 	r := newRig(t)

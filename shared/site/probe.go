@@ -1,6 +1,8 @@
 package site
 
 import (
+	"net/netip"
+
 	"fourways/shared/http1"
 	"fourways/shared/session"
 )
@@ -37,6 +39,17 @@ func (s *Site) IsProbe(x *session.Exchange) bool {
 	}
 	who, known := x.Asker()
 	return known && (local(who) || contain(s.cfg.Probers, who) || x.Trusts(who))
+}
+
+// IsReport reports whether a request is for a report on the server, of a client who may see it.
+func (s *Site) IsReport(x *session.Exchange) bool {
+	r := x.Request()
+	return (r.Method == http1.GET || r.Method == http1.HEAD) && !r.HasBody() && s.reports(string(r.Path)) && s.monitors(x)
+}
+
+// MayProbe reports whether a peer may ask for a probe or a report.
+func (s *Site) MayProbe(peer netip.Addr) bool {
+	return local(peer) || contain(s.cfg.Probers, peer) || contain(s.cfg.Monitor, peer)
 }
 
 // Probe answers a probe.

@@ -249,7 +249,15 @@ func TestWhoSpeaksForOthersDoesNotLookInsideForHimself(t *testing.T) {
 			r.trust(tt.trusted)
 			for path, want := range map[string]int{"/health": tt.monitor, "/stats": tt.monitor, "/stats.html": tt.monitor, "/metrics": tt.monitor, "/livez": tt.probe, "/readyz": tt.probe} {
 				r.connect(tt.peer)
-				require.Equal(t, want, r.ask(strings.TrimSuffix("GET "+path+" HTTP/1.1\n"+tt.fields, "\n")).StatusCode, path)
+				ask := strings.TrimSuffix("GET "+path+" HTTP/1.1\n"+tt.fields, "\n")
+				require.Equal(t, want, r.ask(ask).StatusCode, path)
+				r.connect(tt.peer)
+				r.loc.Memory = 1
+				if want == 404 {
+					want = 503
+				}
+				require.Equal(t, want, r.ask(ask).StatusCode, "%s where memory is short", path)
+				r.loc.Memory = 0
 			}
 		})
 	}

@@ -31,12 +31,18 @@ var (
 
 // crowdInLittleMemory: clients that hold more than there is memory for, here by heads that do not
 // end, are refused. They do not have the kernel end the server, which serves when they have gone.
+// Meanwhile it answers who may end it: what it is asked comes whole, and takes no memory.
 func crowdInLittleMemory(t *testing.T) {
 	if oneThreadEach() {
 		t.Skip("a thread that blocks has one connection, so its clients hold little")
 	}
-	s := inLittleMemory(t, 64<<20, "-workers", "2", "-adaptive", "off")
-	readNothing(t, s.Addr, 6000, "GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: "+strings.Repeat("x", 8000))()
+	s := inLittleMemory(t, 64<<20, "-workers", "2", "-adaptive", "off", "-head-timeout", "300")
+	leave := readNothing(t, s.Addr, 6000, "GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: "+strings.Repeat("x", 8000))
+	harness.Eventually(t, "all memory is held", func() bool { return statusOf(s, "/") == http.StatusServiceUnavailable })
+	for _, path := range []string{"/livez", "/readyz", "/health", "/stats", "/metrics"} {
+		assert.Equal(t, http.StatusOK, statusOf(s, path), path)
+	}
+	leave()
 	stillServes(t, s)
 	assert.NotZero(t, strings.Count(s.Log.String(), "memory-short"), "some were refused")
 }
@@ -170,16 +176,22 @@ func readNothing(t *testing.T, addr string, n int, say string) (leave func()) {
 // stillServes says that the server serves, and that none of its processes was ended meanwhile.
 func stillServes(t *testing.T, s *harness.Server) {
 	require.False(t, s.Ended(), s.Log.Tail(5))
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: harness.Patience}
 	harness.Eventually(t, "the server serves", func() bool {
-		answer, err := client.Get(s.URL("/"))
-		if err != nil {
-			return false
-		}
-		answer.Body.Close()
-		return answer.StatusCode != http.StatusServiceUnavailable
+		status := statusOf(s, "/")
+		return status != 0 && status != http.StatusServiceUnavailable
 	})
-	require.NotContains(t, s.Log.String(), "has died")
+	require.False(t, strings.Contains(s.Log.String(), "has died"), s.Log.Tail(5))
+}
+
+// statusOf asks for a path over a connection of its own, and returns 0 for no answer.
+func statusOf(s *harness.Server, path string) int {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: harness.Patience}
+	answer, err := client.Get(s.URL(path))
+	if err != nil {
+		return 0
+	}
+	answer.Body.Close()
+	return answer.StatusCode
 }
 
 // inLittleMemory starts the server in a control group of so many bytes.
