@@ -129,6 +129,7 @@ func (c *Acceptor) accept(l *sysnet.Acceptor, listener int, all bool) {
 		switch err {
 		case nil:
 			c.failing.Over(c.Thread.Clock.Now())
+			Accepted(c.Thread, fd, n+1, AcceptBatch)
 			c.place(fd, peer, listener)
 		case sysnet.ErrNone:
 			return
@@ -138,6 +139,15 @@ func (c *Acceptor) accept(l *sysnet.Acceptor, listener int, all bool) {
 			time.Sleep(ExhaustedPause)
 			return
 		}
+	}
+}
+
+// Accepted notes that a thread has accepted a connection, the nth of a batch of at most so many.
+// Behind a whole batch others may wait at the listener, of which no event tells: so the last one's
+// wait is counted for all of the batch. It has waited least.
+func Accepted(l *session.Thread, fd, n, most int) {
+	if n == most {
+		l.Late(0, n, sysnet.SinceArrival(fd))
 	}
 }
 

@@ -68,15 +68,15 @@ func (l *Loop) acceptReady() {
 func (l *Loop) accept(a *listener, most int) {
 	for n := 0; n < most && (l.draining || l.open < l.limit && !a.waits()); n++ {
 		fd, peer, err := a.Accept()
-		switch err {
-		case nil:
-			l.failing.Over(l.thread.Clock.Now())
-		case sysnet.ErrNone:
+		if err == sysnet.ErrNone {
 			return
-		default:
+		}
+		if err != nil {
 			l.pause(err)
 			return
 		}
+		l.failing.Over(l.thread.Clock.Now())
+		app.Accepted(l.thread, fd, n+1, most)
 		l.begin(fd, peer, a.open)
 	}
 }

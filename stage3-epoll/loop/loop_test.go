@@ -422,6 +422,30 @@ func TestATurnTakesABatchOfConnections(t *testing.T) {
 	require.EqualValues(t, 2+app.AcceptBatch+3, st.Get(counters.Wakeups))
 }
 
+// Where more wait than a batch takes, they wait through the turns of those that are in already. No
+// event tells of that, and the thread is late all the same.
+func TestALateThreadCountsWhoWaitsAtTheListener(t *testing.T) {
+	r := byHand(t, 1000)
+	st := r.loop.thread.Stats
+	r.connect()
+	require.Zero(t, st.Get(counters.Waited))
+	work := st.Get(counters.Work)
+	var last *client
+	for range app.AcceptBatch {
+		last = r.dial()
+	}
+	raw, err := last.SyscallConn()
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		waits := clock.Time(0)
+		require.NoError(t, raw.Control(func(fd uintptr) { waits = sysnet.SinceArrival(int(fd)) }))
+		return waits >= 10*clock.Millisecond
+	}, patience, time.Millisecond)
+	r.turn()
+	require.EqualValues(t, 1+app.AcceptBatch, st.Get(counters.Work)-work)
+	require.GreaterOrEqual(t, clock.Time(st.Get(counters.Waited)), app.AcceptBatch*5*clock.Millisecond)
+}
+
 func TestAConnectionBeyondTheLimitIsToldSo(t *testing.T) {
 	r := byHand(t, 1)
 	first, second := r.connect(), r.connect()

@@ -81,6 +81,14 @@ var stage3 = []Mutant{
 			"turned away in an instant, or, where not even that can be done, a processor burns until somebody leaves.",
 	},
 	{
+		Name: "crowd-at-the-door-is-not-seen", Stage: eventLoop, File: "stage3-epoll/loop/accept.go",
+		Old:   "\t\tapp.Accepted(l.thread, fd, n+1, most)\n",
+		New:   "",
+		Check: "stage3-epoll/loop TestALateThreadCountsWhoWaitsAtTheListener",
+		Why: "A loop takes a few connections a turn. Under a flood hundreds wait in the kernel's queue for a third of a second, while " +
+			"the few that are in wait for milliseconds: the server takes itself for quick, and lowers nobody's rate.",
+	},
+	{
 		Name: "stop-resets-who-just-came", Stage: eventLoop, File: "stage3-epoll/loop/loop.go",
 		Old:   "\t\tl.accept(a, math.MaxInt)",
 		New:   "",
