@@ -8,9 +8,9 @@ package proxy
 //
 // What must not be done: no field that frames a message or speaks of one connection may pass, in no
 // spelling that a server behind us could take for it, because framing and connection are ours on
-// both sides. And what a stranger says of the client must not look like something that we say. Some
-// servers read "_" in a field's name as "-" (RFC 3875 4.1.18 makes both the same variable): so both
-// are one here, too.
+// both sides. And what a stranger says of the client must not look like something that we say. A
+// CGI program gets "_" for "-" (RFC 3875 4.1.18), and from some servers for whatever else is neither
+// a letter nor a digit: "X.Real.IP" and "X_Real-IP" are the same variable. So they are one here, too.
 
 import (
 	"bytes"
@@ -334,14 +334,15 @@ func passesResponse(f *http1.Field) bool {
 	return !ofConnection(name)
 }
 
-// fold is a name in lower case with "-" for "_", or the beginning of one that is longer than those
-// we look for. exact reports that there was no "_".
+// fold is a name in lower case with "-" for what is neither a letter nor a digit, or the beginning
+// of one that is longer than those we look for. exact reports that nothing but "-" was there.
 func fold(buf *[longestName]byte, name []byte) (folded []byte, exact bool) {
 	exact = true
 	name = name[:min(len(name), len(buf))]
 	for i, c := range name {
-		if c == '_' {
-			c, exact = '-', false
+		if syntax.CharClass[c]&syntax.Alphanumeric == 0 {
+			exact = exact && c == '-'
+			c = '-'
 		}
 		buf[i] = lower(c)
 	}
@@ -360,13 +361,19 @@ func ofConnection(name []byte) bool {
 	return false
 }
 
-// ofClient reports whether a field says who the client is or what it has asked for. These are all
-// the names by which servers are known to believe it.
+// ofClient reports whether a field says who the client is or what it has asked for. These are the
+// names by which servers and frameworks are known to believe it, without its own beginning "http-"
+// that some of them look for, too.
 func ofClient(name []byte) bool {
+	name = bytes.TrimPrefix(name, []byte("http-"))
 	switch string(name) {
-	case "forwarded", "x-real-ip", "x-client-ip", "client-ip", "x-cluster-client-ip", "true-client-ip",
-		"cf-connecting-ip", "fastly-client-ip", "x-original-forwarded-for", "x-original-host",
-		"x-original-url", "x-original-uri", "x-rewrite-url": // in place of the path that we have checked
+	case "forwarded", "client-ip", "proxy-client-ip", "wl-proxy-client-ip", "true-client-ip", "fastly-client-ip", "fly-client-ip",
+		"cf-connecting-ip", "cf-connecting-ipv6", "cf-pseudo-ipv4", "x-real-ip", "x-client-ip", "x-cluster-client-ip",
+		"x-remote-ip", "x-remote-addr", "x-originating-ip", "x-proxyuser-ip", "x-envoy-external-address",
+		"x-scheme", "x-url-scheme", "front-end-https", // that it came by https
+		"x-original-forwarded-for", "x-original-for", "x-original-remote-addr", "x-original-proto", "x-original-host",
+		"x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url", // in place of what we have checked
+		"x-sendfile-type", "x-accel-mapping": // which file a proxy is to send instead (CVE-2025-61780)
 		return true
 	}
 	return bytes.HasPrefix(name, forwardedPrefix)

@@ -38,8 +38,8 @@ var forwarded = []Mutant{
 	},
 	{
 		Name: "underscore-is-another-name", Stage: eventLoop, File: "shared/proxy/fields.go",
-		Old:   "\t\tif c == '_' {\n",
-		New:   "\t\tif c == '_' && len(name) > longestName {\n",
+		Old:   "\t\tif syntax.CharClass[c]&syntax.Alphanumeric == 0 {\n",
+		New:   "\t\tif c == '-' {\n",
 		Check: "shared/proxy TestRequestsArePassedOnWithoutWhatIsNotForTheUpstream/with_an_underscore",
 		Why: "X_Forwarded_For passes where X-Forwarded-For does not. To a CGI or WSGI program both are the same variable, and the " +
 			"client's own word is the one that it reads.",
