@@ -108,6 +108,10 @@ func (s *sender) Finish() {
 	}
 }
 
+// Delimited reports whether a receiver can tell by the current message alone where it ends, and so
+// whether it is complete (RFC 9112 6.3 and 8): also where none has begun.
+func (s *sender) Delimited() bool { return s.tx == txIdle || s.sized || s.chunked || s.noBody }
+
 // Break gives up a message whose head is written and whose body cannot be completed. What is in the
 // chain may still be sent. The receiver can tell that the message is incomplete, because the
 // connection ends before the announced end of the body (RFC 9112 8).

@@ -9,8 +9,9 @@ package proxy
 // What must not be done: no field that frames a message or speaks of one connection may pass, in no
 // spelling that a server behind us could take for it, because framing and connection are ours on
 // both sides. And what a stranger says of the client must not look like something that we say. A
-// CGI program gets "_" for "-" (RFC 3875 4.1.18), and from some servers for whatever else is neither
-// a letter nor a digit: "X.Real.IP" and "X_Real-IP" are the same variable. So they are one here, too.
+// CGI program gets "_" for "-" (RFC 3875 4.1.18), and from some servers for whatever else is
+// neither a letter nor a digit: "X.Real.IP" and "X_Real-IP" are the same variable. So they are one
+// here, too.
 
 import (
 	"bytes"

@@ -124,8 +124,8 @@ func TestWhatIsCutLooksCutAlsoWhereItWentByPipes(t *testing.T) {
 		does step
 		want string
 	}{
-		{"the target ends too early", targetEnds, "reset"},
-		{"the target breaks", targetBreaks, "reset"},
+		{"the target ends too early", targetEnds, "ended"},
+		{"the target breaks", targetBreaks, "ended"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := beginPiping(t, get, pipedAnswer, 1)

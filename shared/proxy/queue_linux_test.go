@@ -63,7 +63,11 @@ func TestASlowClientDoesNotHoldTheTarget(t *testing.T) {
 			r.send(r.target(), string(body[at:at+piece]))
 		}
 		targetBreaks(r)
-		require.Equal(t, "reset", stateOf(r.client))
+		require.Equal(t, "open", stateOf(r.client), "it gets what the session has of it")
+		r.client.Room = -1
+		r.Run()
+		require.Equal(t, "ended", stateOf(r.client))
+		require.Less(t, len(r.client.Got), size/2)
 		require.Zero(t, onDisk.Load())
 	})
 	t.Run("the client leaves", func(t *testing.T) {

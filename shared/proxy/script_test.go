@@ -39,6 +39,23 @@ func closing(answer string) string {
 }
 
 // Each script is played whole and byte by byte.
+func TestACutAnswerDestroysNoneBeforeIt(t *testing.T) {
+	r := newRig(t, false, nil)
+	r.client.Room = 0
+	r.send(r.client, get+get)
+	r.send(r.target(), hello)
+	r.send(r.target(), ok+"hel")
+	targetEnds(r)
+	require.Equal(t, []string{"upstream-cut-short"}, r.ev.refused)
+	require.Equal(t, "open", stateOf(r.client))
+	r.client.Room = -1
+	r.Run()
+	require.Equal(t, hello+ok+"hel", plain(r.client.Take()))
+	require.Equal(t, "ended", stateOf(r.client))
+	clientEnds(r)
+	require.Equal(t, "closed", stateOf(r.client))
+}
+
 func TestScripts(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -196,26 +213,26 @@ func TestScripts(t *testing.T) {
 			clientSends(get), targetGets(got), targetSends("HTTP/1.1 200 OK\r\nX"), targetEnds, clientGets(refused("502 Bad Gateway", "upstream-cut-short")),
 		}},
 		{"an answer that is cut in its body does not look whole", []step{
-			clientSends(get), targetGets(got), targetSends(ok + "hel"), clientGets(ok + "hel"), targetEnds, clientGets(""), clientIs("reset"), refuses("upstream-cut-short"),
+			clientSends(get), targetGets(got), targetSends(ok + "hel"), clientGets(ok + "hel"), targetEnds, clientGets(""), clientIs("ended"), refuses("upstream-cut-short"),
 		}},
 		{"nor one in chunks", []step{
-			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"), targetEnds, clientGets(""), clientIs("reset"),
+			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\n"), clientGets(chunked + "{hello}"), targetEnds, clientGets(""), clientIs("ended"),
 		}},
 		{"nor one in chunks to a client of HTTP/1.0", []step{
 			clientSends("GET /x HTTP/1.0\r\nHost: h\r\n\r\n"), targetGets(got), targetSends(chunked + "5\r\nhello\r\n"), targetEnds, clientIs("reset"),
 		}},
 		{"nor one that ends with a reset", []step{
-			clientSends(get), targetGets(got), targetSends("HTTP/1.1 200 OK\r\n\r\nhello"), targetBreaks, clientIs("reset"),
+			clientSends(get), targetGets(got), targetSends("HTTP/1.1 200 OK\r\n\r\nhello"), targetBreaks, clientIs("ended"),
 		}},
 		{"nor one with a malformed chunk", []step{
-			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\nx\r\n"), clientIs("reset"), refuses("upstream-malformed"), targetIs("reset"),
+			clientSends(get), targetGets(got), targetSends(chunked + "5\r\nhello\r\nx\r\n"), clientIs("ended"), refuses("upstream-malformed"), targetIs("reset"),
 		}},
 		{"silence before the head", []step{
 			clientSends(get), targetGets(got), pause(30*clock.Second - 1), clientGets(""), pause(1), clientGets(refused("504 Gateway Timeout", "upstream-timeout")),
 			targetIs("reset"), clientIs("open"), logs("504 http://127.0.0.1:9000 0 0 0"),
 		}},
 		{"silence in the body", []step{
-			clientSends(get), targetGets(got), targetSends(ok + "hel"), pause(30 * clock.Second), clientIs("reset"), targetIs("reset"), refuses("upstream-timeout"),
+			clientSends(get), targetGets(got), targetSends(ok + "hel"), pause(30 * clock.Second), clientIs("ended"), targetIs("reset"), refuses("upstream-timeout"),
 		}},
 		{"times are in the log", []step{
 			clientSends(get), pause(2 * clock.Second), targetSends(ok), pause(3 * clock.Second), targetSends("hello"), logs("200 http://127.0.0.1:9000 0 2 5"),

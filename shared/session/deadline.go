@@ -86,9 +86,10 @@ func (s *Session) expire() bool {
 			return true
 		}
 		f := fault.Of(fault.BodyTooSlow)
-		if s.req.conn.Status() != 0 {
+		if s.req.conn.Status() != 0 { // the answer has been sent: it is not to be lost by what still comes
 			s.report(&s.req.x, f)
-			return false
+			s.req.cut = true
+			return true
 		}
 		s.req.conn.Fail(f)
 		return true

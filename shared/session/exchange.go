@@ -279,15 +279,15 @@ func (x *Exchange) Resume() {
 // Nudge has what was written sent at the end of this turn, also while the session waits.
 func (x *Exchange) Nudge() { x.thread.Host.Nudge(int(x.s.handle)) }
 
-// Cut ends the connection with a reset, for a handler that cannot complete an answer that it has
-// begun: what the client has of it must not look whole. The fault is counted. Nothing of the
+// Cut ends the connection, for a handler that cannot complete an answer that it has begun: what the
+// client has of it must not look whole ([Session.breakOff]). The fault is counted. Nothing of the
 // handler is called any more.
 func (x *Exchange) Cut(f fault.Fault) {
 	if !f.OK() {
 		x.s.report(x, f)
 	}
 	x.sink, x.source, x.waiting, x.onGone, x.tunnel = nil, nil, false, nil, nil
-	x.s.Fail()
+	x.s.breakOff()
 	x.Nudge()
 }
 

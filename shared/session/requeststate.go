@@ -25,6 +25,7 @@ type requestState struct {
 	fetch  func() error // reads what is to be sent next from a disk; nil for nothing to read
 	broken error        // the error of fetch
 	last   bool         // the connection ends after what is to be sent
+	cut    bool         // and before the answer that it belongs to, see breakOff
 }
 
 func newRequestState(l *Thread) *requestState {

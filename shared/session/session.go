@@ -210,11 +210,49 @@ func (s *Session) Fetch(read func() error) {
 }
 
 // Break ends the session because of a file that was being sent: what was announced cannot be
-// sent any more.
+// sent any more, nor what stands behind it.
 func (s *Session) Break(err error) {
 	s.thread.Stats.Refuse(fault.BrokenFile)
 	s.thread.Server.Observer.Broken(s.thread, err)
-	s.Fail()
+	if s.breakOff() {
+		s.drop()
+	}
+}
+
+// breakOff ends the session because an answer cannot be completed, which must not look whole. Where
+// its head says where it ends, any client can tell, and the connection ends in order, after what is
+// there: a reset could destroy the end of an answer before this one. To a client of HTTP/1.0 the
+// end of the connection may be that of the answer, and only a reset is none. It reports whether
+// what is there is still to be sent.
+func (s *Session) breakOff() bool {
+	if s.req == nil || s.phase != phaseOpen || !s.req.conn.Delimited() {
+		s.Fail()
+		return false
+	}
+	s.req.cut = true
+	return true
+}
+
+// broke ends a session of which an answer breaks off, in order where breakOff says so.
+func (s *Session) broke(a *requestState) machine.Want {
+	if err := a.broken; err != nil {
+		a.broken = nil
+		s.Break(err)
+	}
+	if a.cut {
+		return s.finish(a)
+	}
+	return s.cut()
+}
+
+// drop gives up what is to be sent, and who makes more of it.
+func (s *Session) drop() {
+	x, out := &s.req.x, s.req.conn.Out()
+	x.abandon()
+	if x.conn.Status() != 0 {
+		x.account(out.Len())
+	}
+	out.Reset()
 }
 
 // Leave ends the session because its client has gone while Work runs. From now on the socket may be
@@ -280,7 +318,7 @@ func (s *Session) release() {
 	s.served = int32(a.conn.Served())
 	s.out.moved -= a.conn.Out().Sent()
 	s.req = nil
-	a.fetch, a.broken, a.last = nil, nil, false
+	a.fetch, a.broken, a.last, a.cut = nil, nil, false, false
 	a.conn.Shut()
 	s.thread.giveBack(a)
 }
@@ -348,9 +386,8 @@ func (s *Session) run() machine.Want {
 			s.await(waitWork)
 			return machine.WantWake
 		}
-		if a.broken != nil {
-			s.Break(a.broken)
-			return machine.WantClose
+		if a.broken != nil || a.cut {
+			return s.broke(a)
 		}
 		x := &a.x
 		if x.work != nil {
@@ -832,7 +869,7 @@ func (s *Session) fail(x *Exchange) {
 	if x.conn.Status() == 0 {
 		s.refuse(fault.Of(fault.Internal))
 	} else {
-		s.phase = phaseOver
+		s.breakOff()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -197,21 +198,67 @@ func aTruncatedAnswerNeverLooksWhole(t *testing.T) {
 					})
 					c, _ := throughUpstream(t, secured, "-proxy", "/="+addr)
 					fmt.Fprintf(c, "GET /x HTTP/%s\r\nHost: localhost\r\n\r\n", version)
-					in := bufio.NewReader(c)
-					got := ""
-					for !strings.Contains(got, "hello") {
-						b, err := in.ReadByte()
-						require.NoError(t, err, got)
-						got += string(b)
-					}
+					resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+					require.NoError(t, err)
+					got := make([]byte, len("hello"))
+					_, err = io.ReadFull(resp.Body, got)
+					require.NoError(t, err)
+					require.Equal(t, "hello", string(got))
 					close(has)
-					rest, err := io.ReadAll(in)
+					rest, err := io.ReadAll(resp.Body)
 					require.Error(t, err, "%q", rest)
 					require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
-					require.NotContains(t, string(rest), "0\r\n\r\n")
+					require.Empty(t, rest)
 				})
 			}
 		}
+	}
+}
+
+var _ = test("ACutAnswerDestroysNoneBeforeIt", aCutAnswerDestroysNoneBeforeIt)
+
+// aCutAnswerDestroysNoneBeforeIt: of two answers to one client the first is whole, and most of it
+// has not left yet when the second is cut: the client has little room.
+func aCutAnswerDestroysNoneBeforeIt(t *testing.T) {
+	const size = 60 << 10
+	addr := scripted(t, func(c net.Conn) {
+		for in := bufio.NewReader(c); ; {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			if r.URL.Path == "/cut" {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, make([]byte, size))
+		}
+	})
+	for _, secured := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
+			c, s := throughUpstream(t, secured, "-proxy", "/="+addr)
+			socket := c
+			if over, is := c.(*tls.Conn); is {
+				socket = over.NetConn()
+			}
+			require.NoError(t, socket.(*net.TCPConn).SetReadBuffer(4<<10))
+			io.WriteString(c, "GET /whole HTTP/1.1\r\nHost: localhost\r\n\r\nGET /cut HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			harness.Eventually(t, "the second is cut", func() bool {
+				_, metrics := s.Get(t, "/metrics")
+				return strings.Contains(string(metrics), `fourways_errors_total{reason="upstream-cut-short"} 1`+"\n")
+			})
+			in := bufio.NewReader(c)
+			for _, want := range []struct {
+				n   int
+				err error
+			}{{size, nil}, {len("hello"), io.ErrUnexpectedEOF}} {
+				resp, err := http.ReadResponse(in, nil)
+				require.NoError(t, err)
+				body, err := io.ReadAll(resp.Body)
+				require.Equal(t, want.err, err)
+				require.Len(t, body, want.n)
+			}
+		})
 	}
 }
 

@@ -56,7 +56,7 @@ var otherThroughAProxy = map[string]string{
 // nothing.
 var apartFromProxies = map[string][]string{
 	"they are about passing on, and start what is behind the server themselves": {
-		"PassedOn", "EachEventIsPassedOnAtOnce", "ATruncatedAnswerNeverLooksWhole", "AClientThatLeavesFreesTheUpstream",
+		"PassedOn", "EachEventIsPassedOnAtOnce", "ATruncatedAnswerNeverLooksWhole", "ACutAnswerDestroysNoneBeforeIt", "AClientThatLeavesFreesTheUpstream",
 		"AClientThatLeavesFreesTheUpstreamPromptly", "AnEarlyAnswerDoesNotStopTheUpload", "AnUpstreamThatClosesAfterEachAnswer",
 		"AnUpstreamThatDies", "AStopFinishesWhatIsPassedOn", "TunnelsArePassedOn", "UpstreamsAreChecked",
 		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "KilledUpstreams", "ResetsRepeatNoPost",

@@ -130,11 +130,11 @@ var ofUpstreams = []Mutant{
 
 	// The ends.
 	{
-		Name: "half-a-page-looks-whole", Stage: eventLoop, File: "shared/session/exchange.go",
-		Old:   "\tx.s.Fail()\n\tx.Nudge()\n",
-		New:   "\tx.conn.Break()\n\tx.Nudge()\n",
+		Name: "half-a-page-looks-whole", Stage: eventLoop, File: "shared/session/session.go",
+		Old:   "s.phase != phaseOpen || !s.req.conn.Delimited() {\n",
+		New:   "s.phase != phaseOpen {\n",
 		Check: "shared/proxy TestScripts/nor_one_in_chunks_to_a_client_of_HTTP/1.0,_byte_by_byte_false",
-		Why: "An answer that cannot be completed ends politely instead of by a reset. Where the client knows a length or waits for a last " +
+		Why: "Each answer that cannot be completed ends politely, and none by a reset. Where the client knows a length or waits for a last " +
 			"chunk, it notices all the same. To one of HTTP/1.0 the end of the connection is the end of the answer.",
 	},
 	{
