@@ -10,6 +10,7 @@ import (
 
 	"fourways/shared/http1"
 	"fourways/shared/session"
+	"fourways/shared/syntax"
 )
 
 // Methods that are allowed (RFC 9110 10.2.1).
@@ -65,9 +66,20 @@ func (s *Site) Open(x *session.Exchange) bool {
 	case r.Method == http1.OPTIONS:
 		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod) && only(r)
 	case r.Method == http1.GET || r.Method == http1.HEAD:
-		return bytes.HasPrefix(x.Path(), acmeFolder) && only(r) || s.reports(string(x.Path())) && s.monitors(x)
+		return isToken(x.Path()) && only(r) || s.reports(string(x.Path())) && s.monitors(x)
 	}
 	return false
+}
+
+// isToken reports whether a path is that of a token: one name of letters, digits, "-" and "_"
+// (RFC 8555 8.3). To an upstream that decodes once more than it should, anything else could be
+// another place.
+func isToken(path []byte) bool {
+	token, below := bytes.CutPrefix(path, acmeFolder)
+	for _, c := range token {
+		below = below && (syntax.CharClass[c]&syntax.Alphanumeric != 0 || c == '-' || c == '_')
+	}
+	return below && len(token) > 0
 }
 
 // only reports whether a request is no more than its head: it has no body, and does not ask for
