@@ -522,3 +522,23 @@ func TestWhatAFailedProgramLeavesBehindIsNotWaitedFor(t *testing.T) {
 	kill(t, s, victim.PID)
 	ready(t, s, 2)
 }
+
+// A stop that comes while a new program begins ends that one too. It may handle no signals yet: one
+// by which Go's runtime writes stacks would look like a crash.
+func TestAStopEndsANewProgramThatHasHardlyBegunInSilence(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "server")
+	good, err := os.ReadFile(harness.Binary())
+	require.NoError(t, err)
+	harness.WriteProgram(t, program, good)
+	s := harness.StartCommand(t, exec.Command(program, "-listen", "127.0.0.1:0", "-workers", "1"))
+	ready(t, s, 1)
+	script := "#!/bin/sh\ntrap 'echo stacks >&2' QUIT\necho begun >&2\nwhile :; do sleep 0.01; done\n"
+	harness.WriteProgram(t, program+".new", []byte(script))
+	require.NoError(t, os.Rename(program+".new", program))
+	s.Signal(t, unix.SIGUSR2)
+	s.Log.Await(t, regexp.MustCompile("begun"))
+	s.Signal(t, unix.SIGTERM)
+	require.Zero(t, s.Wait(t))
+	require.Zero(t, s.Log.Count("stacks"))
+}

@@ -5,10 +5,9 @@ package main
 // A new program takes over (USR2), and no client that comes meanwhile is refused.
 //
 // The master executes the program that now lies where its own lay, and gives it the listening
-// sockets and the memory. The new one starts workers of its own, which serve at the same time as
-// the old ones. When each of them has been tried and at least one serves, the new master reports
-// that; the old master tells its workers to go and ends with the last one. A new program that does
-// not come up in time is killed, and the old one serves on.
+// sockets and the memory. The new one starts workers of its own, which serve beside the old ones.
+// When each has been tried and at least one serves, the new master reports that; the old one tells
+// its workers to go and ends with the last. One that is late is killed; the old one stays.
 
 import (
 	"fmt"
@@ -80,14 +79,15 @@ func (m *master) successorDied(how string) {
 	}
 }
 
-// endSuccessor ends a new program that is still starting: in order, if it still can, so that it
-// leaves nothing in the shared memory.
+// endSuccessor ends a new program that is still starting, in order if it can: INT and TERM mean an
+// end at once. One that handles no signals yet would answer QUIT with its stacks, as by a crash.
 func (m *master) endSuccessor() {
 	s := m.successor
 	if s == nil {
 		return
 	}
-	unix.Kill(s.pid, unix.SIGQUIT)
+	unix.Kill(s.pid, unix.SIGINT)
+	unix.Kill(s.pid, unix.SIGTERM)
 	m.after(atOnce+lastGrace, func() {
 		if m.successor == s {
 			unix.Kill(s.pid, unix.SIGKILL)
