@@ -66,11 +66,12 @@ type Logger struct {
 	spare   []byte     // under writing: the other buffer, empty
 
 	dropped atomic.Uint64
-	failed  atomic.Uint64 // writes
-	some    chan struct{} // the buffer has its first line
-	enough  chan struct{} // the buffer is worth a write
-	stop    chan struct{} // closed by Close
-	done    chan struct{} // closed when the goroutine is gone
+	failed  atomic.Uint64         // writes
+	trouble atomic.Pointer[error] // of the last write; nil: it went well
+	some    chan struct{}         // the buffer has its first line
+	enough  chan struct{}         // the buffer is worth a write
+	stop    chan struct{}         // closed by Close
+	done    chan struct{}         // closed when the goroutine is gone
 }
 
 // Open opens the log at path, "-" for standard error, in combined format or as JSON.
@@ -184,9 +185,13 @@ func (l *Logger) flush() error {
 	}
 	written, err := l.file.Write(full)
 	l.dropped.Add(lost(full, written))
-	if err != nil {
-		l.failed.Add(1)
+	if err == nil {
+		l.trouble.Store(nil)
+		return nil
 	}
+	l.failed.Add(1)
+	trouble := err // which then escapes, and not each err
+	l.trouble.Store(&trouble)
 	return err
 }
 
@@ -276,3 +281,11 @@ func (l *Logger) Dropped() uint64 { return l.dropped.Load() }
 
 // Failed is the number of writes that failed, since the start.
 func (l *Logger) Failed() uint64 { return l.failed.Load() }
+
+// Trouble is why the last write failed, nil if it did not.
+func (l *Logger) Trouble() error {
+	if err := l.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -245,8 +246,14 @@ func TestAFullDiskIsReportedAndCounted(t *testing.T) {
 	}
 	require.NoError(t, err)
 	l.Log(sample())
+	assert.NoError(t, l.Trouble())
 	assert.Error(t, l.Flush())
 	assert.Equal(t, uint64(1), l.Dropped())
+	assert.ErrorIs(t, l.Trouble(), syscall.ENOSPC)
+	require.NoError(t, l.Move(filepath.Join(t.TempDir(), "access.log"), false))
+	l.Log(sample())
+	assert.NoError(t, l.Flush())
+	assert.NoError(t, l.Trouble(), "another file takes them")
 	assert.NoError(t, l.Close())
 }
 

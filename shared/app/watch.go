@@ -8,6 +8,8 @@ package app
 // earlier processes counted. One process of a server records the 24-hour series.
 
 import (
+	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -35,6 +37,7 @@ func (a *App) Watch(record bool) (stop func()) {
 	}
 	var done sync.WaitGroup
 	done.Go(func() {
+		var losses losses
 		ticker := time.NewTicker(watchEvery)
 		defer ticker.Stop()
 		for {
@@ -44,6 +47,9 @@ func (a *App) Watch(record bool) (stop func()) {
 				return
 			}
 			a.Publish()
+			if access := a.access.Load(); access != nil {
+				losses.look(a.Log, access.Trouble(), access.Dropped())
+			}
 			a.TendTLS()
 			if record {
 				a.Stats.Record(time.Now().Unix())
@@ -94,4 +100,39 @@ func (a *App) logs() (l stats.Logs) {
 		l.AccessLines, l.AccessErrors = access.Dropped(), access.Failed()
 	}
 	return l
+}
+
+// calmLooks is how many looks in a row must find no loss until it is said that the trouble is over.
+const calmLooks = 5
+
+var errSlowLog = errors.New("its disk or its reader does not keep up")
+
+// losses tells in the server's log that the access log loses lines, once when it begins and once
+// when it is over. It belongs to one goroutine.
+type losses struct {
+	told bool   // that it has begun
+	lost uint64 // lines, at the last look
+	from uint64 // the same before it began
+	calm int    // looks in a row that have found no loss
+}
+
+// look is called at intervals, with the error of the last write and all lines lost since the start.
+func (l *losses) look(log *slog.Logger, trouble error, lost uint64) {
+	before := l.lost
+	l.lost = lost
+	if trouble == nil && lost > before {
+		trouble = errSlowLog
+	}
+	switch {
+	case trouble != nil && !l.told:
+		l.told, l.from, l.calm = true, before, 0
+		log.Error("The access log loses lines", "error", trouble)
+	case trouble != nil:
+		l.calm = 0
+	case l.told:
+		if l.calm++; l.calm == calmLooks {
+			l.told = false
+			log.Info("The access log loses no more lines", "lost", lost-l.from)
+		}
+	}
 }

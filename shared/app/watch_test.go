@@ -4,15 +4,21 @@ package app
 // region here, as master and worker do.
 
 import (
+	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/accesslog"
 	"fourways/shared/filecache"
+	"fourways/shared/logging"
 	"fourways/shared/session"
 	"fourways/shared/site"
 	"fourways/shared/stats"
@@ -102,4 +108,77 @@ func TestProcessorTimeOutlivesItsProcess(t *testing.T) {
 	require.Less(t, again-used, used, "what has been told is not added again")
 	first.Stats.Bury(0)
 	require.Equal(t, again, first.Stats.CPU(), "what a process has used, it has used")
+}
+
+func TestLossesOfTheAccessLogAreToldOnceAndTheirEndToo(t *testing.T) {
+	full := errors.New("no space left on device")
+	const begins, slow, over = "loses lines error=\"no space", "loses lines error=\"its disk", "loses no more lines lost="
+	calm := func(lost uint64) (looks []aLook) {
+		return slices.Repeat([]aLook{{nil, lost}}, calmLooks)
+	}
+	for _, c := range []struct {
+		says  string
+		looks []aLook
+		want  []string
+	}{
+		{"no loss is no line", []aLook{{nil, 0}, {nil, 0}}, nil},
+		{"a loss is told once", []aLook{{full, 3}, {full, 3}, {full, 9}}, []string{begins}},
+		{"so is one without an error", []aLook{{nil, 3}, {nil, 9}}, []string{slow}},
+		{"its end has the lines that were lost", append([]aLook{{nil, 0}, {full, 3}, {full, 9}}, calm(9)...), []string{begins, over + "9"}},
+		{"a short calm is not the end", append([]aLook{{full, 3}}, calm(3)[1:]...), []string{begins}},
+		{"nor is one that a loss breaks off", slices.Concat([]aLook{{full, 3}}, calm(3)[1:], []aLook{{full, 4}}, calm(4)[1:]), []string{begins}},
+		{"the next one begins anew", slices.Concat([]aLook{{full, 3}}, calm(3), []aLook{{full, 5}}, calm(5)), []string{begins, over + "3", begins, over + "2"}},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			var text bytes.Buffer
+			log, l := logging.New(&text, slog.LevelInfo, false), losses{}
+			for _, look := range c.looks {
+				l.look(log, look.trouble, look.lost)
+			}
+			lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
+			if len(c.want) == 0 {
+				require.Empty(t, text.String())
+				return
+			}
+			require.Len(t, lines, len(c.want))
+			for i, want := range c.want {
+				require.Contains(t, strings.NewReplacer("level=ERROR ", "", "level=INFO ", "").Replace(lines[i]), want)
+			}
+		})
+	}
+}
+
+// aLook is what a look at the access log finds: the last write's error, and all lines lost so far.
+type aLook struct {
+	trouble error
+	lost    uint64
+}
+
+// While it is watched, a full disk is in the log.
+func TestAFullAccessLogIsToldInTheLog(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full here")
+	}
+	a := newWatched(t)
+	access, err := accesslog.Open("/dev/full", false)
+	require.NoError(t, err)
+	t.Cleanup(func() { access.Close() })
+	a.access.Store(access)
+	told := make(chan string, 1)
+	a.Log = slog.New(slog.NewTextHandler(firstLine(told), nil))
+	access.Log(&accesslog.Entry{})
+	stop := a.Watch(false)
+	defer stop()
+	require.Contains(t, <-told, "no space left on device")
+}
+
+// firstLine keeps the first line that is written to it.
+type firstLine chan string
+
+func (f firstLine) Write(p []byte) (int, error) {
+	select {
+	case f <- string(p):
+	default:
+	}
+	return len(p), nil
 }
