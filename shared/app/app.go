@@ -161,6 +161,8 @@ type App struct {
 	queues           atomic.Pointer[spill.Spill] // where bytes wait for slow readers; nil where there are none until now
 	pipes            []*sysnet.Pipes             // of each thread
 	inPipes          int                         // descriptors that they may have
+	share            sync.Once                   // finds shareBytes
+	shareBytes       int64                       // see memoryOfThread
 	seed             uint64                      // tells this run's request ids from another's
 	stopAdapting     func()                      // ends what makes the rate follow the load; under adapting
 	mu               sync.Mutex                  // for a few words

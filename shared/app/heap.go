@@ -44,13 +44,15 @@ func (a *App) cacheBytes(said int64) int64 {
 }
 
 // memoryOfThread is what the connections of one thread may hold together, in bytes; 0 for no bound:
-// a thread that blocks has one connection.
+// a thread that blocks has one connection. It is the same for all threads, and asked for by each.
 func (a *App) memoryOfThread() int64 {
 	if a.stage.Blocking {
 		return 0
 	}
-	threads := max(a.Config.Workers, 1)
-	return sysnet.Memory() / 8 * connParts / int64(threads)
+	a.share.Do(func() {
+		a.shareBytes = sysnet.Memory() / 8 * connParts / int64(max(a.Config.Workers, 1))
+	})
+	return a.shareBytes
 }
 
 // setHeapBound sets the bound in bytes, 0 for none, unless GOMEMLIMIT has done so.
