@@ -36,6 +36,7 @@ const (
 	copied       = 8 << 10  // bytes of the largest body that is copied after its head
 	maxRanges    = 16       // ranges of one request; with more it gets the whole file
 	spillAt      = 64 << 10 // bytes of an upload in memory, above which they go to its file
+	spillSoon    = 8 << 10  // the same where memory is scarce
 	nameTries    = 64       // names tried for an upload before giving up
 	maxErrorPage = 64 << 10 // bytes of a page that replaces an error page
 	maxDepth     = 10_000   // nested arrays and objects of an upload, as in encoding/json

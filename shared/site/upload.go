@@ -52,8 +52,11 @@ type upload struct {
 	held  []byte  // what is not in the file yet
 	file  newFile // nil until more has come than memory is to hold
 	taken int64   // bytes that are counted as under way
+	lent  int64   // bytes that thread counts as held by a connection
 	name  string  // the name it was given in the end
 	err   error
+
+	thread *session.Thread // the session's
 }
 
 // upload answers POST /upload, or begins to.
@@ -67,7 +70,15 @@ func (s *Site) upload(x *session.Exchange) {
 		x.Fail(f)
 		return
 	}
-	x.TakeBody(&upload{site: s, place: into})
+	u := &upload{site: s, place: into, thread: x.Thread()}
+	u.count(2 * spillSoon)
+	x.TakeBody(u)
+}
+
+// count has the thread count so many bytes as held for the upload.
+func (u *upload) count(n int64) {
+	u.thread.Hold(n - u.lent)
+	u.lent = n
 }
 
 // bodyFault is why a request's body cannot be an upload, as far as its head says.
@@ -97,10 +108,11 @@ func isEncoded(r *http1.Request) bool {
 }
 
 // Body takes a part of the upload in. The session asks for no further one while the
-// parked work runs.
+// parked work runs. Where memory is scarce, nothing is held for long.
 func (u *upload) Body(x *session.Exchange, p []byte) {
 	u.held = append(u.held, p...)
-	if len(u.held) <= spillAt {
+	u.count(max(int64(cap(u.held)), 2*spillSoon))
+	if len(u.held) <= spillSoon || len(u.held) <= spillAt && !u.thread.Scarce() {
 		return
 	}
 	x.Park(offload.Store, func() { u.err = u.spill() }, func() {
@@ -114,11 +126,13 @@ func (u *upload) Body(x *session.Exchange, p []byte) {
 func (u *upload) End(x *session.Exchange) {
 	if len(u.held) == 0 && u.file == nil {
 		u.place.leave()
+		u.count(0)
 		x.Fail(fault.Of(fault.EmptyBody))
 		return
 	}
 	now := x.Clock().Unix()
 	x.Park(offload.Store, func() { u.err = u.store(now) }, func() {
+		u.count(0)
 		if u.err != nil {
 			u.site.failUpload(x, u.err)
 			return
@@ -130,6 +144,7 @@ func (u *upload) End(x *session.Exchange) {
 // Abort removes what there is. It is called on the session's thread, which must not
 // wait for the disk.
 func (u *upload) Abort() {
+	u.count(0)
 	if u.file == nil {
 		u.place.leave()
 		return

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/session"
 	"fourways/shared/sysnet"
 )
 
@@ -156,7 +157,7 @@ func TestAnUploadThatIsCutLeavesNothing(t *testing.T) {
 }
 
 func TestAnUploadHoldsWhatHasCome(t *testing.T) {
-	u := &upload{}
+	u := &upload{thread: new(session.Thread)}
 	u.Body(nil, []byte("1"))
 	require.LessOrEqual(t, cap(u.held), 64, "whatever length was declared")
 }
@@ -269,6 +270,27 @@ func TestAnOldFolderIsClosedByTheLastUpload(t *testing.T) {
 			}
 			r.site.store.later.wait()
 			require.False(t, old.users.Enter())
+			r.loc.Memory = 1
+			require.False(t, r.loc.Full(), "nor does it count as held any more")
 		})
 	}
+}
+
+// What an upload holds counts as memory of its thread's connections. Where that is scarce little is
+// held, and what has come is written soon.
+func TestWhatUploadsHoldIsCounted(t *testing.T) {
+	const head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n\r\n[\""
+	r := newRig(t, nil)
+	r.send(head)
+	r.send(strings.Repeat("x", spillAt-100))
+	require.Zero(t, r.works)
+	r.loc.Memory = spillAt
+	require.True(t, r.loc.Full())
+	for range 3 {
+		r.send(strings.Repeat("x", spillSoon+1))
+	}
+	require.Equal(t, 3, r.works)
+	r.loc.Memory = 0
+	r.send(strings.Repeat("x", spillSoon+1))
+	require.Equal(t, 3, r.works)
 }

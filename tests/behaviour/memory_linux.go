@@ -6,11 +6,14 @@ package behaviour
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +30,7 @@ var (
 	_ = test("LargeSiteInLittleMemory", largeSiteInLittleMemory)
 	_ = test("SlowReadersInLittleMemory", slowReadersInLittleMemory)
 	_ = test("RelaysInLittleMemory", relaysInLittleMemory)
+	_ = test("UploadsInLittleMemory", uploadsInLittleMemory)
 )
 
 // crowdInLittleMemory: clients that hold more than there is memory for, here by heads that do not
@@ -104,6 +108,20 @@ func relaysInLittleMemory(t *testing.T) {
 	assert.NotZero(t, strings.Count(s.Log.String(), "memory-short"), "some were turned away")
 }
 
+// uploadsInLittleMemory: uploads that do not end, each with as much as waits in memory where there
+// is enough of it.
+func uploadsInLittleMemory(t *testing.T) {
+	if oneThreadEach() {
+		t.Skip("a thread that blocks has one connection, so its clients hold little")
+	}
+	s := inLittleMemory(t, 96<<20, "-root", rootWithUploads(t), "-workers", "2", "-adaptive", "off", "-min-rate", "0")
+	head := "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+	leave := readNothing(t, s.Addr, 1500, head+`"`+strings.Repeat("x", 60_000))
+	awaitStill(t, "all that has come is read", func() int64 { return bodyBytes(s) })
+	leave()
+	stillServes(t, s)
+}
+
 // talker is a server that says a head to whoever connects, and then more and more.
 type talker struct {
 	net.Listener
@@ -136,17 +154,37 @@ func (k *talker) talk(c net.Conn, head string) {
 }
 
 // awaitSilence waits until nobody takes anything of what the talker says.
-func (k *talker) awaitSilence(t *testing.T) {
+func (k *talker) awaitSilence(t *testing.T) { awaitStill(t, "nobody takes any more", k.said.Load) }
+
+// awaitStill waits until a number has been the same for a while.
+func awaitStill(t *testing.T, says string, number func() int64) {
 	const looks = 40 // in a row
-	said, same := int64(-1), 0
-	harness.Eventually(t, "nobody takes any more", func() bool {
-		if now := k.said.Load(); now == said {
+	last, same := int64(-1), 0
+	harness.Eventually(t, says, func() bool {
+		if now := number(); now == last {
 			same++
 		} else {
-			said, same = now, 0
+			last, same = now, 0
 		}
 		return same == looks
 	})
+}
+
+var bodyBytesOf = regexp.MustCompile(`(?m)^fourways_request_body_bytes_total (\d+)$`)
+
+// bodyBytes is how much the server has read of bodies; 0 while it does not answer.
+func bodyBytes(s *harness.Server) int64 {
+	answer, err := http.Get(s.URL("/metrics"))
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	if m := bodyBytesOf.FindSubmatch(text); m != nil {
+		n, _ := strconv.ParseInt(string(m[1]), 10, 64)
+		return n
+	}
+	return 0
 }
 
 // readNothing has so many clients connect, say something and read nothing, until they leave.

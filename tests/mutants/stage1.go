@@ -101,9 +101,9 @@ var stage1 = []Mutant{
 	{
 		Name: "body-is-called-for-in-vain", Stage: threadPool, File: "shared/site/upload.go",
 		Old: "\tif f := bodyFault(x.Request()); !f.OK() {\n\t\tinto.leave()\n\t\tx.Fail(f)\n" +
-			"\t\treturn\n\t}\n\tx.TakeBody(&upload{site: s, place: into})\n",
-		New: "\tx.TakeBody(&upload{site: s, place: into})\n\tif f := bodyFault(x.Request()); !f.OK() {\n" +
-			"\t\tx.Fail(f)\n\t}\n",
+			"\t\treturn\n\t}\n\tu := &upload{site: s, place: into, thread: x.Thread()}\n",
+		New: "\tx.TakeBody(&upload{site: s, place: into, thread: x.Thread()})\n\tif f := bodyFault(x.Request()); !f.OK() {\n" +
+			"\t\tx.Fail(f)\n\t\treturn\n\t}\n\tu := &upload{site: s, place: into, thread: x.Thread()}\n",
 		Check: "expect/refused-type",
 		Why: "100 Continue is sent before the head has been judged (RFC 9110 10.1.1). The client sends a gigabyte at our " +
 			"request, and learns then what its first hundred bytes told: that we do not want it.",
