@@ -16,6 +16,7 @@ package proxy
 import (
 	"bytes"
 	"net/netip"
+	"strconv"
 
 	"fourways/shared/fault"
 	"fourways/shared/http1"
@@ -27,6 +28,7 @@ const (
 	ourName           = "fourways" // in Via (RFC 9110 7.6.3)
 	maxOurs           = 3          // times that a request has passed through a server like this one
 	connectionOptions = 100        // in the Connection fields of a request
+	longestCount      = 9          // digits of a Max-Forwards that is read
 	longestName       = 32         // bytes of a field name that are looked at; the names below are shorter
 )
 
@@ -90,7 +92,12 @@ func RequestFields(h *http1.Head, r *http1.Request, o *Origin) {
 	}
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if passesRequest(f, o.Trusted) && !named(&r.Message, f.Name) {
+		if !passesRequest(f, o.Trusted) || named(&r.Message, f.Name) {
+			continue
+		}
+		if hops, bounded := hopsLeft(r, f); bounded {
+			h.Close(strconv.AppendInt(h.Open("Max-Forwards"), max(hops-1, 0), 10))
+		} else {
 			pass(h, f)
 		}
 	}
@@ -103,6 +110,27 @@ func RequestFields(h *http1.Head, r *http1.Request, o *Origin) {
 	}
 	via(h, r.Minor)
 	forwarded(h, r, o)
+}
+
+// hopsLeft is how many more servers a request may pass through, where a field says so that can be
+// read. It is one of OPTIONS, and of TRACE, which is refused (RFC 9110 7.6.2).
+func hopsLeft(r *http1.Request, f *http1.Field) (n int64, bounded bool) {
+	if r.Method != http1.OPTIONS || !syntax.EqualFold(f.Name, "max-forwards") || len(f.Value) > longestCount {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(f.Value), 10, 64)
+	return n, err == nil && n >= 0 && f.Value[0] != '+' && f.Value[0] != '-'
+}
+
+// endsHere reports whether a request is to be passed on to nobody, and answered by whom it has
+// reached.
+func endsHere(r *http1.Request) bool {
+	for i := range r.Fields {
+		if hops, bounded := hopsLeft(r, &r.Fields[i]); bounded && hops == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Added is a field that each answer gets which does not have it. What a server behind us says of

@@ -122,6 +122,27 @@ func TestRequestsAreFramedAnew(t *testing.T) {
 	}
 }
 
+func TestOPTIONSPassesThroughSoManyServers(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, in, want string
+		ends                   bool
+	}{
+		{"one less", "OPTIONS", "max-forwards: 10\r\n", "Max-Forwards: 9\r\n", false},
+		{"the last", "OPTIONS", "Max-Forwards: 1\r\n", "Max-Forwards: 0\r\n", false},
+		{"none", "OPTIONS", "Max-Forwards: 0\r\n", "Max-Forwards: 0\r\n", true},
+		{"what is no number is passed on", "OPTIONS", "Max-Forwards: +1\r\nMax-Forwards: x\r\nMax-Forwards: -0\r\nMax-Forwards:\r\n", "Max-Forwards: +1\r\nMax-Forwards: x\r\nMax-Forwards: -0\r\nMax-Forwards: \r\n", false},
+		{"and a number that is too long", "OPTIONS", "Max-Forwards: 1234567890\r\n", "Max-Forwards: 1234567890\r\n", false},
+		{"other methods do not know it", "GET", "Max-Forwards: 0\r\n", "Max-Forwards: 0\r\n", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHop()
+			got := h.ask(t, tt.method+" / HTTP/1.1\r\nHost: h\r\n"+tt.in+"\r\n", &stranger)
+			require.Equal(t, tt.method+" / HTTP/1.1\r\nHost: h\r\n"+tt.want+own+"\r\n", got)
+			require.Equal(t, tt.ends, endsHere(h.client.Request()))
+		})
+	}
+}
+
 func TestTheUpstreamLearnsWhoAsksAndHow(t *testing.T) {
 	peer := netip.MustParseAddr("192.0.2.1")
 	for _, tt := range []struct {

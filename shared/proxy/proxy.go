@@ -119,6 +119,10 @@ func (h *Handler) Serve(x *session.Exchange) {
 		x.Fail(f)
 		return
 	}
+	if endsHere(x.Request()) {
+		h.opt.Site.Serve(x)
+		return
+	}
 	h.localOf(x.Thread()).borrow().begin(x, rule)
 }
 

@@ -238,6 +238,9 @@ func TestScripts(t *testing.T) {
 			clientSends(get), pause(2 * clock.Second), targetSends(ok), pause(3 * clock.Second), targetSends("hello"), logs("200 http://127.0.0.1:9000 0 2 5"),
 		}},
 
+		{"OPTIONS that may go no further is answered here", []step{
+			clientSends("OPTIONS /x HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n"), func(r *rig) { require.Zero(r.t, r.targets()) }, clientIs("open"),
+		}},
 		{"TRACE is not passed on", []step{
 			clientSends("TRACE /x HTTP/1.1\r\nHost: h\r\n\r\n"), clientGets(refused("405 Method Not Allowed", "refused-method")),
 		}},

@@ -54,8 +54,8 @@ var forwarded = []Mutant{
 	},
 	{
 		Name: "named-by-connection-and-passed-on", Stage: eventLoop, File: "shared/proxy/fields.go",
-		Old:   "passesRequest(f, o.Trusted) && !named(&r.Message, f.Name)",
-		New:   "passesRequest(f, o.Trusted)",
+		Old:   "!passesRequest(f, o.Trusted) || named(&r.Message, f.Name)",
+		New:   "!passesRequest(f, o.Trusted)",
 		Check: "shared/proxy TestRequestsArePassedOnWithoutWhatIsNotForTheUpstream/those_that_Connection_names",
 		Why: "A field that its sender meant for this connection alone goes further (RFC 9110 7.6.1). The upstream obeys an order that " +
 			"was ours.",
