@@ -46,7 +46,7 @@ func TestLoopsMayShareOneSocket(t *testing.T) {
 // close besides. One that is passed on costs that on both sides, and a look whether its connection
 // has said something that nobody asked for. All else is paid for once for many.
 func TestSystemCalls(t *testing.T) {
-	const requests = 2000
+	const requests = 1000
 	keepAlive, fresh := []string{}, []string{"-disable-keepalive"}
 	for _, tt := range []struct {
 		name     string

@@ -31,6 +31,7 @@ func needsUring(t *testing.T) {
 
 func TestConformanceOverUring(t *testing.T) {
 	needsUring(t)
+	t.Parallel()
 	behaviour.ConformanceOnce(t, "-io", "uring")
 }
 
@@ -60,7 +61,7 @@ func TestMachinesThatAreNoSessionsOverUring(t *testing.T) {
 func TestIdleConnectionsOverUring(t *testing.T) {
 	needsUring(t)
 	for _, io := range []string{"epoll", "uring"} {
-		t.Run(io, func(t *testing.T) { behaviour.IdleClients(t, 10_000, 350, "-io", io) })
+		t.Run(io, func(t *testing.T) { behaviour.IdleClients(t, 5000, 350, "-io", io) })
 	}
 }
 
