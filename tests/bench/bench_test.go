@@ -25,6 +25,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"fourways/tests/gobuild"
 )
 
 // smokePatience bounds a smoke measurement that hangs.
@@ -399,7 +401,8 @@ func program(t *testing.T, pkg string) string {
 	if _, err := os.Stat(binary); err == nil {
 		return binary
 	}
-	out, err := exec.Command("go", "build", "-o", binary, pkg).CombinedOutput()
+	require.NoError(t, os.MkdirAll(filepath.Dir(binary), 0o755))
+	out, err := gobuild.Command(t.Context(), pkg, binary).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return binary
 }
