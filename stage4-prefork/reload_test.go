@@ -22,6 +22,7 @@ import (
 
 	"fourways/shared/upstream"
 	"fourways/tests/behaviour"
+	"fourways/tests/gobuild"
 	"fourways/tests/harness"
 )
 
@@ -300,7 +301,7 @@ func TestAProgramWithAnotherLayoutOfTheMemoryTakesOver(t *testing.T) {
 	require.NoError(t, err)
 	overlay := fmt.Sprintf(`{"Replace": {%q: %q}}`, source, filepath.Join(dir, "stats.go"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay"), []byte(overlay), 0o644))
-	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay"), "-o", program+".new", ".").CombinedOutput()
+	out, err := gobuild.Command(t.Context(), ".", program+".new", "-overlay", filepath.Join(dir, "overlay")).CombinedOutput()
 	require.NoError(t, err, string(out))
 
 	s := harness.StartCommand(t, exec.Command(program, "-listen", "127.0.0.1:0", "-workers", "2"))

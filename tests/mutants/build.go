@@ -7,6 +7,7 @@ package mutants
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"fourways/tests/gobuild"
 )
 
 // Root finds the project's root from any folder in it.
@@ -73,9 +76,9 @@ func (m Mutant) Build(root, dir, out string) error {
 	return build(root, m.Stage, out, "-overlay", overlay)
 }
 
-// build builds a stage, with flags for go build, into the file out.
+// build builds a stage, with flags for the compiler, into the file out.
 func build(root, stage, out string, flags ...string) error {
-	cmd := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", out}, flags...), ".")...)
+	cmd := gobuild.Command(context.Background(), ".", out, flags...)
 	cmd.Dir = filepath.Join(root, stage) // its module's, where there is no workspace
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", stage, err, text)
