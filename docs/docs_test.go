@@ -160,7 +160,15 @@ func TestCommandsPrintWhatTheChaptersShow(t *testing.T) {
 	dependOnEverything(t, p)
 	r := book.Runner{Project: p, Server: server(t, p)}
 	ctx := beforeTheDeadline(t)
-	hold(t, docs, func(t *testing.T, d *book.Doc) []book.Finding { return repair(t, p, d, r.Runs(ctx, d)) })
+	hold(t, docs, func(t *testing.T, d *book.Doc) []book.Finding {
+		var skipped []book.Finding
+		r.Skipped = func(f book.Finding) { skipped = append(skipped, f) }
+		found := repair(t, p, d, r.Runs(ctx, d))
+		if len(found) == 0 && len(skipped) > 0 {
+			t.Skip(skipped)
+		}
+		return found
+	})
 }
 
 // beforeTheDeadline ends in time for the test to name the command that hangs. No command has a time

@@ -62,7 +62,24 @@ func (d *Doc) visible(f Fence, seen Line, want string) Finding {
 // needed are the commands that a reader may not have.
 var needed = []string{"strace", "perf", "tcpdump", "openssl", "nginx", "haproxy", "python3", "sudo", "docker", "systemctl", "tc", "nft", "ip"}
 
-// tools gives those of them that the commands of a fence begin with, or pipe into.
+// assumed are the commands that the chapters take for granted, and that a small machine lacks.
+var assumed = []string{"curl", "grep"}
+
+// called gives those of both that a command begins with, or pipes into.
+func called(command string) (out []string) {
+	for part := range strings.FieldsFuncSeq(command, func(r rune) bool { return strings.ContainsRune("|;&()\n", r) }) {
+		words := strings.Fields(part)
+		if len(words) > 1 && (words[0] == "do" || words[0] == "then") {
+			words = words[1:]
+		}
+		if len(words) > 0 && (slices.Contains(needed, words[0]) || slices.Contains(assumed, words[0])) {
+			out = append(out, words[0])
+		}
+	}
+	return out
+}
+
+// tools gives those that a reader may not have of what the commands of a fence call.
 func tools(d *Doc, f Fence) []string {
 	var out []string
 	for _, line := range d.Body(f) {
@@ -70,9 +87,9 @@ func tools(d *Doc, f Fence) []string {
 		if !is {
 			continue
 		}
-		for part := range strings.FieldsFuncSeq(command, func(r rune) bool { return strings.ContainsRune("|;&()", r) }) {
-			if w := strings.Fields(part); len(w) > 0 && slices.Contains(needed, w[0]) && !slices.Contains(out, w[0]) {
-				out = append(out, w[0])
+		for _, tool := range called(command) {
+			if slices.Contains(needed, tool) && !slices.Contains(out, tool) {
+				out = append(out, tool)
 			}
 		}
 	}

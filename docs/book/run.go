@@ -15,6 +15,9 @@ package book
 // A command that speaks to 127.0.0.1 at port 8080, where a reader's own server is, or to $ADDR
 // (http://HOST:PORT), is run against a server that the test starts. What it prints of that server's
 // port is put back to 8080.
+//
+// A fence that calls a program which is not installed is not run, and whoever runs the page is
+// told.
 
 import (
 	"bytes"
@@ -44,6 +47,9 @@ type Runner struct {
 	// Server gives the HOST:PORT of a running server. It is called when a command first needs one,
 	// and again for each further one; nil if there is no server to be had.
 	Server func() (string, error)
+	// Skipped is told of each fence that is not run, since a command of it is not installed here.
+	// Where it is nil, all are run.
+	Skipped func(Finding)
 }
 
 // step is one command with the lines that a page shows beneath it.
@@ -85,6 +91,10 @@ func (r Runner) checkFence(ctx context.Context, d *Doc, f Fence) []Finding {
 	steps, err := steps(d, f)
 	if err != nil {
 		return []Finding{d.finding(f, err.Error())}
+	}
+	if tool := missing(steps); tool != "" && r.Skipped != nil {
+		r.Skipped(d.finding(f, "it is not run, since there is no "+tool))
+		return nil
 	}
 	var body, wrong []string
 	for _, s := range steps {
@@ -155,6 +165,19 @@ func steps(d *Doc, f Fence) ([]step, error) {
 		return nil, errors.New("the fence has no command: `$ ` and the command")
 	}
 	return out, nil
+}
+
+// missing gives a program that the commands call, of those that are not on every machine, and that
+// is not installed here; "" for none.
+func missing(steps []step) string {
+	for _, s := range steps {
+		for _, tool := range called(s.command) {
+			if _, err := exec.LookPath(tool); err != nil {
+				return tool
+			}
+		}
+	}
+	return ""
 }
 
 // run gives the lines that a command of a page prints, as the reader would see them.

@@ -6,6 +6,7 @@ package book
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -48,7 +49,21 @@ func TestACommandThatHangsIsNamedAndEndsWithTheContext(t *testing.T) {
 	wantFindings(t, Runner{Project: NewProject(fixture)}.Runs(ctx, page("<!-- run: sleep 1000; true -->\n```text\n```\n")), "sleep 1000; true\nit did not end")
 }
 
+// A fence of which a command is not installed is told, and is no finding.
+func TestARunWithoutItsToolIsSkipped(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for _, command := range []string{"curl -s $ADDR", "sleep 1 | curl $ADDR", "for i in 1; do (true; curl $ADDR); done", "for i in 1; do curl $ADDR; done", "true | grep -c x; true"} {
+		var skipped []Finding
+		r := Runner{Project: NewProject(fixture), Skipped: func(f Finding) { skipped = append(skipped, f) }}
+		wantFindings(t, r.Runs(t.Context(), page("<!-- run -->\n```console\n$ true\n$ "+command+"\nx\n```\n")))
+		wantFindings(t, skipped, "there is no ")
+	}
+}
+
 func TestRunsAgainstAServer(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip(err)
+	}
 	p := NewProject(fixture)
 	s, err := p.StartServer("server", t.TempDir())
 	require.NoError(t, err)
