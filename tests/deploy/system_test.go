@@ -139,7 +139,7 @@ func TestLogsAreRotated(t *testing.T) {
 	s.Get(t, "/about.html")
 	harness.Eventually(t, "the first line is written", func() bool { return has(access, "GET /about.html") })
 	// In the place of systemd, which knows the main process.
-	stub := written(t, dir, "bin/systemctl", fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s/told\nexec kill -USR1 %d\n", dir, s.PID))
+	stub := written(t, dir, "bin/systemctl", fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s/told\nkill -USR1 %d\n", dir, s.PID))
 	require.NoError(t, os.Chmod(stub, 0o755))
 	conf := written(t, dir, "fourways", adapted(t, "logrotate/fourways", "/var/log/fourways", logs, "su fourways fourways", ""))
 	rotate := exec.Command(logrotate, "--force", "--state", filepath.Join(dir, "state"), conf)
