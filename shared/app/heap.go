@@ -27,11 +27,22 @@ func (a *App) processes() int {
 }
 
 // cacheParts and connParts are how many eighths of the memory that there is may go to the bodies of
-// files that all processes keep, and to all connections. Queues for slow readers have two more.
+// files that all processes keep, and to what all connections hold. Queues for slow readers have two
+// more, and so has what the kernel keeps of connections that hold nothing (kernelParts).
 const (
-	cacheParts = 1
-	connParts  = 3
+	cacheParts  = 1
+	connParts   = 3
+	kernelParts = 2
 )
+
+// kernelBytes is what the kernel keeps of an open socket that holds no bytes, as counted in a
+// control group, with what we keep of it.
+const kernelBytes = 5 << 10
+
+// connsInMemory is how many connections there is memory for while they hold nothing.
+func (a *App) connsInMemory() int {
+	return int(sysnet.Memory() / 8 * kernelParts / kernelBytes / int64(a.descriptors()))
+}
 
 // cacheBytes is how many bytes of file bodies the process keeps: as many as somebody says, else the
 // default, or the process's part of the share where that is less. A site that is larger than the

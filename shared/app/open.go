@@ -198,15 +198,21 @@ func (a *App) mostConns(cfg *config.Config, up *upstreams) int {
 	return (all - forUpstreams(all, up, &cfg.Proxy)) * a.processes()
 }
 
-// fitting lowers -max-conns to what there are descriptors for, and says so if that is news.
+// fitting lowers -max-conns to what there are descriptors for, and its default to what there is
+// memory for, and says so if that is news.
 func (a *App) fitting(cfg *config.Config, news bool) int64 {
-	if wanted := cfg.Limits.Conns; wanted > a.most {
-		if news && a.stage.Process <= 1 { // one of them says so
-			a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %d files may be open in a process (RLIMIT_NOFILE)", wanted, a.most, a.files))
-		}
-		cfg.Limits.Conns = a.most
+	wanted, why := &cfg.Limits.Conns, ""
+	said, most := *wanted, a.connsInMemory()
+	if said == config.DefaultConns && 0 < most && most < said {
+		*wanted, why = most, fmt.Sprintf("there are %d MiB of memory", sysnet.Memory()>>20)
 	}
-	return int64(cfg.Limits.Conns)
+	if *wanted > a.most {
+		*wanted, why = a.most, fmt.Sprintf("%d files may be open in a process (RLIMIT_NOFILE)", a.files)
+	}
+	if news && why != "" && a.stage.Process <= 1 { // one of them says so
+		a.Log.Info(fmt.Sprintf("max-conns lowered from %d to %d: %s", said, *wanted, why))
+	}
+	return int64(*wanted)
 }
 
 func (a *App) openSite() (err error) {

@@ -151,8 +151,11 @@ type Limits struct {
 	CacheItem    int64         // bytes of the largest body kept in memory
 }
 
-// DefaultCacheSize is the default of -cache-size, in bytes.
-const DefaultCacheSize = 64 << 20
+// Defaults that memory may lower, where nobody says more.
+const (
+	DefaultCacheSize = 64 << 20 // -cache-size, in bytes
+	DefaultConns     = 50_000   // -max-conns
+)
 
 // Stopping says in words what happens between the signal to stop and the end.
 func (l *Limits) Stopping() string {

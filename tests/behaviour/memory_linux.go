@@ -27,6 +27,7 @@ import (
 
 var (
 	_ = test("CrowdInLittleMemory", crowdInLittleMemory)
+	_ = test("IdleConnectionsInLittleMemory", idleConnectionsInLittleMemory)
 	_ = test("LargeSiteInLittleMemory", largeSiteInLittleMemory)
 	_ = test("SlowReadersInLittleMemory", slowReadersInLittleMemory)
 	_ = test("RelaysInLittleMemory", relaysInLittleMemory)
@@ -49,6 +50,16 @@ func crowdInLittleMemory(t *testing.T) {
 	leave()
 	stillServes(t, s)
 	assert.NotZero(t, strings.Count(s.Log.String(), "memory-short"), "some were refused")
+}
+
+// idleConnectionsInLittleMemory: connections that hold nothing of ours take the kernel's memory,
+// and that counts too. As many are let in as there is memory for.
+func idleConnectionsInLittleMemory(t *testing.T) {
+	s := inLittleMemory(t, 40<<20, "-workers", "2", "-adaptive", "off")
+	leave := readNothing(t, s.Addr, 9000, "HEAD /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	leave()
+	stillServes(t, s)
+	require.Regexp(t, `max-conns lowered from 50000 to \d+: there are 40 MiB of memory`, s.Log.String())
 }
 
 // largeSiteInLittleMemory: files that are more than the memory there is are asked for, one after

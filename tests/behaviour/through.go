@@ -89,7 +89,7 @@ var apartFromProxies = map[string][]string{
 	},
 	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",
-		"CrowdInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
+		"CrowdInLittleMemory", "IdleConnectionsInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
 		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
