@@ -229,6 +229,7 @@ func Main(newStage NewStage) {
 func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 8) // those that come while we start are kept for later
 	signal.Notify(signals, Reloads...)
+	reapOrphans()
 	logging.SurviveClosedPipe()
 	stage, newDriver := newStage()
 	cfg, err := Configure(stage, args, stdout)

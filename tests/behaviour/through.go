@@ -64,6 +64,7 @@ var apartFromProxies = map[string][]string{
 		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
 		"ASuspendedServerBlamesNobody", "Passwords", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
 	},
+	"the first process is unshare(1)'s, and what is in front of it changes nothing": {"OrphansAreReaped"},
 	"a relay passes bytes on in which nobody looks for a request": {
 		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn",
 		"RelayTargetRefuses", "RelayTargetDoesNotAnswer", "RelayIsSilentForTooLong", "ARelayIsNotSilentWhileItsBuffersAreRead",
