@@ -81,7 +81,7 @@ func (s *Session) turnDown() {
 // spare refuses a request that has come whole while there was no memory, unless it is for a report.
 // Its memory is there already, and such an answer is small. Probes do not come here.
 func (s *Session) spare(x *Exchange) (refused bool) {
-	if p := s.thread.Server.Prober; !s.short || p != nil && p.IsReport(x) {
+	if p := s.thread.Server.Prober; !s.req.short || p != nil && p.IsReport(x) {
 		return false
 	}
 	x.conn.SetClosing()

@@ -26,6 +26,7 @@ type requestState struct {
 	broken error        // the error of fetch
 	last   bool         // the connection ends after what is to be sent
 	cut    bool         // and before the answer that it belongs to, see breakOff
+	short  bool         // there was no memory when the first bytes came
 }
 
 func newRequestState(l *Thread) *requestState {

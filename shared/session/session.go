@@ -70,7 +70,6 @@ type Session struct {
 	refused  bool // it was never admitted
 	abortive bool // Close is to reset the connection
 	order    machine.Order
-	short    bool // there was no memory when the last bytes came on an idle connection
 	measured bool // out counts what the client has acknowledged
 	silent   bool // the peer has announced that it sends nothing more
 }
@@ -149,7 +148,7 @@ func (s *Session) Received(n int) {
 	switch s.phase {
 	case phaseOpen:
 		if s.wait == waitIdle {
-			s.short = n > 0 && s.thread.Full()
+			s.req.short = n > 0 && s.thread.Full()
 		}
 		s.req.conn.Received(n)
 	case phaseTunnel:
@@ -318,7 +317,7 @@ func (s *Session) release() {
 	s.served = int32(a.conn.Served())
 	s.out.moved -= a.conn.Out().Sent()
 	s.req = nil
-	a.fetch, a.broken, a.last, a.cut = nil, nil, false, false
+	a.fetch, a.broken, a.last, a.cut, a.short = nil, nil, false, false, false
 	a.conn.Shut()
 	s.thread.giveBack(a)
 }
@@ -536,7 +535,7 @@ func (s *Session) event(a *requestState) (machine.Want, bool) {
 	case http1.Closed:
 		return s.finish(a), true
 	case http1.NeedData:
-		if s.short && !a.conn.Idle() && !a.conn.InBody() {
+		if a.short && !a.conn.Idle() && !a.conn.InBody() {
 			s.turnDown()
 			break
 		}
