@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -100,8 +102,24 @@ func (b *Backend) Restart(t *testing.T) {
 	})
 }
 
-// Kill kills it, and returns when nothing of it is left.
-func (b *Backend) Kill() { b.end() }
+// Kill kills it, and returns when nothing of it is left, and who was connected can know: on a busy
+// machine the packets that say so may take milliseconds.
+func (b *Backend) Kill(t *testing.T) {
+	t.Helper()
+	b.end()
+	harness.Eventually(t, "nobody is connected to what was killed", func() bool {
+		table, err := os.ReadFile("/proc/net/tcp") // proc_net(5); another system has no such file
+		return err != nil || !b.established().Match(table)
+	})
+}
+
+// established finds the connections to it that have not ended: of the port that they lead to, and
+// of their state, 1.
+func (b *Backend) established() *regexp.Regexp {
+	_, port, _ := net.SplitHostPort(b.addr)
+	n, _ := strconv.Atoi(port)
+	return regexp.MustCompile(fmt.Sprintf(":%04X 01 ", n))
+}
 
 func (b *Backend) end() {
 	b.cmd.Process.Kill()

@@ -30,7 +30,7 @@ func killedUpstreams(t *testing.T) {
 	for i := range kills {
 		c.GoOn(t, 300)
 		victim := both[i%2]
-		c.During(victim.Kill)
+		c.During(func() { victim.Kill(t) })
 		c.GoOn(t, 100)
 		victim.Restart(t)
 	}
