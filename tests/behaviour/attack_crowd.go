@@ -115,10 +115,16 @@ func visit(addr, from string, keep bool, pace time.Duration, note func(time.Dura
 
 // visitor is one good client's connection, if it has one.
 type visitor struct {
-	conn net.Conn
-	r    *bufio.Reader
-	tls  *tls.Config // with its session, for the next connection; nil before the first
+	conn  net.Conn
+	r     *bufio.Reader
+	asked time.Time   // when it asked last
+	tls   *tls.Config // with its session, for the next connection; nil before the first
 }
+
+// trusted is how long after a question a visitor asks another one on the same connection: half the
+// shortest -idle-timeout of the servers here, which close it then. A crowded machine may hold the
+// visitor up.
+const trusted = time.Second / 2
 
 func (v *visitor) leave() {
 	if v.conn != nil {
@@ -129,6 +135,10 @@ func (v *visitor) leave() {
 
 // ask makes one request, and wants the file.
 func (v *visitor) ask(addr, from string, keep bool) (err error) {
+	if time.Since(v.asked) > trusted {
+		v.leave()
+	}
+	v.asked = time.Now()
 	if v.conn == nil {
 		if v.conn, err = v.connect(addr, from); err != nil {
 			return err
