@@ -39,9 +39,9 @@ const (
 // control group, with what we keep of it.
 const kernelBytes = 5 << 10
 
-// connsInMemory is how many connections there is memory for while they hold nothing.
-func (a *App) connsInMemory() int {
-	return int(sysnet.Memory() / 8 * kernelParts / kernelBytes / int64(a.descriptors()))
+// connsIn is how many connections have room in so many bytes of memory, while they hold nothing.
+func (a *App) connsIn(memory int64) int {
+	return int(memory / 8 * kernelParts / kernelBytes / int64(a.descriptors()))
 }
 
 // cacheBytes is how many bytes of file bodies the process keeps: as many as somebody says, else the

@@ -39,6 +39,9 @@ func TestWhatIsKeptFitsIntoTheMemoryThatThereIs(t *testing.T) {
 	require.Equal(t, sysnet.Memory()/8*3>>20, a.memoryOfThread())
 	a.stage.Processes = 0
 	require.EqualValues(t, min(share<<20, config.DefaultCacheSize), a.cacheBytes(config.DefaultCacheSize))
+	require.Equal(t, 4<<10, a.connsIn(80<<20), "a quarter, of 5 KiB each")
+	a.Config.Relays = make([]config.Relay, 1)
+	require.Equal(t, 2<<10, a.connsIn(80<<20), "a relay has two sockets")
 	a.stage.Blocking = true
 	require.Zero(t, a.memoryOfThread())
 }

@@ -202,9 +202,9 @@ func (a *App) mostConns(cfg *config.Config, up *upstreams) int {
 // memory for, and says so if that is news.
 func (a *App) fitting(cfg *config.Config, news bool) int64 {
 	wanted, why := &cfg.Limits.Conns, ""
-	said, most := *wanted, a.connsInMemory()
-	if said == config.DefaultConns && 0 < most && most < said {
-		*wanted, why = most, fmt.Sprintf("there are %d MiB of memory", sysnet.Memory()>>20)
+	said, memory := *wanted, sysnet.Memory()
+	if most := a.connsIn(memory); said == config.DefaultConns && 0 < most && most < said {
+		*wanted, why = most, fmt.Sprintf("there are %d MiB of memory", memory>>20)
 	}
 	if *wanted > a.most {
 		*wanted, why = a.most, fmt.Sprintf("%d files may be open in a process (RLIMIT_NOFILE)", a.files)

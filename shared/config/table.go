@@ -254,7 +254,7 @@ func limitRows(l *Limits) []Flag {
 		{Group: groupLimits, Name: "max-requests", Unit: "N", Default: "100",
 			Help: "requests of one connection; 0 for no limit", Set: Int(&l.Requests, 0, maxRequests)},
 		{Group: groupLimits, Name: "max-conns", Unit: "N", Default: "50000",
-			Help: "open connections of the whole server; over it is 503", Set: Int(&l.Conns, 1, maxConns)},
+			Help: "open connections of the whole server; over it is 503; the default is less where memory is short: as many as fit into a quarter of what there is", Set: Int(&l.Conns, 1, maxConns)},
 		{Group: groupLimits, Name: "head-timeout", Unit: "SECONDS", Default: "10",
 			Help: "from a head's first byte to its end; over it is 408", Set: Seconds(&l.HeadTimeout, shortest, longest)},
 		{Group: groupLimits, Name: "idle-timeout", Unit: "SECONDS", Default: "30",
