@@ -194,7 +194,7 @@ var _ = test("ServiceManagerThatHangs", serviceManagerThatHangs, perProcess("app
 // starts, hears signals and ends all the same.
 func serviceManagerThatHangs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	fd, err := socket(unix.AF_UNIX, unix.SOCK_DGRAM)
 	require.NoError(t, err)
 	defer unix.Close(fd)
 	require.NoError(t, unix.SetNonblock(fd, true))

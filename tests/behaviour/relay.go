@@ -90,7 +90,7 @@ func (r *relayRig) serve(t *testing.T, stage app.Stage, newDriver func(*app.App)
 }
 
 func (r *relayRig) open(l *session.Thread, adm session.Admission, _ netip.AddrPort, fd int) machine.Machine {
-	to, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	to, err := socket(unix.AF_INET, unix.SOCK_STREAM)
 	if err == nil {
 		err = unix.Connect(to, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: r.target.Addr().(*net.TCPAddr).Port})
 	}

@@ -355,10 +355,20 @@ func relayTargetRefuses(t *testing.T) {
 	exchangeAll(t, client, target, 1000)
 }
 
+// socket makes a socket as socket(2) does. No server that is started meanwhile inherits it.
+func socket(family, kind int) (fd int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if fd, err = unix.Socket(family, kind, 0); err == nil {
+		unix.CloseOnExec(fd)
+	}
+	return fd, err
+}
+
 // silentListener is an address whose connections are neither made nor refused: nobody accepts, and
 // its queue is full.
 func silentListener(t *testing.T) (addr string) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	fd, err := socket(unix.AF_INET, unix.SOCK_STREAM)
 	require.NoError(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
 	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
