@@ -38,7 +38,8 @@ func closing(answer string) string {
 	return strings.Replace(answer, "\r\n", "\r\nConnection: close\r\n", 1)
 }
 
-// Each script is played whole and byte by byte.
+// An answer that is cut ends the connection in order, after all that was sent before it: a reset
+// could take the end of the one before along.
 func TestACutAnswerDestroysNoneBeforeIt(t *testing.T) {
 	r := newRig(t, false, nil)
 	r.client.Room = 0
@@ -56,6 +57,7 @@ func TestACutAnswerDestroysNoneBeforeIt(t *testing.T) {
 	require.Equal(t, "closed", stateOf(r.client))
 }
 
+// Each script is played whole and byte by byte.
 func TestScripts(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
