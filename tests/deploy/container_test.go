@@ -59,6 +59,7 @@ func readContainerfile(t *testing.T) (c containerfile) {
 func isolated(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	unshare := needs(t, "unshare", "util-linux")
+	needs(t, "mount", "mount") // by the scripts
 	flags := []string{"--mount", "--pid", "--fork", "--kill-child"}
 	if out, err := exec.Command(unshare, append(flags, "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no namespaces here: %s", out)
