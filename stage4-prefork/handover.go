@@ -15,21 +15,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fourways/shared/children"
 )
 
 // takeoverTime is how long a new program may take until all of its workers serve.
 const takeoverTime = 30 * time.Second
 
 // successor is a new master that is starting.
-type successor struct{ pid int }
+type successor struct {
+	pid   int
+	again int // how often it was started again
+}
 
 // handOver starts the new program.
-func (m *master) handOver() {
+func (m *master) handOver(again int) {
 	if os.Getpid() == 1 {
 		m.app.Log.Warn("No hand-over: the name space ends with its first process; replace the container")
 		return
 	}
-	s := &successor{}
+	s := &successor{again: again}
 	pid, err := m.spawnSuccessor(func(text string) {
 		m.inbox <- func() { m.successorReported(s, text) }
 	})
@@ -70,13 +75,19 @@ func (m *master) successorReported(s *successor, text string) {
 
 // successorDied handles the death of a new program: the old one goes on as before. It does not wait
 // for the report, since processes that the new program has started may hold the pipe open.
-func (m *master) successorDied(how string) {
+func (m *master) successorDied(how children.End) {
+	again := m.successor.again
 	m.successor = nil
-	if m.phase == handingOver {
-		m.enter(serving)
-		m.publishFailing()
-		m.app.Log.Error("No hand-over, the old program goes on: the new one has ended: " + how)
+	if m.phase != handingOver {
+		return
 	}
+	m.enter(serving)
+	if how.By(unix.SIGHUP) && again < children.MostAgain { // it came before the new one could handle it
+		m.handOver(again + 1)
+		return
+	}
+	m.publishFailing()
+	m.app.Log.Error(fmt.Sprintf("No hand-over, the old program goes on: the new one has ended: %v", how))
 }
 
 // endSuccessor ends a new program that is still starting, in order if it can: INT and TERM mean an

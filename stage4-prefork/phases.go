@@ -115,7 +115,7 @@ var (
 	refuse = do(func(m *master) {
 		m.app.Log.Warn("Not reloaded: a new program takes over, and reads the settings itself")
 	})
-	handOn  = do((*master).handOver)
+	handOn  = do(func(m *master) { m.handOver(0) })
 	busy    = do(func(m *master) { m.app.Log.Warn("No hand-over: the server starts, stops or changes already") })
 	more    = do(func(m *master) { m.resize(+1) })
 	less    = do(func(m *master) { m.resize(-1) })

@@ -222,7 +222,7 @@ func meet(t *testing.T, s *harness.Server, known []int, sig unix.Signal) {
 // A new program that has hardly begun keeps what asks it to open its logs anew for later.
 func TestASuccessorThatIsJustStartedDoesNotEndByASignal(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []unix.Signal{unix.SIGUSR1, unix.SIGUSR2} {
+	for _, sig := range []unix.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP} {
 		t.Run(unix.SignalName(sig), func(t *testing.T) {
 			t.Parallel()
 			s := inGroup(t, "-workers", "1")
@@ -238,19 +238,39 @@ func TestASuccessorThatIsJustStartedDoesNotEndByASignal(t *testing.T) {
 }
 
 // So it is from its first moment on: the kernel keeps those that Go's runtime does not let through
-// until it can ignore them.
+// until it can ignore them, and a worker that one of the others has ended is started again.
 func TestAWorkerThatIsJustStartedLeavesThemToTheMasterToo(t *testing.T) {
 	t.Parallel()
 	const workers = 8
-	s := harness.Start(t, "-workers", fmt.Sprint(workers), "-watchdog", patientWatchdog)
-	for _, victim := range ready(t, s, workers).Workers {
-		known := s.Children(t)
-		require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
-		meet(t, s, known, unix.SIGUSR1)
+	for _, sig := range []unix.Signal{unix.SIGUSR1, unix.SIGHUP, unix.SIGINT, unix.SIGTERM} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			t.Parallel()
+			s := harness.Start(t, "-workers", fmt.Sprint(workers), "-watchdog", patientWatchdog)
+			for _, victim := range ready(t, s, workers).Workers {
+				known := s.Children(t)
+				require.NoError(t, unix.Kill(victim.PID, unix.SIGKILL))
+				meet(t, s, known, sig)
+			}
+			ready(t, s, workers)
+			require.Equal(t, workers, s.Log.Count("has died"))
+			require.Equal(t, workers, s.Log.Count("has died: killed"))
+		})
 	}
-	ready(t, s, workers)
-	require.Zero(t, s.Log.Count("user defined signal 1"))
-	require.Equal(t, workers, s.Log.Count("has died: killed"))
+}
+
+// Nor do new settings fail for a reload that is asked for by all processes' signal.
+func TestAReloadOfAllProcessesDoesNotEndTheWorkersOfAnother(t *testing.T) {
+	t.Parallel()
+	const workers, rounds = 2, 8
+	s := harness.Start(t, "-workers", fmt.Sprint(workers), "-watchdog", patientWatchdog)
+	for round := range rounds {
+		ready(t, s, workers)
+		known := s.Children(t)
+		s.Signal(t, unix.SIGHUP)
+		meet(t, s, known, unix.SIGHUP)
+		harness.Eventually(t, "it is reloaded", func() bool { return s.Log.Count("Reloaded: all") == round+1 })
+	}
+	require.Zero(t, s.Log.Count("has died")+s.Log.Count("did not come up"))
 }
 
 // beaten waits until each worker has beaten again, and is asked no more questions.

@@ -69,6 +69,20 @@ func (m *master) spawnWorker(w *worker, then func(report string)) (pid int, err 
 	return spawn(c, r, then)
 }
 
+// startAgain starts a worker again that a signal to all processes has ended before it could leave
+// that to the master. It is no fault of the worker, nor of new settings.
+func (m *master) startAgain(w *worker) bool {
+	if w.again == children.MostAgain {
+		return false
+	}
+	next, err := m.start(w.position)
+	if err == nil {
+		next.again = w.again + 1
+		w.position.put(next, w)
+	}
+	return err == nil
+}
+
 // spawnSuccessor executes a new master, which outlives this one.
 func (m *master) spawnSuccessor(then func(report string)) (pid int, err error) {
 	c := children.Command{Path: m.program, Argv: os.Args, Hold: append([]os.Signal{unix.SIGUSR2}, app.Reloads...)}

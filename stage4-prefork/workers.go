@@ -51,6 +51,16 @@ type worker struct {
 	progress     progress
 	report       chan string // what it reports, once; nil when that was read
 	hurried      bool        // it has a time-out to finish what it has
+	again        int         // how often in a row it was started again, see startAgain
+}
+
+// put puts another worker, or none, where one is.
+func (p *position) put(next, w *worker) {
+	if p.current == w {
+		p.current = next
+	} else if p.next == w {
+		p.next = next
+	}
 }
 
 // grow makes as many positions as the configuration wants workers, if there are fewer.
@@ -201,11 +211,7 @@ func (m *master) dismiss(w *worker) {
 	if w == nil {
 		return
 	}
-	if p := w.position; p.current == w {
-		p.current = nil
-	} else if p.next == w {
-		p.next = nil
-	}
+	w.position.put(nil, w)
 	m.app.Stats.Process(w.process).SetState(stats.Draining)
 	switch w.progress {
 	case workerStarting:
@@ -271,7 +277,7 @@ func (m *master) publishFailing() {
 
 // reap takes all children that have ended.
 func (m *master) reap() {
-	children.Reap(func(pid int, how string) {
+	children.Reap(func(pid int, how children.End) {
 		if w := m.workers[pid]; w != nil {
 			m.workerDied(w, how)
 		} else if m.successor != nil && m.successor.pid == pid {
@@ -281,7 +287,7 @@ func (m *master) reap() {
 }
 
 // workerDied handles the death of a worker.
-func (m *master) workerDied(w *worker, how string) {
+func (m *master) workerDied(w *worker, how children.End) {
 	delete(m.workers, w.pid)
 	first := m.phase == starting
 	m.takeReport(w) // it has closed its end, so the report is there or comes now
@@ -289,6 +295,9 @@ func (m *master) workerDied(w *worker, how string) {
 	p := w.position
 	if w != p.current && w != p.next {
 		m.app.Log.Debug(fmt.Sprintf("Worker %d has ended", p.number), "pid", w.pid)
+		return
+	}
+	if w.progress == workerStarting && how.By(children.Unheld...) && m.startAgain(w) {
 		return
 	}
 	if !first || w.progress != workerFailed { // else its reason is logged as the server's

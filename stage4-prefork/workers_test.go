@@ -8,6 +8,7 @@ package main
 import (
 	"io"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -55,9 +56,23 @@ func TestAWorkerThatWasReapedBeforeItsReportWasReadTakesNobodysPlace(t *testing.
 	m.positions = []*position{p}
 	next.report <- readyWord
 
-	m.workerDied(next, "killed")
+	m.workerDied(next, children.End(syscall.SIGKILL))
 	assert.Same(t, old, p.current)
 	assert.Equal(t, workerServing, old.progress)
+	assert.Nil(t, p.next)
+}
+
+// A worker that a signal has ended so often before it could handle any has died.
+func TestAWorkerThatIsEndedForEverIsNotStartedForEver(t *testing.T) {
+	m := leavingMaster(t)
+	m.change = &change{before: m.settings, committed: true}
+	entry, ok := m.app.Stats.Claim(1, int64(os.Getpid()))
+	require.True(t, ok)
+	p := &position{number: 1, current: &worker{progress: workerServing}}
+	p.next = &worker{pid: noProcess, process: entry, position: p, report: make(chan string, 1), again: children.MostAgain}
+	p.next.report <- ""
+	m.positions = []*position{p}
+	m.workerDied(p.next, children.End(syscall.SIGHUP))
 	assert.Nil(t, p.next)
 }
 

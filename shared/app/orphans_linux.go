@@ -15,7 +15,7 @@ func reapOrphans() {
 	if os.Getpid() != 1 {
 		return
 	}
-	reap := func(os.Signal) { children.Reap(func(int, string) {}) }
+	reap := func(os.Signal) { children.Reap(func(int, children.End) {}) }
 	AwaitSignals([]os.Signal{unix.SIGCHLD}, reap)
 	reap(nil) // who ended before
 }

@@ -8,7 +8,8 @@ import (
 
 // Reloads are the signals that ask for something to be opened anew. A program takes them before it
 // does anything else: until then they end it (signal(7)), and whoever has just started a server may
-// reload it at once. Those that ask it to end may end it until it serves.
+// reload it at once. Nothing can be done about what comes before main, in the process's first two
+// milliseconds. Those that ask it to end may end it until it serves.
 var Reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1}
 
 // AwaitSignals takes each kind of signal from a channel of its own. Package os/signal drops signals

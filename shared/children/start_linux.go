@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -109,10 +110,14 @@ func Start(c Command, then func(report string)) (pid int, err error) {
 	return pid, nil
 }
 
+// Unheld are the signals that end a Go program in its first moment although they were to be held:
+// whoever starts one has to start it again then.
+var Unheld = []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTERM}
+
 // holding does something while this thread takes none of some signals. A child that is begun
 // meanwhile takes none either, over exec (signal(7)), until it changes that: a Go program does by
-// Notify. So a signal that would end it before it can handle any waits. Go's runtime lets HUP, INT
-// and TERM through all the same, and they end a Go program until it has asked for them.
+// Notify. So a signal that would end it before it can handle any waits. Go's runtime lets Unheld
+// through all the same, and they end a Go program until it has asked for them.
 func holding(signals []os.Signal, do func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -131,7 +136,7 @@ func holding(signals []os.Signal, do func() error) error {
 // Reap takes all children that have ended. One SIGCHLD may stand for several of them (signal(7)),
 // so it asks until no more has ended. The first process of a container gets orphans as well, which
 // it did not start.
-func Reap(ended func(pid int, how string)) {
+func Reap(ended func(pid int, how End)) {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
@@ -141,17 +146,30 @@ func Reap(ended func(pid int, how string)) {
 		case err != nil || pid <= 0:
 			return
 		}
-		ended(pid, describe(status))
+		ended(pid, End(status))
 	}
 }
 
-// describe says in words how a process has ended (wait(2)).
-func describe(status unix.WaitStatus) string {
-	if status.Signaled() {
-		return status.Signal().String()
+// End is how a process has ended (wait(2)).
+type End unix.WaitStatus
+
+// String says it in words.
+func (e End) String() string {
+	if status := unix.WaitStatus(e); !status.Signaled() {
+		return fmt.Sprintf("exit status %d", status.ExitStatus())
 	}
-	return fmt.Sprintf("exit status %d", status.ExitStatus())
+	return unix.WaitStatus(e).Signal().String()
 }
+
+// By reports whether one of some signals has ended the process.
+func (e End) By(signals ...os.Signal) bool {
+	status := unix.WaitStatus(e)
+	return status.Signaled() && slices.Contains(signals, os.Signal(status.Signal()))
+}
+
+// MostAgain is how often in a row a child is started again that a signal of Unheld has ended before
+// it could handle any.
+const MostAgain = 16
 
 // OwnPath is where a new program would lie: under the name that this one was called by.
 func OwnPath() string {

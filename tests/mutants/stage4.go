@@ -56,8 +56,8 @@ var stage4 = []Mutant{
 	// Deaths.
 	{
 		Name: "one-worker-less-each-time", Stage: prefork, File: "shared/children/start_linux.go",
-		Old:   "\t\tended(pid, describe(status))\n",
-		New:   "\t\tended(pid, describe(status))\n\t\treturn\n",
+		Old:   "\t\tended(pid, End(status))\n",
+		New:   "\t\tended(pid, End(status))\n\t\treturn\n",
 		Check: "stage4-prefork TestSeveralDeathsAtOnceAreAllNoticed",
 		Why: "SIGCHLD is taken for one death. Signals do not queue (signal(7)): two that die together are one signal, one of them " +
 			"stays a zombie, and its place stays empty.",
