@@ -183,6 +183,17 @@ func TestAKeptConnectionThatWasClosedMeanwhile(t *testing.T) {
 				require.Contains(t, r.client.Take(), "502 Bad Gateway")
 			})
 		}
+		t.Run(how+", and a request whose body has ended without a byte is sent again", func(t *testing.T) {
+			r := kept(t)
+			old := r.target()
+			r.send(r.client, "DELETE"+empties[4:])
+			close(old)
+			r.Run()
+			require.Equal(t, 2, r.targets())
+			require.Equal(t, "DELETE"+emptied[4:], unmarked(r.target().Take()))
+			r.send(r.target(), hello)
+			require.Equal(t, hello, plain(r.client.Take()))
+		})
 		t.Run(how+", which such a request finds out before it is sent", func(t *testing.T) {
 			r := kept(t)
 			close(r.target())
@@ -249,6 +260,17 @@ func TestWhatNobodyHasAskedForIsNobodysAnswer(t *testing.T) {
 			require.True(t, strings.HasPrefix(plain(r.client.Take()), ok))
 		})
 	}
+	t.Run("POST, with a body that is empty", func(t *testing.T) {
+		r := kept(t)
+		r.client.Send(empties)
+		r.step()
+		r.target().Send(unasked)
+		r.Run()
+		require.Equal(t, 2, r.targets())
+		require.Equal(t, emptied, unmarked(r.target().Take()))
+		r.send(r.target(), hello)
+		require.Equal(t, hello, plain(r.client.Take()))
+	})
 	t.Run("what has been taken of a body cannot be sent again", func(t *testing.T) {
 		r := kept(t)
 		r.client.Send(post + "abcdef")

@@ -25,6 +25,8 @@ const (
 	posted   = "POST /x HTTP/1.1\r\nContent-Length: 6\r\nHost: h\r\n\r\n"
 	expects  = "POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n"
 	expected = "POST /x HTTP/1.1\r\nContent-Length: 6\r\nHost: h\r\nExpect: 100-continue\r\n\r\n"
+	empties  = "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	emptied  = "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: h\r\n\r\n{}"
 	asked    = "HTTP/1.1 100 Continue\r\n\r\n"
 	chunked  = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 )

@@ -43,7 +43,7 @@ type transfer struct {
 	why      fault.Fault // why the last try has failed
 	attempts int         // at the same target, for want of a connection
 	interims int
-	hasBody  bool // the request has a body
+	hasBody  bool // the request has a body, and not one that has ended without a byte
 	taken    bool // some of it is in the link's chain
 	sent     bool // all of the request is
 	answered bool // the head of the answer is written
@@ -442,10 +442,11 @@ func (u upload) Body(x *session.Exchange, p []byte) {
 	}
 }
 
-// End completes the request, and waits for the answer.
+// End completes the request, and waits for the answer. The session ends a body once: one without a
+// byte is sent again, if need be, as none is, with the head.
 func (u upload) End(x *session.Exchange) {
 	t := u.t
-	t.sent = true
+	t.sent, t.hasBody = true, t.taken
 	t.link.Client().Finish()
 	t.link.Push()
 	x.Wait(t.left)
