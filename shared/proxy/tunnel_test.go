@@ -192,6 +192,37 @@ func TestWhatWasSentBeforeAHangUpIsPassedOn(t *testing.T) {
 	})
 }
 
+// What ends a tunnel ends it also where its client hangs up in the same moment, and the driver has
+// not noticed yet.
+func TestATunnelEndsWithItsTargetWhileItsClientHangsUp(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		quiet step // brings the tunnel to where nothing is wanted of the client's socket
+	}{
+		{"the client has said all", clientEnds},
+		{"the target has said all, and takes nothing of the client", func(r *rig) {
+			targetEnds(r)
+			r.target().Room = 0
+			for r.client.Want&machine.WantRead != 0 {
+				r.send(r.client, strings.Repeat("u", 8<<10))
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 3600 * clock.Second })
+			r.send(r.client, upgrade)
+			r.send(r.target(), switched)
+			tt.quiet(r)
+			require.Equal(t, machine.WantPeer, r.client.Want)
+			r.client.Send("more")
+			r.thread.HungUp = func(int) bool { return true }
+			targetBreaks(r)
+			require.Equal(t, "reset", stateOf(r.target()))
+			require.Equal(t, "reset", stateOf(r.client))
+		})
+	}
+}
+
 func TestATunnelIsNotSilentWhileItsClientReads(t *testing.T) {
 	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 60 * clock.Second })
 	r.send(r.client, upgrade)

@@ -53,7 +53,7 @@ func (s *Session) beginWriting() {
 func (s *Session) Stalled() {
 	s.order.Called(machine.CallWrite)
 	if s.req != nil && s.req.conn.Out().Drain(s.thread.Intake()) != nil {
-		s.Fail()
+		s.lose()
 		s.req.x.Nudge()
 		return
 	}

@@ -185,9 +185,12 @@ func (s *Session) Last() bool { return s.req != nil && s.req.last }
 func (s *Session) Fail() {
 	s.order.Called(machine.CallStep)
 	if !s.HangUp() {
-		s.phase, s.abortive = phaseOver, true
+		s.lose()
 	}
 }
+
+// lose ends the session, whatever its socket still has.
+func (s *Session) lose() { s.phase, s.abortive = phaseOver, true }
 
 // HangUp reports whether the socket that is said to have failed is that of a client which has said
 // all in a tunnel and closed, while nothing was wanted of it: then what it has sent is read first.
@@ -225,7 +228,7 @@ func (s *Session) Break(err error) {
 // what is there is still to be sent.
 func (s *Session) breakOff() bool {
 	if s.req == nil || s.phase != phaseOpen || !s.req.conn.Delimited() {
-		s.Fail()
+		s.lose()
 		return false
 	}
 	s.req.cut = true
@@ -263,7 +266,7 @@ func (s *Session) Leave() {
 
 // Vacate is Leave at any time, for a layer that is at work itself.
 func (s *Session) Vacate() {
-	s.Fail()
+	s.lose()
 	s.giveUpPlace()
 	s.phase, s.handle = phaseLeft, -1
 }
