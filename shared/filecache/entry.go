@@ -34,7 +34,7 @@ type Entry struct {
 
 	ETag         []byte // strong, with its quotation marks (RFC 9110 8.8.3); see bodyTag, statTag
 	Modified     int64  // seconds since 1970
-	LastModified []byte // the same as IMF-fixdate; nil: no time of a change, or a future one (RFC 9110 8.8.2.1)
+	LastModified []byte // the same as IMF-fixdate; nil: no time of a change
 
 	// What Options.Describe says of the file.
 	Type       []byte // value of Content-Type
@@ -127,7 +127,7 @@ func (c *Cache) open(path string) (*Entry, error) {
 		Size: st.Size, ETag: statTag(st, "", now), Modified: floorSeconds(st.ModTime),
 		path: path, stat: st, fd: fd, young: unsettled(st, now), remote: !sysnet.IsLocal(fd),
 	}
-	if e.Modified > lastNoTime && e.Modified <= now.Unix() {
+	if e.Modified > lastNoTime {
 		e.LastModified = clock.AppendDate(nil, e.Modified)
 	}
 	e.refs.Store(1)

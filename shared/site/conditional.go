@@ -21,8 +21,8 @@ const (
 	notModified             // 304
 )
 
-// precondition decides for a GET or HEAD of an existing file. now is in seconds since
-// 1970.
+// precondition decides for a GET or HEAD of an existing file. now is in seconds since 1970. A file
+// of the future is compared by the time that it says: it was changed since any date that has been.
 func precondition(r *http1.Request, e *filecache.Entry, now int64) verdict {
 	if r.Has(http1.IfMatch) {
 		if !anyTag(r, http1.IfMatch, e.ETag, strongly) {

@@ -100,6 +100,33 @@ func TestADateOfThisVerySecondIsNotStrong(t *testing.T) {
 	require.Equal(t, 206, r.ask(request).StatusCode)
 }
 
+// A file may say that it was changed later than now: its clock was wrong, or ours is. Then each
+// answer gives its own date, and no date that has been says that nothing has changed.
+func TestAFileOfTheFutureWasChangedNow(t *testing.T) {
+	r := newRig(t, nil)
+	tag := r.ask("GET /small.txt HTTP/1.1").Header.Get("ETag")
+	r.loc.Clock.Set(0, (fileTime-60)*1e9)
+	for fields, want := range map[string]int{
+		"Accept: */*":           200,
+		"Range: bytes=0-1":      206,
+		"Range: bytes=0-1,3-4":  206,
+		"If-None-Match: " + tag: 304,
+		"If-Modified-Since: Sat, 05 Nov 1994 08:48:37 GMT":          200,
+		"If-Range: Sat, 05 Nov 1994 08:48:37 GMT\nRange: bytes=0-1": 200,
+		"If-Range: Sat, 05 Nov 1994 08:49:37 GMT\nRange: bytes=0-1": 200,
+	} {
+		got := r.ask("GET /small.txt HTTP/1.1\n" + fields)
+		require.Equal(t, want, got.StatusCode, fields)
+		require.Equal(t, []string{"Sat, 05 Nov 1994 08:48:37 GMT"}, got.Header["Last-Modified"], fields)
+		require.Equal(t, got.Header.Get("Date"), got.Header.Get("Last-Modified"), fields)
+		require.Equal(t, tag, got.Header.Get("ETag"), fields)
+		require.Equal(t, "no-cache", got.Header.Get("Cache-Control"), fields)
+	}
+	require.Equal(t, 412, r.ask("GET /small.txt HTTP/1.1\nIf-Unmodified-Since: Sat, 05 Nov 1994 08:48:36 GMT").StatusCode)
+	r.loc.Clock.Set(0, fileTime*1e9)
+	require.Equal(t, "Sat, 05 Nov 1994 08:49:37 GMT", r.ask("GET /small.txt HTTP/1.1").Header.Get("Last-Modified"))
+}
+
 func FuzzListsTag(f *testing.F) {
 	for _, list := range []string{`"a"`, `W/"a"`, `"x", "a"`, `*`, `"a`, `"x" "a"`, `,,"a"`, `"a,b"`} {
 		f.Add([]byte(list), []byte(`"a"`))

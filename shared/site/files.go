@@ -8,6 +8,7 @@ package site
 // and looking for a folder are parked.
 
 import (
+	"bytes"
 	"errors"
 
 	"fourways/shared/clock"
@@ -158,7 +159,7 @@ func (s *Site) send(x *session.Exchange, e *filecache.Entry) {
 		return
 	case notModified:
 		h := s.begin(x, 304, 0)
-		h.Raw(e.Validators)
+		validators(h, x, e)
 		h.End()
 		x.Finish()
 		e.Release()
@@ -192,7 +193,7 @@ func (s *Site) whole(x *session.Exchange, e *filecache.Entry) {
 		s.chunked(x, e)
 		return
 	}
-	if len(s.cors.lineFor(x)) > 0 { // then the head is another one
+	if len(s.cors.lineFor(x)) > 0 || ofTheFuture(x, e) { // then the head is another one
 		s.head(x, e, e.Size)
 	} else {
 		x.BeginWith(e.Whole.(*http1.Prepared))
@@ -212,8 +213,26 @@ func (s *Site) head(x *session.Exchange, e *filecache.Entry, length int64) {
 	h := s.begin(x, 200, length)
 	h.FieldBytes("Content-Type", e.Type)
 	h.Raw(e.Fields)
-	h.Raw(e.Validators)
+	validators(h, x, e)
 	h.End()
+}
+
+// validators writes the lines that belong to a 304 as well. A time of a change that is yet to come
+// is replaced by the answer's own (RFC 9110 8.8.2.1).
+func validators(h *http1.Head, x *session.Exchange, e *filecache.Entry) {
+	if !ofTheFuture(x, e) {
+		h.Raw(e.Validators)
+		return
+	}
+	before, after, _ := bytes.Cut(e.Validators, e.LastModified)
+	h.Raw(before)
+	h.Raw(x.Clock().Date())
+	h.Raw(after)
+}
+
+// ofTheFuture reports whether a file says that it was changed later than now.
+func ofTheFuture(x *session.Exchange, e *filecache.Entry) bool {
+	return dated(e) && e.Modified > x.Clock().Unix()
 }
 
 // appendSpan puts some of the file into the answer's body. The entry's reference

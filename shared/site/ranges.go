@@ -107,7 +107,7 @@ func (s *Site) part(x *session.Exchange, e *filecache.Entry, sp span) {
 	h.FieldBytes("Content-Type", e.Type)
 	h.Close(appendContentRange(h.Open("Content-Range"), sp, e.Size))
 	h.Raw(e.Fields)
-	h.Raw(e.Validators)
+	validators(h, x, e)
 	h.End()
 	appendSpan(x, e, sp)
 	x.Finish()
@@ -126,7 +126,7 @@ func (s *Site) parts(x *session.Exchange, e *filecache.Entry, spans []span) {
 	h := s.begin(x, 206, length)
 	h.Field("Content-Type", "multipart/byteranges; boundary="+s.boundary)
 	h.Raw(e.Fields)
-	h.Raw(e.Validators)
+	validators(h, x, e)
 	h.End()
 	for i, sp := range spans {
 		head = s.appendPartHead(head[:0], e, sp, i == 0)
