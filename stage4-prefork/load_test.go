@@ -36,9 +36,6 @@ type load struct {
 
 const (
 	loadClients = 16
-	// loadPause is the time from an answer to the client's next question. Without it they would
-	// take all processors from the tests that run beside theirs.
-	loadPause = time.Millisecond
 	// lastCall is how long a worker that stops waits after an answer for one more question. Who
 	// asks later may find the connection closed, as with any server (RFC 9112 9.3.1), and asks
 	// again.
@@ -98,7 +95,7 @@ func (l *load) connection(c net.Conn, keep bool) {
 		default:
 			l.answered.Add(1)
 		}
-		time.Sleep(loadPause)
+		time.Sleep(harness.CallPause)
 		if resp.Close || l.ending.Load() {
 			return
 		}

@@ -143,6 +143,7 @@ func selfSignedIsRenewed(t *testing.T) {
 					t.Errorf("status %d, error %v", status, err)
 					return
 				}
+				time.Sleep(harness.CallPause)
 			}
 		})
 	}

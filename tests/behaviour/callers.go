@@ -150,10 +150,6 @@ type Callers struct {
 	clients sync.WaitGroup
 }
 
-// callPause is the time from an answer to the client's next call: all of a busy machine's
-// processors are not theirs.
-const callPause = time.Millisecond
-
 // NewCallers has so many clients call: each first gets, then posts, and so on, on connections that
 // they keep or on a new one each time.
 func NewCallers(t *testing.T, s *harness.Server, clients int, keep bool) *Callers {
@@ -203,7 +199,7 @@ func (c *Callers) client(number int) {
 			conn = nil
 		}
 		c.note(this)
-		time.Sleep(callPause)
+		time.Sleep(harness.CallPause)
 	}
 	if conn != nil {
 		conn.Close()

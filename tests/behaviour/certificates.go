@@ -154,6 +154,7 @@ func renewedCertificate(t *testing.T) {
 					return
 				}
 				done.Add(1)
+				time.Sleep(harness.CallPause)
 			}
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,11 +27,14 @@ import (
 
 // numbered is so many bytes of which no two parts are alike.
 func numbered(size int) []byte {
-	var b bytes.Buffer
-	for b.Len() < size {
-		fmt.Fprintf(&b, "%015x\n", b.Len())
+	b := make([]byte, 0, size+16)
+	var digits [16]byte
+	for len(b) < size {
+		number := strconv.AppendInt(digits[:0], int64(len(b)), 16)
+		b = append(b, "000000000000000"[len(number):]...)
+		b = append(append(b, number...), '\n')
 	}
-	return b.Bytes()[:size]
+	return b[:size]
 }
 
 var _ = test("FilesThatChangeWhileTheyAreSent", filesThatChangeWhileTheyAreSent, perDriver("sendfile"))

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -140,7 +141,7 @@ func haproxyDrains(t *testing.T) {
 			var failed sync.Map
 			over := make(chan struct{})
 			var clients sync.WaitGroup
-			for range 4 {
+			for range 2 {
 				clients.Go(func() {
 					client := h.client()
 					for {
@@ -159,6 +160,7 @@ func haproxyDrains(t *testing.T) {
 						}
 						resp.Body.Close()
 						asked.Add(1)
+						time.Sleep(harness.CallPause)
 					}
 				})
 			}

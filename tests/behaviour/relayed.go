@@ -624,6 +624,7 @@ func relayUnderReloads(t *testing.T) {
 				}
 				c.Close()
 				exchanged.Add(1)
+				time.Sleep(harness.CallPause)
 			}
 		})
 	}
@@ -634,6 +635,7 @@ func relayUnderReloads(t *testing.T) {
 				io.ReadAll(c)
 				c.Close()
 			}
+			time.Sleep(harness.CallPause)
 		}
 	})
 	long := r.client(t) // from before the first to after the last

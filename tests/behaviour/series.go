@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
@@ -62,6 +63,7 @@ func WatchSeries(t *testing.T, s *harness.Server) *SeriesWatch {
 				return
 			default:
 				w.look(client)
+				time.Sleep(harness.CallPause)
 			}
 		}
 	})

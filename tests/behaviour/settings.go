@@ -109,6 +109,7 @@ func asked(t *testing.T, s *harness.Server, path string) (answers *atomic.Int64,
 				return
 			}
 			answers.Add(1)
+			time.Sleep(harness.CallPause)
 		}
 	}()
 	return answers, func() {

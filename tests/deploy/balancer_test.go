@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -137,6 +138,7 @@ func TestHAProxyServesALameDuckOut(t *testing.T) {
 					uploaded.Add(1)
 				}
 				asked.Add(1)
+				time.Sleep(harness.CallPause)
 			}
 		})
 	}
