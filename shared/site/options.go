@@ -56,8 +56,8 @@ var acmeFolder = []byte("/.well-known/acme-challenge/")
 // Open reports whether a request needs no password where others do: it is to come by https first;
 // it is the question before one of another origin, which has neither a password nor a body (Fetch,
 // "CORS-preflight fetch"); it asks for a report that its client may see; or a certificate authority
-// looks for its token. The question and the token may be passed on, and neither becomes a tunnel:
-// through that, whoever has no password could ask for anything.
+// looks for its token. The question and the token may be passed on, and neither becomes a tunnel or
+// another method where it arrives: by that, whoever has no password could ask for anything.
 func (s *Site) Open(x *session.Exchange) bool {
 	r := x.Request()
 	switch {
@@ -82,6 +82,17 @@ func isToken(path []byte) bool {
 	return below && len(token) > 0
 }
 
-// only reports whether a request is no more than its head: it has no body, and does not ask for
-// another protocol (RFC 9110 7.8).
-func only(r *http1.Request) bool { return !r.HasBody() && !r.HasOption("upgrade") }
+// only reports whether a request is no more than its head says at first sight: it has no body, does
+// not ask for another protocol (RFC 9110 7.8), and has no field by which frameworks take it for one
+// of another method, as X-HTTP-Method-Override. No browser sends such a field with its question.
+func only(r *http1.Request) bool {
+	if r.HasBody() || r.HasOption("upgrade") {
+		return false
+	}
+	for i := range r.Fields {
+		if f := &r.Fields[i]; f.ID != http1.ACRequestMethod && bytes.Contains(bytes.ToLower(f.Name), []byte("method")) {
+			return false
+		}
+	}
+	return true
+}

@@ -83,6 +83,8 @@ func passwords(t *testing.T) {
 		{"the question of another origin", "OPTIONS", "/about.html", preflight, false, 204},
 		{"such a question with a body", "OPTIONS", "/about.html", preflight + "Content-Length: 1\r\n", false, 401},
 		{"such a question for a tunnel", "OPTIONS", "/app/x", preflight + "Connection: x, Upgrade\r\nUpgrade: websocket\r\n", false, 401},
+		{"such a question that an upstream takes for more", "OPTIONS", "/app/x", preflight + "X_HTTP-Method-override: POST\r\n", false, 401},
+		{"a token that an upstream takes for more", "GET", "/.well-known/acme-challenge/x", "X-HTTP-Method: DELETE\r\n", false, 401},
 		{"what an upstream could decode twice", "GET", "/.well-known/acme-challenge/..%252f..%252fadmin", "", false, 401},
 		{"a name that is no token", "GET", "/.well-known/acme-challenge/x.html", "", false, 401},
 		{"what lies deeper than a token", "GET", "/.well-known/acme-challenge/x/y", "", false, 401},
