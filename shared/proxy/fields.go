@@ -392,20 +392,28 @@ func ofConnection(name []byte) bool {
 
 // ofClient reports whether a field says who the client is or what it has asked for. These are the
 // names by which servers and frameworks are known to believe it, without its own beginning "http-"
-// that some of them look for, too.
+// that some of them look for, too. X-HTTP-Method-Override is none of them: it asks for nothing that
+// the client could not have asked for plainly.
 func ofClient(name []byte) bool {
 	name = bytes.TrimPrefix(name, []byte("http-"))
 	switch string(name) {
 	case "forwarded", "client-ip", "proxy-client-ip", "wl-proxy-client-ip", "true-client-ip", "fastly-client-ip", "fly-client-ip",
 		"cf-connecting-ip", "cf-connecting-ipv6", "cf-pseudo-ipv4", "x-real-ip", "x-client-ip", "x-cluster-client-ip",
-		"x-remote-ip", "x-remote-addr", "x-originating-ip", "x-proxyuser-ip", "x-envoy-external-address",
+		"x-originating-ip", "x-proxyuser-ip", "x-envoy-external-address",
 		"x-scheme", "x-url-scheme", "front-end-https", // that it came by https
 		"x-original-forwarded-for", "x-original-for", "x-original-remote-addr", "x-original-proto", "x-original-host",
 		"x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url", // in place of what we have checked
 		"x-sendfile-type", "x-accel-mapping": // which file a proxy is to send instead (CVE-2025-61780)
 		return true
 	}
-	return bytes.HasPrefix(name, forwardedPrefix)
+	for _, prefix := range clientPrefixes {
+		if bytes.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
-var forwardedPrefix = []byte("x-forwarded")
+// clientPrefixes begin the fields of a proxy that has asked who somebody is, and tells the server
+// behind it: their name, their groups, their address.
+var clientPrefixes = [][]byte{[]byte("x-forwarded"), []byte("remote-"), []byte("x-remote-"), []byte("x-webauth-"), []byte("x-auth-request-"), []byte("x-authentik-")}

@@ -245,8 +245,9 @@ func TestScripts(t *testing.T) {
 		{"OPTIONS that may go no further is answered here", []step{
 			clientSends("OPTIONS /x HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n"), func(r *rig) { require.Zero(r.t, r.targets()) }, clientIs("open"),
 		}},
-		{"TRACE is not passed on", []step{
+		{"TRACE is not passed on, nor TRACK", []step{
 			clientSends("TRACE /x HTTP/1.1\r\nHost: h\r\n\r\n"), clientGets(refused("405 Method Not Allowed", "refused-method")),
+			clientSends("TRACK /x HTTP/1.1\r\nHost: h\r\n\r\n"), clientGets(refused("405 Method Not Allowed", "refused-method")),
 		}},
 		{"an absolute target is passed on as a path, and its host as Host", []step{
 			clientSends("GET http://other/x?y HTTP/1.1\r\nHost: h\r\n\r\n"), targetGets("GET /x?y HTTP/1.1\r\nHost: other\r\n\r\n"),
