@@ -10,6 +10,10 @@ func TestMain(m *testing.M) { behaviour.Main(m, "stage1-threadpool") }
 
 func TestConformance(t *testing.T) { behaviour.Conformance(t) }
 
+func TestConformanceOverTLS(t *testing.T) { behaviour.ConformanceOverTLS(t) }
+
+func TestConformanceThroughAProxy(t *testing.T) { behaviour.ConformanceThroughAProxy(t) }
+
 func TestBehaviour(t *testing.T) { behaviour.All(t) }
 
 func TestBehaviourThroughAProxy(t *testing.T) { behaviour.Through(t) }

@@ -37,7 +37,7 @@ func TestConformanceOverUring(t *testing.T) {
 
 func TestBehaviourOverUring(t *testing.T) {
 	needsUring(t)
-	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring"},
+	behaviour.With(t, []string{"FOURWAYS_IO=uring"},
 		"Slowloris", "RudeClientsLeakNothing", "ConnectionLimit", "KeptConnectionsEndAtOnce", "FilesThatChangeWhileTheyAreSent",
 		"PassedOn", "AClientThatLeavesFreesTheUpstream", "TunnelsArePassedOn", "PausedReader", "AbsentReader", "ColdFiles", "Interruptions", "OutOfDescriptors",
 		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn", "RelayRate", "RelaysLeaveNothingBehind",
@@ -48,7 +48,7 @@ func TestBehaviourOverUring(t *testing.T) {
 // Loops that share a listener are told of a connection one at a time.
 func TestSharingLoopsOverUring(t *testing.T) {
 	needsUring(t)
-	behaviour.With(t, map[string]string{"FOURWAYS_IO": "uring", "FOURWAYS_ACCEPT": "shared"},
+	behaviour.With(t, []string{"FOURWAYS_IO=uring", "FOURWAYS_ACCEPT=shared"},
 		"ALimitThatIsLoweredBelowWhatIsOpen", "StopUnderLoad", "StopAnswersTheBacklog")
 }
 

@@ -2,7 +2,10 @@ package behaviour
 
 import (
 	"os"
+	"os/exec"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,27 +14,35 @@ import (
 	"fourways/tests/harness"
 )
 
-// With runs the tests that are named, with name=value, name=value and so on in the environment of
-// all servers that they start. No other test of the stage may run meanwhile.
-func With(t *testing.T, settings map[string]string, named ...string) {
-	for name, value := range settings {
-		require.NoError(t, os.Setenv(name, value)) // and not t.Setenv: the tests run at once
-		defer os.Unsetenv(name)
-	}
-	t.Run("together", func(t *testing.T) { // ends after all that run at once in it
-		for _, test := range tests {
-			i := slices.Index(named, test.name)
-			if i < 0 {
-				continue
-			}
-			named = slices.Delete(named, i, i+1)
-			t.Run(test.name, func(t *testing.T) {
-				t.Parallel()
-				test.run(t)
-			})
+// With runs the tests that are named, with these settings, each a name=value, in the environment of
+// all servers that they start.
+func With(t *testing.T, settings []string, named ...string) {
+	t.Parallel()
+	failed, said := apart(t, "TestBehaviour", named, settings...)
+	require.Empty(t, failed, said)
+}
+
+// apart runs some parts of a test in a process of their own, with more in its environment, and
+// returns the names of those that failed, and what it has said.
+func apart(t *testing.T, test string, names []string, env ...string) (failed []string, said string) {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+test+"$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=6", "-test.timeout=8m")
+	cmd.Env = append(append(os.Environ(), harness.ServerVariable+"="+harness.Binary()), env...)
+	out, err := cmd.CombinedOutput()
+	for _, match := range regexp.MustCompile(`(?m)^ +--- FAIL: `+test+`/(\w+) `).FindAllStringSubmatch(string(out), -1) {
+		if !slices.Contains(failed, match[1]) {
+			failed = append(failed, match[1])
 		}
-		require.Empty(t, named, "there are no such tests")
-	})
+	}
+	if err != nil && len(failed) == 0 {
+		failed = []string{err.Error()}
+	}
+	for _, name := range names {
+		require.Contains(t, string(out), "\n=== RUN   "+test+"/"+name+"\n", "there is no such test\n%s", out)
+	}
+	return failed, string(out)
 }
 
 // ConformanceOnce plays the suite with one more flag: plain, and each case whole.

@@ -14,11 +14,13 @@ import (
 	"fourways/tests/harness"
 )
 
-// throughAProxy plays the suite through a proxy. How the bytes are cut, and what follows in the
-// same write, is the business of the plain pass.
-func throughAProxy(t *testing.T, name string) {
+// ConformanceThroughAProxy plays the suite through a proxy. How the bytes are cut, and what follows
+// in the same write, is the business of the plain pass.
+func ConformanceThroughAProxy(t *testing.T) {
+	t.Parallel()
+	conformance.BePatient()
 	conformance.Run(t, conformance.Target{
-		Name: name + " through a proxy",
+		Name: stage() + " through a proxy",
 		// A file that changes while it is sent is longer than what fits between the server that
 		// reads it and its client. By the default of -proxy-spill the proxy would have all of it.
 		Cmd:      []string{harness.Binary(), "-listen", "127.0.0.1:{port}", "-root", "{root}", "-proxy", "/=http://{behind}", "-proxy-spill", "4"},

@@ -10,9 +10,6 @@ package behaviour
 
 import (
 	"maps"
-	"os"
-	"os/exec"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -128,7 +125,7 @@ func Through(t *testing.T) {
 	t.Run("the same", func(t *testing.T) {
 		t.Parallel()
 		names := slices.DeleteFunc(slices.Clone(sameThroughAProxy), runsElsewhere)
-		failed, said := runThrough(t, "TestBehaviour", names, "")
+		failed, said := runThrough(t, "TestBehaviour", names)
 		require.Empty(t, failed, said)
 		requirePassedOn(t, "TestBehaviour", names, said)
 	})
@@ -138,7 +135,7 @@ func Through(t *testing.T) {
 		}
 		t.Parallel()
 		names := slices.Sorted(maps.Keys(otherThroughAProxy))
-		failed, said := runThrough(t, "TestBehaviour", names, impatience)
+		failed, said := runThrough(t, "TestBehaviour", names, harness.PatienceVariable+"="+impatience)
 		for _, name := range names {
 			if strings.Contains(said, "--- SKIP: TestBehaviour/"+name) {
 				continue // something that it needs is missing here
@@ -159,7 +156,7 @@ func AttacksThrough(t *testing.T) {
 	}
 	requireEachOnce(t, all, sameAttacksThroughAProxy, other, slices.Collect(maps.Keys(attacksApartFromProxies)))
 	names := append(other, sameAttacksThroughAProxy...)
-	failed, said := runThrough(t, "TestAttacks", names, "")
+	failed, said := runThrough(t, "TestAttacks", names)
 	require.Empty(t, failed, said)
 	requirePassedOn(t, "TestAttacks", names, said)
 }
@@ -197,27 +194,8 @@ func requirePassedOn(t *testing.T, test string, names []string, said string) {
 	}
 }
 
-// runThrough runs some parts of a test in a process of their own, and returns the names of those
-// that failed, and what it has said.
-func runThrough(t *testing.T, test string, names []string, patience string) (failed []string, said string) {
+// runThrough is apart for a test whose servers have another one behind them.
+func runThrough(t *testing.T, test string, names []string, env ...string) (failed []string, said string) {
 	t.Helper()
-	program, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+test+"$/^("+strings.Join(names, "|")+")$", "-test.v", "-test.parallel=6", "-test.timeout=8m")
-	cmd.Env = append(os.Environ(), harness.ThroughVariable+"=1", harness.ServerVariable+"="+harness.Binary())
-	if patience != "" {
-		cmd.Env = append(cmd.Env, harness.PatienceVariable+"="+patience)
-	}
-	out, err := cmd.CombinedOutput()
-	for _, match := range regexp.MustCompile(`(?m)^ +--- FAIL: `+test+`/(\w+) `).FindAllStringSubmatch(string(out), -1) {
-		if !slices.Contains(failed, match[1]) {
-			failed = append(failed, match[1])
-		}
-	}
-	ran := strings.Count(string(out), "\n=== RUN   "+test+"/")
-	require.GreaterOrEqual(t, ran, len(names), string(out))
-	if err != nil && len(failed) == 0 {
-		failed = []string{err.Error()}
-	}
-	return failed, string(out)
+	return apart(t, test, names, append(env, harness.ThroughVariable+"=1")...)
 }
