@@ -73,9 +73,11 @@ func (l *Thread) Hold(n int64) { l.held += n }
 // turnDown refuses a request of which only some has come, because there is no memory to wait for
 // the rest. The answer leaves at once, and the buffers are free again.
 func (s *Session) turnDown() {
-	s.req.x.began = s.thread.Clock.Now()
-	s.req.conn.Fail(fault.Of(fault.MemoryShort))
-	s.refuse(s.req.conn.Fault())
+	x := &s.req.x
+	x.renew() // it may be behind another one, which was answered
+	x.conn.Fail(fault.Of(fault.MemoryShort))
+	s.beginUnread(x)
+	s.refuse(x.conn.Fault())
 }
 
 // spare refuses a request that has come whole while there was no memory, unless it is for a report.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,8 @@ func TestWhereMemoryIsShortProbesAndReportsAreAnswered(t *testing.T) {
 			refused := tt.statuses[len(tt.statuses)-1] == "503"
 			require.Equal(t, refused, r.shut)
 			require.EqualValues(t, 10, r.thread.lentBytes(), "nothing is kept")
+			require.EqualValues(t, len(tt.statuses), r.srv.Stats.Total(stats.Requests))
+			require.Equal(t, strings.Count(strings.Join(tt.statuses, ""), "503")+strings.Count(tt.sent, report), len(r.ev.done), "all but probes are logged")
 			if !refused {
 				r.thread.Memory = 0
 				r.got = nil

@@ -750,16 +750,12 @@ func (s *Session) refusalFor(x *Exchange, v limiter.Verdict) (f fault.Fault) {
 
 // malformed is the fault that a request is refused for when it cannot be parsed. It counts like any
 // other request, since otherwise a client that sends only malformed ones would have no limit. Where
-// it is malformed, and not only slow or cut short, it also counts towards a ban. A proxy's request
-// without a complete head names no client.
+// it is malformed, and not only slow or cut short, it also counts towards a ban.
 func (s *Session) malformed(x *Exchange, f fault.Fault) fault.Fault {
 	state := limiter.MalformedBody
 	if !x.headComplete {
-		s.thread.Stats.Add(stats.Requests, 1)
-		x.began, state = s.headBegan(), limiter.Malformed
-		if s.proxy {
-			x.setUnknown()
-		}
+		s.beginUnread(x)
+		state = limiter.Malformed
 	}
 	if f.Status/100 != 4 || f.Status == 408 || !f.Reason.Refusal() {
 		if x.headComplete {
@@ -771,6 +767,15 @@ func (s *Session) malformed(x *Exchange, f fault.Fault) fault.Fault {
 		return over
 	}
 	return f
+}
+
+// beginUnread counts a request without a complete head. One of a proxy names no client.
+func (s *Session) beginUnread(x *Exchange) {
+	s.thread.Stats.Add(stats.Requests, 1)
+	x.began = s.headBegan()
+	if s.proxy {
+		x.setUnknown()
+	}
 }
 
 // completed tells the limiter that the body of a request which it let in has ended.
