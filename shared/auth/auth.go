@@ -203,11 +203,12 @@ func (g *Gate) check(x *session.Exchange, u *users, field []byte) {
 		defer g.leave(which)
 		i.once.Do(func() { i.right = u.check(field) })
 	}, func() {
-		if !i.right {
+		switch {
+		case !i.right:
 			x.Fail(fault.Of(fault.WrongPassword))
-			return
+		case !x.Left():
+			g.Next.Serve(x)
 		}
-		g.Next.Serve(x)
 	})
 }
 

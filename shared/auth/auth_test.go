@@ -5,6 +5,7 @@ package auth
 
 import (
 	"encoding/base64"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/bcrypt"
+
+	"fourways/shared/clock"
+	"fourways/shared/fault"
+	"fourways/shared/guard"
+	"fourways/shared/http1"
+	"fourways/shared/machine"
+	"fourways/shared/session"
+	"fourways/shared/stats"
 )
 
 // hash is one that is quickly checked.
@@ -151,4 +160,71 @@ func TestAFileThatGetsWorseChangesNothing(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("ann:"+hash(t, "other")), 0o600))
 	require.NoError(t, g.Reload())
 	require.False(t, g.users.Load().check(field("ann:secret")))
+}
+
+// counter is what stands behind a gate, and hears what becomes of requests.
+type counter struct{ served, refused int }
+
+func (c *counter) Serve(x *session.Exchange) {
+	c.served++
+	c.answer(x, 200)
+}
+func (c *counter) Refuse(x *session.Exchange, f fault.Fault) {
+	c.refused++
+	c.answer(x, f.Status)
+}
+func (c *counter) answer(x *session.Exchange, status int) {
+	x.Begin(status, 0).End()
+	x.Finish()
+}
+func (c *counter) Done(*session.Exchange)                     {}
+func (c *counter) Refused(*session.Exchange, fault.Fault)     {}
+func (c *counter) TurnedAway(netip.Addr, fault.Reason)        {}
+func (c *counter) Unsecured(netip.Addr, fault.Reason, string) {}
+func (c *counter) Broken(*session.Thread, error)              {}
+func (c *counter) Panicked(_ *session.Exchange, v any)        { panic(v) }
+
+// Whoever leaves while a password is checked is not served: what would have to be done elsewhere
+// would never be done, nor what it holds be given back.
+func TestWhoeverLeavesMeanwhileIsNotServed(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		password        string
+		leaves          bool
+		served, refused int
+	}{
+		{"one who waits", "secret", false, 1, 0},
+		{"one who leaves", "secret", true, 0, 0},
+		{"one who leaves and was wrong", "wrong", true, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "users")
+			require.NoError(t, os.WriteFile(file, []byte("ann:"+hash(t, "secret")+"\n"), 0o600))
+			g, err := New(file)
+			require.NoError(t, err)
+			c := &counter{}
+			g.Next = c
+			srv := &session.Server{
+				HTTP:  http1.Config{Limits: http1.Limits{RequestLine: 512, Head: 2048, Fields: 32, Body: 100}},
+				Hosts: guard.NewHosts([]string{guard.AnyHost}, nil), Stats: stats.New(1), Handler: g, Observer: c, MaxConns: 1,
+				Timing: session.Timing{Head: clock.Second, Idle: clock.Second},
+			}
+			thread := session.NewThread(srv, srv.Stats.Slot(0), "loop-1", 7)
+			var s session.Session
+			s.Open(thread, session.Admission{}, netip.MustParseAddrPort("127.0.0.1:1234"), -1)
+			require.Equal(t, machine.WantRead, s.Step())
+			s.Received(copy(s.Recv(), "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: "+string(field("ann:"+tt.password))+"\r\n\r\n"))
+			require.Equal(t, machine.WantWake, s.Step())
+			if tt.leaves {
+				s.Leave()
+			}
+			s.Work()
+			if !tt.leaves {
+				s.Step()
+			}
+			s.Close()
+			require.Equal(t, tt.served, c.served)
+			require.Equal(t, tt.refused, c.refused)
+		})
+	}
 }

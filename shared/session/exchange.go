@@ -254,13 +254,18 @@ func (x *Exchange) DiscardBody() { x.sink, x.discards = nil, true }
 
 // Park runs work where it may block, together with other work of its kind, and afterwards calls
 // then on the session's thread. While work runs, nothing else may touch the exchange and what the
-// handler keeps. then is called even if the client has gone meanwhile, and may answer as usual.
+// handler keeps. then is called even if the client has gone meanwhile, and may answer as usual. But
+// nothing that it parks itself will run if the client has left.
 func (x *Exchange) Park(k offload.Kind, work, then func()) {
 	if x.work != nil {
 		panic("session: parked twice")
 	}
 	x.kind, x.work, x.then, x.worked = k, work, then, false
 }
+
+// Left reports whether the client has gone, and the exchange ends with what is being called: then
+// nothing need be begun any more.
+func (x *Exchange) Left() bool { return x.s.phase >= phaseOver }
 
 // Wait has the session wait for another machine of its thread: nothing more is read of the request,
 // and nothing more is asked of a Source, until Resume. What there is of the answer is sent

@@ -286,8 +286,8 @@ func (s *Session) RestartDeadline() {
 func (s *Session) Close() {
 	s.order.Called(machine.CallClose)
 	left := s.phase == phaseLeft
-	s.release()
 	s.phase = phaseOver
+	s.release()
 	if !left {
 		s.giveUpPlace()
 	}
