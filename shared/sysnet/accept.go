@@ -3,8 +3,8 @@ package sysnet
 // Taking connections from a listening socket, also when there are no descriptors left.
 //
 // An Acceptor belongs to one thread. It owns its listener and the spare descriptor; the connections
-// it returns are the caller's. What must not be done: after ErrExhausted the caller must not accept
-// again without a pause.
+// it returns are the caller's. What must not be done: after an error other than ErrNone the caller
+// must not accept again without a pause.
 
 import (
 	"errors"
@@ -20,6 +20,10 @@ type Acceptor struct {
 
 	spare int // a descriptor held back, -1 for none
 }
+
+// mostFailed is how many connections in a row may fail before the caller is told. Where no accept
+// may succeed (a filter of system calls, EPERM) it would go on for ever.
+const mostFailed = 64
 
 // Errors of Accept that are not the kernel's.
 var (
@@ -38,14 +42,15 @@ func NewAcceptor(listener int, blocking bool) *Acceptor {
 }
 
 // Accept takes one connection; peer is invalid for a Unix socket's. Errors are
-// ErrNone, ErrExhausted, and those of accept(2) that mean the listener is broken.
+// ErrNone, ErrExhausted, and those of accept(2) that mean the listener is broken, or
+// so many connections in a row.
 //
 // Out of descriptors, accept(2) fails and the connection stays in the queue, so the listener stays
 // readable: a loop that went on would spin. The spare descriptor is given up to take the connection
 // after all and close it, so that its client notices at once; the caller's pause keeps the loop
 // from spinning on the next one. Either of the two alone is not enough.
 func (a *Acceptor) Accept() (fd int, peer netip.AddrPort, err error) {
-	for {
+	for failed := 1; ; failed++ {
 		fd, peer, err = accept(a.Listener, a.Blocking)
 		switch err {
 		case nil:
@@ -55,7 +60,9 @@ func (a *Acceptor) Accept() (fd int, peer netip.AddrPort, err error) {
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
 			// The client gave up first, or this connection failed in the network or the firewall
 			// (accept(2), "Error handling"). The next one may be good.
-			continue
+			if failed < mostFailed {
+				continue
+			}
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.refuseOne()
 			return -1, peer, ErrExhausted
