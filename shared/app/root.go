@@ -94,6 +94,8 @@ func (a *App) tellRoot(found error) {
 		a.Log.Info("The served folder is there under its name", "root", a.rootName())
 	case errors.Is(found, sysnet.ErrGone):
 		a.Log.Error("The served folder is gone: put it back, and send HUP", "root", a.rootName(), "error", found)
+	case errors.Is(found, sysnet.ErrUnseen):
+		a.Log.Warn("The served folder is served on, but cannot be looked at", "root", a.rootName(), "error", found)
 	default:
 		a.Log.Warn("The old folder is served on: send HUP to serve the one that has its name now", "root", a.rootName())
 	}

@@ -155,6 +155,9 @@ func (f *folder) leave() (err error) {
 var (
 	// ErrGone: the folder was removed, or there is none under its name.
 	ErrGone = errors.New("the folder is gone")
+	// ErrUnseen: the look at it has failed, by a disk, for want of memory, or because its name leads
+	// where we may not look. What has become of it is not known; it may be served all the same.
+	ErrUnseen = errors.New("the folder cannot be looked at")
 	// ErrMoved: its name leads to another folder now.
 	ErrMoved = errors.New("the name leads to another folder")
 )
@@ -170,20 +173,29 @@ func (r *Root) Check() error {
 	var served unix.Stat_t
 	var named unix.Stat_t
 	if err := unix.Fstat(f.fd, &served); err != nil {
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		return notSeen(err)
 	}
 	err := unix.Stat(f.dir, &named)
 	switch {
 	case served.Nlink == 0:
 		return ErrGone
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		return notSeen(err)
 	case named.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return fmt.Errorf("%w: %w", ErrGone, unix.ENOTDIR)
 	case named.Dev != served.Dev || named.Ino != served.Ino:
 		return ErrMoved
 	}
 	return nil
+}
+
+// notSeen says what an error of stat(2) means for a folder.
+func notSeen(err error) error {
+	switch err {
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ESTALE:
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnseen, err)
 }
 
 // Reopen opens the folder that the root's name leads to now, and serves that from now on. It

@@ -237,6 +237,24 @@ func rootThatChanges(t *testing.T) {
 	})
 }
 
+var _ = test("RootThatCannotBeSeen", rootThatCannotBeSeen, once("site"))
+
+// rootThatCannotBeSeen: a look at the root that fails, by a disk or for want of memory, does not
+// mean that it is gone.
+func rootThatCannotBeSeen(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte("here"), 0o644))
+	s := harness.Start(t, "-root", dir)
+	stop := s.InjectFor(t, dir, "newfstatat:error=EIO:when=1+2") // every other look
+	s.Log.Await(t, regexp.MustCompile(`cannot be looked at.*input/output error`))
+	s.Log.Await(t, regexp.MustCompile("The served folder is there under its name"))
+	stop()
+	status, _ := s.Get(t, "/health")
+	require.Equal(t, 200, status)
+	require.Zero(t, s.Log.Count("is gone"))
+	require.Equal(t, "here", string(askFor(t, s, "").body))
+}
+
 var _ = test("UploadsOfARootThatChanges", uploadsOfARootThatChanges)
 
 // uploadsOfARootThatChanges: after HUP uploads go to the folder uploads of the root that is served
