@@ -126,7 +126,7 @@ func (w *worker) await() {
 	w.note()
 	w.doing.Store(int32(w.client.want))
 	w.rests = true
-	ready, err := unix.Poll(w.fds, milliseconds(until-now))
+	ready, err := sysnet.Poll(w.fds, milliseconds(until-now))
 	w.turn()
 	if err != nil {
 		return // EINTR: wait again

@@ -92,11 +92,11 @@ func (t *turnaway) run() {
 	runtime.LockOSThread()
 	defer close(t.done)
 	for t.fds[0].Fd >= 0 || len(t.fds) > 1 {
-		switch _, err := unix.Poll(t.fds, t.timeout()); {
+		switch _, err := sysnet.Poll(t.fds, t.timeout()); {
 		case err == unix.EINVAL && t.shorten():
 			continue
 		case err != nil && err != unix.EINTR:
-			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
+			panic(err) // EFAULT, EINVAL: nothing that goes away
 		}
 		// From the last to the first, because drop moves the last one into the gap.
 		for i := len(t.fds) - 1; i > 0; i-- {

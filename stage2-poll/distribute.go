@@ -98,12 +98,12 @@ func (c *distributor) awaitRoom() {
 		fds[i] = unix.PollFd{Fd: int32(r.notify.write), Events: unix.POLLOUT}
 	}
 	for {
-		switch _, err := unix.Poll(fds, -1); err {
+		switch _, err := sysnet.Poll(fds, -1); err {
 		case nil:
 			return
 		case unix.EINTR:
 		default:
-			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
+			panic(err) // EFAULT, EINVAL: nothing that goes away
 		}
 	}
 }

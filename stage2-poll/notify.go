@@ -17,6 +17,7 @@ import (
 
 	"fourways/shared/fault"
 	"fourways/shared/session"
+	"fourways/shared/sysnet"
 )
 
 // A notify pipe wakes a runner and tells it why.
@@ -139,7 +140,7 @@ func (n *notify) send(m message) error {
 		}
 		// Not for ever: the runner may end just after ended was checked.
 		fds := []unix.PollFd{{Fd: int32(n.write), Events: unix.POLLOUT}}
-		if _, err := unix.Poll(fds, endedLook); err != nil && err != unix.EINTR {
+		if _, err := sysnet.Poll(fds, endedLook); err != nil && err != unix.EINTR {
 			return err
 		}
 	}

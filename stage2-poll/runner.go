@@ -105,7 +105,7 @@ func (r *runner) run() {
 			r.shorten(err)
 			continue
 		default:
-			panic(err) // EFAULT, ENOMEM: nothing that goes away
+			panic(err) // EFAULT: nothing that goes away
 		}
 		r.share = max(turnBytes/int64(max(ready, 1)), leastShare)
 		if ready > 0 {
@@ -136,7 +136,7 @@ func (r *runner) wait() (ready int, err error) {
 		r.offloaded = false
 		runtime.Gosched()
 	}
-	return unix.Poll(r.fds, max(timeout-unseen, -1))
+	return sysnet.Poll(r.fds, max(timeout-unseen, -1))
 }
 
 // timeout is how long poll may wait, in milliseconds: until the next deadline, or for ever if there

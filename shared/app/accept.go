@@ -83,8 +83,8 @@ func (c *Acceptor) run() {
 		listeners = append(listeners, sysnet.NewAcceptor(l.FD, c.blocking))
 	}
 	for {
-		if _, err := unix.Poll(fds, c.choose(fds[1:])); err != nil && err != unix.EINTR {
-			panic(err) // EFAULT, EINVAL, ENOMEM: nothing that goes away
+		if _, err := sysnet.Poll(fds, c.choose(fds[1:])); err != nil && err != unix.EINTR {
+			panic(err) // EFAULT, EINVAL: nothing that goes away
 		}
 		sysnet.ReadClock(&c.Thread.Clock)
 		ending := fds[0].Revents != 0

@@ -44,7 +44,7 @@ func uncork(fd int, q *chain.Chain) {
 // stopped ends a turn of sending with an error. Where the socket is full, the cork stays: the range
 // goes on.
 func stopped(fd int, q *chain.Chain, err error) error {
-	if err != unix.EAGAIN {
+	if err = later(err); err != unix.EAGAIN {
 		uncork(fd, q)
 	}
 	return err

@@ -155,8 +155,8 @@ func (f *folder) leave() (err error) {
 var (
 	// ErrGone: the folder was removed, or there is none under its name.
 	ErrGone = errors.New("the folder is gone")
-	// ErrUnseen: the look at it has failed, by a disk, for want of memory, or because its name leads
-	// where we may not look. What has become of it is not known; it may be served all the same.
+	// ErrUnseen: the look at it has failed, by a disk, for want of memory, or because its name
+	// leads where we may not look. It may be served all the same.
 	ErrUnseen = errors.New("the folder cannot be looked at")
 	// ErrMoved: its name leads to another folder now.
 	ErrMoved = errors.New("the name leads to another folder")

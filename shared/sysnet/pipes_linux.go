@@ -129,11 +129,12 @@ func splice(from, to int, n int64) (int64, error) {
 	}
 }
 
-// NoSplice reports whether an error of [chain.Pipe]'s Fill says that this socket cannot, or that
-// the call is forbidden. Nothing has been moved then, and read(2) does.
+// NoSplice reports whether an error of [chain.Pipe]'s Fill says that this socket cannot, that the
+// call is forbidden, or that there is no memory for it. Nothing has been moved then, and read(2)
+// does.
 func NoSplice(err error) bool {
 	switch err {
-	case unix.EINVAL, unix.ENOSYS, unix.EPERM, unix.EOPNOTSUPP:
+	case unix.EINVAL, unix.ENOSYS, unix.EPERM, unix.EOPNOTSUPP, unix.ENOMEM, unix.ENOBUFS:
 		return true
 	}
 	return false

@@ -165,11 +165,12 @@ func readError(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnreadable, err)
 }
 
-// pread is pread(2), begun again when a signal interrupts it.
+// pread is pread(2), begun again when a signal interrupts it, and for a while where memory is
+// short.
 func pread(fd int, p []byte, off int64) (int, error) {
-	for {
+	for tried := 1; ; tried++ {
 		n, err := unix.Pread(fd, p, off)
-		if err != unix.EINTR {
+		if err != unix.EINTR && (!Short(err) || tried == mostTries) {
 			return max(n, 0), err
 		}
 	}

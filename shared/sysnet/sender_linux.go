@@ -210,6 +210,6 @@ func ReadNow(fd int, p []byte) (int, error) {
 		case unix.EINTR:
 			continue
 		}
-		return 0, errno
+		return 0, later(errno)
 	}
 }

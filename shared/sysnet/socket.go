@@ -21,7 +21,7 @@ func Read(fd int, p []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, p)
 		if err != unix.EINTR {
-			return n, err
+			return n, later(err)
 		}
 	}
 }
@@ -31,7 +31,7 @@ func Receive(fd int, p []byte) (int, error) {
 	for {
 		n, _, err := unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
 		if err != unix.EINTR {
-			return n, err
+			return n, later(err)
 		}
 	}
 }
@@ -41,13 +41,13 @@ func Send(fd int, p []byte) (int, error) {
 	for {
 		n, err := unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if err != unix.EINTR {
-			return n, err
+			return n, later(err)
 		}
 	}
 }
 
 // Again reports whether a call failed only because it would have had to wait, or
-// has waited as long as its socket allows.
+// has waited as long as its socket allows, or because memory is short ([Short]).
 func Again(err error) bool { return err == unix.EAGAIN }
 
 // SetReadTimeout bounds how long a read blocks (SO_RCVTIMEO, socket(7)); it then

@@ -9,5 +9,5 @@ const UnseenWait = 0
 
 // PollUnseen is poll(2).
 func PollUnseen(fds []unix.PollFd, milliseconds int) (ready int, err error) {
-	return unix.Poll(fds, milliseconds)
+	return Poll(fds, milliseconds)
 }

@@ -24,8 +24,11 @@ func PollUnseen(fds []unix.PollFd, milliseconds int) (ready int, err error) {
 	most := unix.NsecToTimespec(int64(milliseconds) * 1e6)
 	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)),
 		uintptr(unsafe.Pointer(&most)), 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
+	switch {
+	case errno == 0:
+		return int(n), nil
+	case Short(errno):
+		errno = unix.EINTR
 	}
-	return int(n), nil
+	return 0, errno
 }

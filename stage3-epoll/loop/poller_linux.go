@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/machine"
+	"fourways/shared/sysnet"
 )
 
 // poller is epoll(7), woken by an eventfd(2).
@@ -80,11 +81,7 @@ func (p *poller) Remove(fd int) {
 
 func (p *poller) control(op, fd int, gen, events uint32) error {
 	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
+	return sysnet.EpollCtl(p.ep, op, fd, &e)
 }
 
 // Look is a raw system call, of which Go's scheduler does not know. So it waits for no longer than

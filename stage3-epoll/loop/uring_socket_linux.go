@@ -99,7 +99,7 @@ func (u *uring) received(s *socket, c *completion) {
 	case c.res == 0 && reads:
 		s.Recv() // as in every read: a session that ends while it has memory looks what is left to be read
 		s.EOF()
-	case c.err() == unix.EINTR || c.err() == unix.EAGAIN:
+	case c.err() == unix.EINTR || c.err() == unix.EAGAIN || c.err() == unix.ENOMEM:
 	case c.err() == unix.ENOBUFS: // at the end of the turn there are some again
 	case s.parked:
 		s.doomed = true
@@ -182,7 +182,7 @@ func (u *uring) sent(s *socket, c *completion) {
 	out, want := s.Out(), s.watch
 	out.Ack(int64(max(c.res, 0)))
 	switch {
-	case s.doomed || c.res < 0 && c.err() != unix.EAGAIN && c.err() != unix.EINTR:
+	case s.doomed || c.res < 0 && c.err() != unix.EAGAIN && c.err() != unix.EINTR && !sysnet.Short(c.err()):
 		s.Fail()
 	case !out.Empty():
 		out.NoteWait()

@@ -56,7 +56,7 @@ var apartFromProxies = map[string][]string{
 		"PassedOn", "EachEventIsPassedOnAtOnce", "ATruncatedAnswerNeverLooksWhole", "ACutAnswerDestroysNoneBeforeIt", "AClientThatLeavesFreesTheUpstream",
 		"AClientThatLeavesFreesTheUpstreamPromptly", "AnEarlyAnswerDoesNotStopTheUpload", "AnUpstreamThatClosesAfterEachAnswer",
 		"AnUpstreamThatDies", "AStopFinishesWhatIsPassedOn", "TunnelsArePassedOn", "UpstreamsAreChecked",
-		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "KilledUpstreams", "ResetsRepeatNoPost",
+		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "AShortageInTheKernelCutsNobody", "KilledUpstreams", "ResetsRepeatNoPost",
 		"SignalsUnderProxiedLoad", "NothingIsSmuggledToTheUpstream", "NothingIsSmuggledToTheClient", "LargeBodiesOfManyClientsStayApart",
 		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
 		"ASuspendedServerBlamesNobody", "Passwords", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
