@@ -601,8 +601,10 @@ func (a *App) newServer(cfg *config.Config, s *site.Site, up *upstreams) (srv *s
 	if srv.Limiter, err = a.newLimiter(cfg.Clients); err != nil {
 		return nil, nil, err
 	}
+	open := func(x *session.Exchange) bool { return s.Open(x, false) }
 	if up != nil {
-		srv.Handler = a.passingOn(cfg, s, up)
+		h := a.passingOn(cfg, s, up)
+		srv.Handler, open = h, h.Open
 	}
 	if cfg.Auth == "" {
 		return srv, nil, nil
@@ -610,7 +612,7 @@ func (a *App) newServer(cfg *config.Config, s *site.Site, up *upstreams) (srv *s
 	if gate, err = auth.New(cfg.Auth); err != nil {
 		return nil, nil, err
 	}
-	gate.Next, gate.Open, gate.Burst = srv.Handler, s.Open, cfg.Clients.Burst
+	gate.Next, gate.Open, gate.Burst = srv.Handler, open, cfg.Clients.Burst
 	srv.Handler = gate
 	return srv, gate, nil
 }

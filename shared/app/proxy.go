@@ -15,7 +15,6 @@ import (
 	"fourways/shared/config"
 	"fourways/shared/figures"
 	"fourways/shared/proxy"
-	"fourways/shared/session"
 	"fourways/shared/site"
 	"fourways/shared/stats"
 	"fourways/shared/sysnet"
@@ -122,7 +121,7 @@ func (a *App) otherUpstreams(cfg, before *config.Config) (*upstreams, error) {
 }
 
 // passingOn passes requests on, and has the site answer the rest.
-func (a *App) passingOn(cfg *config.Config, s *site.Site, up *upstreams) session.Handler {
+func (a *App) passingOn(cfg *config.Config, s *site.Site, up *upstreams) *proxy.Handler {
 	c := &cfg.Proxy
 	opt := proxy.Options{Set: up.Set, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues.Load(), Site: s}
 	for _, h := range cfg.Headers {

@@ -34,6 +34,9 @@ const (
 // Site answers what is not passed on.
 type Site interface {
 	session.Handler
+	// Open reports whether a request, which may be one that is passed on, needs no password where
+	// others do.
+	Open(x *session.Exchange, passedOn bool) bool
 	// Precedes answers the requests that are the server's own wherever it passes them on to: those
 	// that are to be sent by TLS, and the reports about itself for those who may see them. It
 	// reports whether it has.
@@ -124,6 +127,11 @@ func (h *Handler) Serve(x *session.Exchange) {
 		return
 	}
 	h.localOf(x.Thread()).borrow().begin(x, rule)
+}
+
+// Open reports whether a request needs no password where others do.
+func (h *Handler) Open(x *session.Exchange) bool {
+	return h.opt.Site.Open(x, h.match(x.Path()) != nil)
 }
 
 // Refuse answers a request that was turned away, in the site's words.

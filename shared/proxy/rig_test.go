@@ -32,6 +32,7 @@ func (s *site) Serve(x *session.Exchange) { answer(x, 200, "the site's") }
 func (s *site) Refuse(x *session.Exchange, f fault.Fault) {
 	answer(x, f.Status, f.Reason.String())
 }
+func (s *site) Open(*session.Exchange, bool) bool { return false }
 func (s *site) Precedes(x *session.Exchange) bool {
 	if s.precedes {
 		answer(x, 308, "")

@@ -55,36 +55,37 @@ var acmeFolder = []byte("/.well-known/acme-challenge/")
 
 // Open reports whether a request needs no password where others do: it is to come by https first;
 // it is the question before one of another origin, which has neither a password nor a body (Fetch,
-// "CORS-preflight fetch"); it asks for a report that its client may see; or a certificate authority
-// looks for its token. The question and the token may be passed on, and neither becomes a tunnel or
-// another method where it arrives: by that, whoever has no password could ask for anything.
-func (s *Site) Open(x *session.Exchange) bool {
+// "CORS-preflight fetch"), and is not passed on, as many a server answers it like a GET; it asks
+// for a report that its client may see; or a certificate authority looks for its token. That may be
+// passed on, and becomes neither a tunnel nor another request where it arrives: by that, whoever
+// has no password could ask for anything.
+func (s *Site) Open(x *session.Exchange, passedOn bool) bool {
 	r := x.Request()
 	switch {
 	case s.elsewhere(x):
 		return true
 	case r.Method == http1.OPTIONS:
-		return r.Has(http1.Origin) && r.Has(http1.ACRequestMethod) && only(r)
+		return !passedOn && r.Has(http1.Origin) && r.Has(http1.ACRequestMethod) && only(r)
 	case r.Method == http1.GET || r.Method == http1.HEAD:
-		return isToken(x.Path()) && only(r) || s.reports(string(x.Path())) && s.monitors(x)
+		return isToken(x.Path(), r.Query) && only(r) || s.reports(string(x.Path())) && s.monitors(x)
 	}
 	return false
 }
 
-// isToken reports whether a path is that of a token: one name of letters, digits, "-" and "_"
+// isToken reports whether a target is that of a token: one name of letters, digits, "-" and "_"
 // (RFC 8555 8.3). To an upstream that decodes once more than it should, anything else could be
-// another place.
-func isToken(path []byte) bool {
+// another place, and to one that has a script answer for all that is no file, so could a query.
+func isToken(path, query []byte) bool {
 	token, below := bytes.CutPrefix(path, acmeFolder)
 	for _, c := range token {
 		below = below && (syntax.CharClass[c]&syntax.Alphanumeric != 0 || c == '-' || c == '_')
 	}
-	return below && len(token) > 0
+	return below && len(token) > 0 && len(query) == 0
 }
 
-// only reports whether a request is no more than its head says at first sight: it has no body, does
-// not ask for another protocol (RFC 9110 7.8), and has no field by which frameworks take it for one
-// of another method, as X-HTTP-Method-Override. No browser sends such a field with its question.
+// only reports whether a request asks for no more than its method and its target say: it has no
+// body, does not ask for another protocol (RFC 9110 7.8), and has no field by which frameworks take
+// it for one of another method, as X-HTTP-Method-Override.
 func only(r *http1.Request) bool {
 	if r.HasBody() || r.HasOption("upgrade") {
 		return false
