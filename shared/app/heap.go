@@ -54,6 +54,21 @@ func (a *App) cacheBytes(said int64) int64 {
 	return said
 }
 
+// A client that reads fast, and then not at all, has the kernel keep up to 4 MiB of an answer
+// (tcp_wmem, tcp(7)), which a control group is charged with. In one of less than littleMemory bytes
+// it is unsentBytes. Elsewhere the kernel decides: it needs the room where the network is fast.
+const (
+	littleMemory = 1 << 30
+	unsentBytes  = 128 << 10
+)
+
+// boundUnsent bounds what the kernel keeps of that for the connections of a listener.
+func boundUnsent(listener int) {
+	if sysnet.GroupMemory() < littleMemory {
+		sysnet.LimitUnsent(listener, unsentBytes)
+	}
+}
+
 // memoryOfThread is what the connections of one thread may hold together, in bytes; 0 for no bound:
 // a thread that blocks has one connection. It is the same for all threads, and asked for by each.
 func (a *App) memoryOfThread() int64 {

@@ -485,6 +485,7 @@ func CloseAll(list []Listener) {
 // socket of the same address.
 func (a *App) listenOn(l *Listener) (err error) {
 	if a.inherit(l) {
+		boundUnsent(l.FD)
 		a.Listeners = append(a.Listeners, *l)
 		return shareFirst(l)
 	}
@@ -503,6 +504,7 @@ func (a *App) listenOn(l *Listener) (err error) {
 	if actual.Path != "" {
 		l.Name = sysnet.NameOf(actual.Path)
 	}
+	boundUnsent(l.FD)
 	a.Listeners = append(a.Listeners, *l)
 	return shareFirst(l)
 }

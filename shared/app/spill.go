@@ -8,6 +8,8 @@ package app
 // which were let in find no descriptor.
 
 import (
+	"fmt"
+
 	"fourways/shared/figures"
 	"fourways/shared/session"
 	"fourways/shared/spill"
@@ -27,6 +29,9 @@ func (a *App) openSpill() error {
 	})
 	if err != nil {
 		return unusableSpill(err)
+	}
+	if s.File > 0 && a.stage.Process == 0 && sysnet.InMemory(s.Folder) {
+		a.Log.Warn(fmt.Sprintf("-proxy-spill-dir %q is in memory: up to %d MiB that wait there count as the server's; name a folder on a disk, or say -proxy-spill 0", s.Folder, s.Total>>20))
 	}
 	a.queues.Store(all)
 	if a.relays != nil {

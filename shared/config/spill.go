@@ -22,6 +22,6 @@ func spillRows(s *Spill) []Flag {
 		{Group: groupSpill, Name: "proxy-spill-total", Unit: "MIB", Default: "4096",
 			Help: "all such files of the server together", Set: Size(&s.Total, mib, 0, maxCacheMiB)},
 		{Group: groupSpill, Name: "proxy-spill-dir", Unit: "FOLDER", Default: "/var/tmp",
-			Help: "where they are made; they have no names and end with their process", Set: text(&s.Folder)},
+			Help: "where they are made, on a disk and not in memory (tmpfs); they have no names and end with their process", Set: text(&s.Folder)},
 	}
 }

@@ -2,7 +2,11 @@
 
 package sysnet
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
 
 // Memory is how many bytes of memory the machine has (sysctl(3): hw.memsize of macOS, hw.physmem of
 // FreeBSD), 0 where the system does not say.
@@ -14,3 +18,12 @@ func Memory() int64 {
 	}
 	return 0
 }
+
+// GroupMemory is no bound: there are no control groups.
+func GroupMemory() int64 { return math.MaxInt64 }
+
+// InMemory is not known.
+func InMemory(string) bool { return false }
+
+// LimitUnsent does nothing.
+func LimitUnsent(int, int) {}

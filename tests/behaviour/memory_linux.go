@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ var (
 	_ = test("SlowReadersInLittleMemory", slowReadersInLittleMemory)
 	_ = test("RelaysInLittleMemory", relaysInLittleMemory)
 	_ = test("UploadsInLittleMemory", uploadsInLittleMemory)
+	_ = test("TheKernelKeepsLittleInLittleMemory", theKernelKeepsLittleInLittleMemory, once("sysnet"))
 )
 
 // crowdInLittleMemory: clients that hold more than there is memory for, here by heads that do not
@@ -108,6 +110,39 @@ func slowReadersInLittleMemory(t *testing.T) {
 	target.awaitSilence(t)
 	leave()
 	stillServes(t, s)
+}
+
+// theKernelKeepsLittleInLittleMemory: what a client that reads fast, and then nothing, leaves in
+// the kernel is bounded where memory is.
+func theKernelKeepsLittleInLittleMemory(t *testing.T) {
+	const read, most = 32 << 20, 512 << 10
+	root := t.TempDir()
+	file := filepath.Join(root, "large.txt")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	require.NoError(t, os.Truncate(file, 4*read))
+	s := inLittleMemory(t, 96<<20, "-root", root, "-workers", "1", "-min-rate", "0")
+	c := s.Dial(t)
+	_, err := io.WriteString(c, "GET /large.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	_, err = io.CopyN(io.Discard, c, read)
+	require.NoError(t, err)
+	kept := func() (bytes int64) {
+		text, err := os.ReadFile("/proc/net/tcp")
+		require.NoError(t, err)
+		at := netip.MustParseAddrPort(s.Addr).Port()
+		for line := range strings.Lines(string(text)) {
+			words := strings.Fields(line) // number, own end, other end, state, tx_queue:rx_queue (proc_net_tcp)
+			if strings.HasSuffix(words[1], fmt.Sprintf(":%04X", at)) && words[3] == "01" {
+				queue, _, _ := strings.Cut(words[4], ":")
+				bytes, err = strconv.ParseInt(queue, 16, 64)
+				require.NoError(t, err)
+			}
+		}
+		return bytes
+	}
+	awaitStill(t, "the socket is full", kept)
+	require.Positive(t, kept())
+	require.LessOrEqual(t, kept(), int64(most))
 }
 
 // relaysInLittleMemory: the same through a relay, which turns away whom it has no memory for.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/sysnet"
 	"fourways/tests/harness"
 )
 
@@ -326,4 +327,21 @@ func filesOfSlowReaders(t *testing.T) {
 	s.allSaid(t, readers)
 	s.nothingWaits(t)
 	require.Zero(t, s.Log.Count("Out of descriptors"))
+}
+
+var _ = test("FilesInMemoryAreWarnedOf", filesInMemoryAreWarnedOf)
+
+// filesInMemoryAreWarnedOf: where what waits is to be on a disk, and the folder is in memory, one
+// line says so.
+func filesInMemoryAreWarnedOf(t *testing.T) {
+	const dir = "/dev/shm"
+	if !sysnet.InMemory(dir) {
+		t.Skip("there is no such folder")
+	}
+	const line = `-proxy-spill-dir "/dev/shm" is in memory`
+	s := harness.Start(t, "-proxy", "/x=http://127.0.0.1:1", "-proxy-spill-dir", dir, "-workers", "2")
+	s.Get(t, "/health")
+	require.Equal(t, 1, s.Log.Count(line))
+	s = harness.Start(t, "-proxy", "/x=http://127.0.0.1:1", "-proxy-spill-dir", dir, "-proxy-spill", "0")
+	require.Zero(t, s.Log.Count(line))
 }

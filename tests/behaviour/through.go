@@ -87,7 +87,7 @@ var apartFromProxies = map[string][]string{
 	},
 	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",
-		"CrowdInLittleMemory", "IdleConnectionsInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
+		"CrowdInLittleMemory", "IdleConnectionsInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "TheKernelKeepsLittleInLittleMemory", "FilesInMemoryAreWarnedOf", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
 		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
