@@ -108,7 +108,7 @@ type Link struct {
 	order     machine.Order
 	state     state
 	last      clock.Time   // until when an idle one is kept
-	held      int64        // of a tunnel: bytes that the kernel held for both ends at the last look
+	held      int64        // bytes that the kernel held for the target, of a tunnel for both ends, at the last look
 	reused    bool         // the connection has had a request before this one
 	heard     bool         // some of the answer has come
 	paused    bool         // the user takes no more of the answer for now
@@ -140,7 +140,7 @@ func (l *Link) begin(user User, reused bool) {
 	now := l.local.now()
 	l.user, l.client, l.reused = user, l.local.borrow(), reused
 	l.times, l.active, l.sent = Times{Began: now}, now, l.client.Out().Sent()
-	l.from = l.sent
+	l.from, l.held = l.sent, 0
 	l.heard, l.paused, l.expects, l.wants, l.unasked, l.bulk = false, false, false, false, false, false
 	if reused {
 		l.state, l.times.Connected = stateBusy, now
@@ -500,7 +500,19 @@ func (l *Link) late(now clock.Time) bool {
 		return false
 	}
 	l.deadline = l.active + l.local.set.opt.Timeout
-	return now >= l.deadline
+	return now >= l.deadline && !l.takes(now)
+}
+
+// takes reports whether the target has taken some of what the kernel holds of the request, since
+// the last look: an upload of a MiB may be there from the beginning, and a target by a slow line is
+// not silent while it gets that. One that takes nothing, or has had all for so long, is.
+func (l *Link) takes(now clock.Time) bool {
+	held := l.local.set.opt.Sockets.Unsent(l.fd)
+	if held == l.held || held >= l.client.Out().Sent()-l.from {
+		return false
+	}
+	l.held, l.active, l.deadline = held, now, now+l.local.set.opt.Timeout
+	return true
 }
 
 // readOn reads once more, where the beginning of an answer has filled the buffer and the rest of

@@ -435,6 +435,32 @@ func TestATargetThatIsSilentForTooLong(t *testing.T) {
 		r.pass(1)
 		require.Equal(t, "connected, "+lost, a.all())
 	})
+	for name, tt := range map[string]struct {
+		held []int64 // by the kernel, each time that the target has been silent for as long as it may be
+		told string
+	}{
+		"has got all of the request":                      {[]int64{0}, "connected, " + lost},
+		"has got nothing of it, and may be gone":          {[]int64{1 << 20}, "connected, " + lost},
+		"gets more of it, and then all":                   {[]int64{900, 500, 0}, "connected"},
+		"gets more of it, and no more then":               {[]int64{900, 500, 500}, "connected, " + lost},
+		"gets more of it, and then all, and says nothing": {[]int64{900, 0, 0}, "connected, " + lost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			a := &asker{}
+			a.link, _ = r.local.Link(r.set.states[0], a, AnyKept)
+			a.link.Client().Begin([]byte("POST"), []byte("/"), 1000).End()
+			a.link.Client().Write(make([]byte, 1000))
+			a.link.Client().Finish()
+			r.Run()
+			for _, held := range tt.held {
+				require.Equal(t, "connected", a.all())
+				r.last().Held = held
+				r.pass(30 * clock.Second)
+			}
+			require.Equal(t, tt.told, a.all())
+		})
+	}
 }
 
 func TestAnUploadWaitsForRoom(t *testing.T) {
