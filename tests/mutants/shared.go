@@ -166,4 +166,12 @@ var common = []Mutant{
 		Why: "The hash that is checked where there is no such user, so that no time tells it, is a real one, and whoever knows its " +
 			"password may come in by any name.",
 	},
+	{
+		Name: "question-is-passed-on-for-anybody", Stage: eventLoop, File: "shared/site/options.go",
+		Old:   "return !passedOn && r.Has(http1.Origin)",
+		New:   "return r.Has(http1.Origin)",
+		Check: "stage3-epoll TestBehaviour/Passwords/such_a_question_that_would_be_passed_on",
+		Why: "Many a server answers OPTIONS as it does GET. Whoever writes the two fields of a browser's question reads any page of " +
+			"such a server without the password.",
+	},
 }
