@@ -91,7 +91,7 @@ func (l *leg) step() machine.Want {
 // yet, and looks again in a moment. Were both directions ended, the socket would be closed, and the
 // kernel would keep for minutes what the peer does not read, for nobody's account.
 func (l *leg) holds() bool {
-	left, now := sysnet.Unsent(int(l.fd)), l.relay.thread.Clock.Now()
+	left, now := l.relay.srv.Sockets.Unsent(int(l.fd)), l.relay.thread.Clock.Now()
 	if left <= smallRest {
 		l.look = 0
 		return false
@@ -125,7 +125,7 @@ func (l *leg) pass(other *leg) (want machine.Want) {
 // can be written to, with nothing to write.
 func (l *leg) awaitConnection() machine.Want {
 	r := l.relay
-	err := sysnet.Connected(int(l.fd))
+	err := r.srv.Sockets.Connected(int(l.fd))
 	switch {
 	case err == nil:
 		l.connecting, l.free = false, 0
@@ -340,7 +340,7 @@ func (l *leg) Out() *chain.Chain {
 // first: that is reported too while nothing is wanted of its socket.
 func (l *leg) Fail() {
 	l.order.Called(machine.CallStep)
-	if l.last == machine.WantPeer && l.relay.open && !l.hungUp && sysnet.OnlyHungUp(int(l.fd)) {
+	if l.last == machine.WantPeer && l.relay.open && !l.hungUp && l.relay.srv.Sockets.OnlyHungUp(int(l.fd)) {
 		l.hungUp, l.shut = true, l.shut || l.eof
 		return
 	}

@@ -59,6 +59,7 @@ type Server struct {
 	ConnectTimeout clock.Time // in all, however many addresses are tried
 	Timeout        clock.Time // that a connection may be silent, both ways
 	Queues         *spill.Spill
+	Sockets        sysnet.Sockets // of the system where it is nil
 
 	local sync.Map // *session.Thread to *local
 }
@@ -85,6 +86,9 @@ func (s *Server) localOf(l *session.Thread) *local {
 
 // Opener is what the connections of the relay's listener begin with.
 func (s *Server) Opener() session.Opener {
+	if s.Sockets == nil {
+		s.Sockets = sysnet.System
+	}
 	return func(l *session.Thread, adm session.Admission, peer netip.AddrPort, handle int) machine.Machine {
 		now := l.Clock.Now()
 		r := &relay{srv: s, thread: l, local: s.localOf(l), adm: adm, peer: peer, addrs: s.Target.Addrs(), moved: now, deadline: now + s.ConnectTimeout}
@@ -128,8 +132,8 @@ func (r *relay) drains() bool {
 	held, says := int64(0), false
 	for _, l := range []*leg{r.client, r.target} {
 		if !l.closed {
-			held += sysnet.Unsent(int(l.fd))
-			says = says || l.hungry() && !sysnet.Silent(int(l.fd))
+			held += r.srv.Sockets.Unsent(int(l.fd))
+			says = says || l.hungry() && !r.srv.Sockets.Silent(int(l.fd))
 		}
 	}
 	if held == r.held && !says {
@@ -144,7 +148,7 @@ func (r *relay) connect() {
 	now := r.thread.Clock.Now()
 	r.retry = 0
 	for len(r.addrs) > 0 && now < r.deadline {
-		fd, err := sysnet.Connect(r.addrs[0])
+		fd, err := r.srv.Sockets.Connect(r.addrs[0])
 		if err == nil {
 			r.target = &leg{relay: r, fd: int32(fd), connecting: true}
 			r.target.order.Opened()

@@ -19,26 +19,6 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// Sockets is what a Link needs of the system.
-type Sockets interface {
-	Connect(sysnet.Addr) (fd int, err error)
-	Connected(fd int) error
-	Read(fd int, p []byte) (int, error)
-	Silent(fd int) bool     // the peer has neither sent anything nor closed
-	Unsent(fd int) int64    // bytes that the kernel holds for the peer
-	OnlyHungUp(fd int) bool // both directions have ended in order; some of it may still be read
-}
-
-// system is the sockets of the system.
-type system struct{}
-
-func (system) Connect(a sysnet.Addr) (int, error) { return sysnet.Connect(a) }
-func (system) Connected(fd int) error             { return sysnet.Connected(fd) }
-func (system) Read(fd int, p []byte) (int, error) { return sysnet.ReadNow(fd, p) }
-func (system) Silent(fd int) bool                 { return sysnet.Silent(fd) }
-func (system) Unsent(fd int) int64                { return sysnet.Unsent(fd) }
-func (system) OnlyHungUp(fd int) bool             { return sysnet.OnlyHungUp(fd) }
-
 // errUnknown: it is not known where the target's name leads.
 var errUnknown = errors.New("its name is not resolved")
 

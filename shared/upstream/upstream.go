@@ -91,7 +91,7 @@ type Options struct {
 	Now           func() clock.Time             // for goroutines that have no thread's clock
 	Log           func(format string, a ...any) // what happened to a target; on any thread; may be nil
 
-	Sockets Sockets // of the system where it is nil
+	Sockets sysnet.Sockets // of the system where it is nil
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
@@ -128,7 +128,7 @@ func (s *State) Addrs() []sysnet.Addr { return s.where.Addrs() }
 // fails the region is as it was.
 func New(opt Options, groups [][]Target) (*Set, error) {
 	if opt.Sockets == nil {
-		opt.Sockets = system{}
+		opt.Sockets = sysnet.System
 	}
 	s := &Set{opt: opt}
 	for i, targets := range groups {
