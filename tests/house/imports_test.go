@@ -26,7 +26,7 @@ var floors = [][]string{
 }
 
 // helpers are packages that only tests import.
-var helpers = []string{"shared/chain/chaintest", "shared/machine/machinetest", "shared/http1/http1test", "shared/certs/certstest", "shared/secure/securetest"}
+var helpers = []string{"shared/chain/chaintest", "shared/machine/machinetest", "shared/http1/http1test", "shared/certs/certstest", "shared/secure/securetest", "shared/ensemble"}
 
 func floorOf(pkg string) int {
 	return slices.IndexFunc(floors, func(f []string) bool { return slices.Contains(f, pkg) })
