@@ -377,3 +377,31 @@ func TestSeveralDeathsAtOnceAreAllNoticed(t *testing.T) {
 	}
 	requireNoZombies(t, s.PID)
 }
+
+// A worker that cannot even be killed is replaced as well, and goes when it can.
+func TestAWorkerThatCannotBeKilledIsReplaced(t *testing.T) {
+	t.Parallel()
+	group, err := os.MkdirTemp("/sys/fs/cgroup/freezer", "fourways") // of version 1: a frozen process does not die
+	if err != nil {
+		t.Skip("there is no freezer of version 1 here: ", err)
+	}
+	t.Cleanup(func() {
+		harness.Eventually(t, "the group is empty", func() bool { return unix.Rmdir(group) == nil })
+	})
+	set := func(file string, value any) {
+		require.NoError(t, os.WriteFile(group+"/"+file, fmt.Append(nil, value), 0))
+	}
+	s := harness.Start(t, "-workers", "1", "-watchdog", "1")
+	victim := ready(t, s, 1).Workers[0].PID
+	set("cgroup.procs", victim)
+	set("freezer.state", "FROZEN")
+	t.Cleanup(func() { set("freezer.state", "THAWED") })
+	s.Log.Await(t, regexp.MustCompile(`Worker 1 cannot be killed: another one takes its place`))
+	harness.Eventually(t, "another one serves", func() bool { return len(s.Children(t)) == 2 })
+	status, _ := s.Get(t, "/")
+	require.Equal(t, 200, status)
+	set("freezer.state", "THAWED")
+	gone(t, victim)
+	s.Get(t, "/")
+	require.Zero(t, s.Log.Count("has died"), "nobody takes the place of the one that was given up")
+}

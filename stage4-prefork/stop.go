@@ -133,6 +133,17 @@ func (m *master) kill() {
 	})
 }
 
+// signalWorkers sends a signal to all workers of some kind.
+func (m *master) signalWorkers(sig unix.Signal, some func(*worker) bool) {
+	for pid, w := range m.workers {
+		if some(w) {
+			unix.Kill(pid, sig)
+		}
+	}
+}
+
+func everyone(*worker) bool { return true }
+
 // suspend stops all processes as a terminal's Ctrl+Z asks (SIGTSTP), and continues the workers once
 // the master is continued, since that SIGCONT may go to the master alone.
 func (m *master) suspend() {

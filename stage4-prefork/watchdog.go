@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fourways/shared/clock"
+	"fourways/shared/stats"
 	"fourways/shared/sysnet"
 )
 
@@ -89,6 +90,25 @@ func (m *master) askForStacks(w *worker, now clock.Time) {
 	m.after(stacksGrace, func() {
 		if m.workers[w.pid] == w {
 			unix.Kill(w.pid, unix.SIGKILL)
+			m.after(atOnce, func() { m.giveUp(w) })
 		}
 	})
+}
+
+// giveUp replaces a worker that not even that has ended: one that waits for a disk (uninterruptible
+// sleep), or is frozen with its control group. There are no more of them than positions, or where
+// each new worker hangs they would take all memory.
+func (m *master) giveUp(w *worker) {
+	p, left := w.position, 0
+	for _, other := range m.workers {
+		if other.progress == workerHung && other.position.current != other && other.position.next != other {
+			left++
+		}
+	}
+	if m.workers[w.pid] != w || p.current != w && p.next != w || left >= len(m.positions) {
+		return
+	}
+	m.app.Log.Error(fmt.Sprintf("Worker %d cannot be killed: another one takes its place", p.number), "pid", w.pid)
+	m.app.Stats.Process(w.process).SetState(stats.Draining)
+	m.lose(w)
 }

@@ -303,7 +303,12 @@ func (m *master) workerDied(w *worker, how children.End) {
 	if !first || w.progress != workerFailed { // else its reason is logged as the server's
 		m.app.Log.Error(fmt.Sprintf("Worker %d has died: %s", p.number, how), "pid", w.pid)
 	}
-	lived := time.Duration(sysnet.Now() - w.started)
+	m.lose(w)
+}
+
+// lose goes on without a worker that is in its position.
+func (m *master) lose(w *worker) {
+	p, lived := w.position, time.Duration(sysnet.Now()-w.started)
 	if w == p.next {
 		p.next = nil
 		if p.current == nil { // it has died as well, and this one was to follow it
@@ -326,14 +331,3 @@ func (m *master) reopenLogs() {
 	m.app.Reopen()
 	m.signalWorkers(sigReopen, (*worker).reported)
 }
-
-// signalWorkers sends a signal to all workers of some kind.
-func (m *master) signalWorkers(sig unix.Signal, some func(*worker) bool) {
-	for pid, w := range m.workers {
-		if some(w) {
-			unix.Kill(pid, sig)
-		}
-	}
-}
-
-func everyone(*worker) bool { return true }
