@@ -7,6 +7,7 @@ package proxy
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -499,6 +500,18 @@ func TestOnlyWhatIsBelowAPrefixIsPassedOn(t *testing.T) {
 	r.send(r.client, "GET /app/x?y HTTP/1.1\r\nHost: h\r\n\r\n")
 	require.Contains(t, r.client.Take(), " 308 ", "who is to come by TLS is told so first")
 	require.Equal(t, 1, r.targets())
+}
+
+// A proxy that is trusted may say by the standard's field alone that it was asked by https. The
+// target is told by the one that is usual.
+func TestATargetIsToldByWhatATrustedProxyWasAsked(t *testing.T) {
+	for proto, want := range map[string]string{"https": "https", "http": "http"} {
+		r := newRig(t, false, nil)
+		r.srv.Trusted = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		r.connect()
+		r.send(r.client, "GET /x HTTP/1.1\r\nHost: h\r\nForwarded: for=198.51.100.1;proto="+proto+"\r\n\r\n")
+		require.Contains(t, r.target().Take(), "\r\nX-Forwarded-Proto: "+want+"\r\n")
+	}
 }
 
 func TestATargetMayGetItsOwnName(t *testing.T) {

@@ -165,6 +165,9 @@ func (h *header) makeWay(said Header, n int) machine.Want {
 	}
 	h.release()
 	c.Machine = h.next(h.thread, h.adm, client, h.handle)
+	if s, plain := c.Machine.(*session.Session); plain && said.TLS {
+		s.CameByTLS()
+	}
 	return 0
 }
 

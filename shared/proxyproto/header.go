@@ -29,6 +29,7 @@ type Header struct {
 	// no client by an address of the Internet: because it has connected for itself (LOCAL), does
 	// not know (UNKNOWN, AF_UNSPEC), or its client came by a Unix socket.
 	From, To netip.AddrPort
+	TLS      bool // the client has come to the proxy by TLS
 }
 
 // What is wrong with a header.
@@ -138,6 +139,9 @@ const (
 	tlvFixed   = 3    // bytes before a value: its type and its length
 	tlvCRC32C  = 0x03 // PP2_TYPE_CRC32C
 	crc32cSize = 4
+	tlvTLS     = 0x20 // PP2_TYPE_SSL: flags, what came of a certificate (4 bytes), further values
+	tlsSize    = 5    // bytes before those
+	clientTLS  = 0x01 // PP2_CLIENT_SSL, a flag
 )
 
 // addressSize is how many bytes the two ends' addresses take, by family and transport. What is not
@@ -173,29 +177,32 @@ func parseV2(b []byte) (h Header, n int, err error) {
 	if n < v2Fixed+size { // with LOCAL, whose family means nothing
 		size = 0
 	}
-	at, whole := findChecksum(b[:n], v2Fixed+size)
+	checksum, whole := find(b[:n], v2Fixed+size, tlvCRC32C, crc32cSize, crc32cSize)
+	over, sound := find(b[:n], v2Fixed+size, tlvTLS, tlsSize, maxV2)
 	switch {
-	case !whole && named:
+	case named && !(whole && sound):
 		return h, 0, ErrGrammar
-	case whole && at > 0 && !checks(b[:n], at):
+	case whole && checksum > 0 && !checks(b[:n], checksum):
 		return h, 0, ErrChecksum
 	}
 	if named {
 		h = addresses(b[13], b[v2Fixed:])
+		h.TLS = over > 0 && b[over]&clientTLS != 0
 	}
 	return h, n, nil
 }
 
-// findChecksum walks over the values from at on. It reports where that of the checksum is, 0 for
-// nowhere, and whether the values end where the header does.
-func findChecksum(header []byte, at int) (value int, whole bool) {
+// find walks over the values from at on. It reports where that of a kind is, 0 for nowhere, and
+// whether the values end where the header does, with one of the kind at most, of least to most
+// bytes.
+func find(header []byte, at int, kind byte, least, most int) (value int, whole bool) {
 	for at < len(header) {
 		if len(header)-at < tlvFixed {
 			return 0, false
 		}
 		size := int(binary.BigEndian.Uint16(header[at+1:]))
-		if header[at] == tlvCRC32C {
-			if size != crc32cSize || value > 0 {
+		if header[at] == kind {
+			if size < least || size > most || value > 0 {
 				return 0, false
 			}
 			value = at + tlvFixed

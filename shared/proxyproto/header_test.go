@@ -44,6 +44,12 @@ func named(from, to string) Header {
 	return Header{From: netip.MustParseAddrPort(from), To: netip.MustParseAddrPort(to)}
 }
 
+func byTLS(from, to string) Header {
+	h := named(from, to)
+	h.TLS = true
+	return h
+}
+
 // cases are headers as they come. A bad one is bad with whatever behind it.
 var cases = []struct {
 	name string
@@ -119,6 +125,12 @@ var cases = []struct {
 	{"a right checksum of LOCAL", summed(v2Local, v2TCP4, 0, four...), Header{}, nil},
 	{"a checksum of three bytes", v2(v2Proxy, v2TCP4, joined(four, tlv(tlvCRC32C, "abc"))...), Header{}, ErrGrammar},
 	{"two checksums", summed(v2Proxy, v2TCP4, 0, joined(four, tlv(tlvCRC32C, "abcd"))...), Header{}, ErrGrammar},
+	{"a client who has come by TLS", v2(v2Proxy, v2TCP4, joined(four, tlv(tlvTLS, "\x01\x00\x00\x00\x00"))...), byTLS("192.0.2.7:56324", "198.51.100.1:443"), nil},
+	{"such a one with a certificate, and more values", v2(v2Proxy, v2TCP6, joined(six, tlv(tlvTLS, "\x07\x00\x00\x00\x00\x21\x00\x07TLSv1.3"), tlv(0x04, ""))...), byTLS("[2001:db8::7]:56324", "[2001:db8::1]:443"), nil},
+	{"one who has not", v2(v2Proxy, v2TCP4, joined(four, tlv(tlvTLS, "\x06\x00\x00\x00\x00"))...), named("192.0.2.7:56324", "198.51.100.1:443"), nil},
+	{"TLS of LOCAL", v2(v2Local, v2TCP4, joined(four, tlv(tlvTLS, "\x01\x00\x00\x00\x00"))...), Header{}, nil},
+	{"TLS of four bytes", v2(v2Proxy, v2TCP4, joined(four, tlv(tlvTLS, "\x01\x00\x00\x00"))...), Header{}, ErrGrammar},
+	{"TLS twice", v2(v2Proxy, v2TCP4, joined(four, tlv(tlvTLS, "\x00\x00\x00\x00\x00"), tlv(tlvTLS, "\x01\x00\x00\x00\x00"))...), Header{}, ErrGrammar},
 	{"a value longer than the header", v2(v2Proxy, v2TCP4, joined(four, []byte{1, 0, 9, 'x'})...), Header{}, ErrGrammar},
 	{"half a value", v2(v2Proxy, v2TCP4, joined(four, []byte{1, 0})...), Header{}, ErrGrammar},
 	{"too few bytes of IPv4", v2(v2Proxy, v2TCP4, four[:11]...), Header{}, ErrGrammar},
@@ -223,6 +235,7 @@ func FuzzHeader(f *testing.F) {
 		agreesWithItsBeginnings(t, b)
 		if h.From.IsValid() {
 			again, n, err := Parse(Append(nil, h.From, h.To))
+			again.TLS = h.TLS // which is not written
 			if again != h || n == 0 || err != nil {
 				t.Fatal(again, n, err)
 			}

@@ -22,7 +22,9 @@ import (
 func (s *Session) lookUpPeer(peer netip.Addr) {
 	srv := s.thread.Server
 	s.proxy = srv.trusts(peer)
-	s.exempt = srv.Limiter != nil && srv.Limiter.Exempt(peer)
+	if srv.Limiter != nil && srv.Limiter.Exempt(peer) {
+		s.marks |= exempt
+	}
 }
 
 // addressee is the server that a request is addressed to.
@@ -121,12 +123,15 @@ func (n *naming) add(node []byte) {
 // setUnknown makes the client unknown.
 func (x *Exchange) setUnknown() { x.client, x.unknown = netip.Addr{}, true }
 
-// CameByHTTPS reports whether a trusted proxy says that the client has asked it by https: the first
+// CameByHTTPS reports whether a trusted proxy says that the client has asked it by https: one of
+// connections by its header (the PROXY protocol), one of requests by a field, and then the first
 // of the proxies where there are several, since that is the client's own. As with
 // [Session.identifyClient] Forwarded counts only where there is no X-Forwarded-Proto.
 func (x *Exchange) CameByHTTPS() bool {
 	r := x.Request()
 	switch {
+	case x.s.marks&byTLS != 0:
+		return true
 	case !x.s.proxy:
 	case r.Has(http1.XForwardedProto):
 		for proto := range syntax.ListItems(r.Get(http1.XForwardedProto)) {

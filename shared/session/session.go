@@ -47,6 +47,14 @@ const (
 	waitAsked      // for a body that another machine has yet to ask for, or for that machine
 )
 
+// mark is what is known of a peer, each a bit: a Session has no byte to spare.
+type mark uint8
+
+const (
+	exempt mark = 1 << iota // the limiter does not apply to it
+	byTLS                   // it has come by TLS to a proxy of connections, which says so
+)
+
 // Session is one connection: the [machine.Machine] of HTTP on a socket. The zero Session is
 // ready for Open.
 type Session struct {
@@ -65,7 +73,7 @@ type Session struct {
 	phase    phase
 	wait     wait
 	proxy    bool // the peer is trusted to say who the client is
-	exempt   bool // the limiter does not apply to the peer
+	marks    mark // of the peer
 	eof      bool // the peer has ended its sending direction
 	refused  bool // it was never admitted
 	abortive bool // Close is to reset the connection
@@ -105,6 +113,10 @@ func (s *Session) OpenRefused(thread *Thread, peer netip.AddrPort, handle int, w
 // Through says that something lies between the session and the socket. It is said once, before
 // anything is read.
 func (s *Session) Through(l *Layer) { s.layer = l }
+
+// CameByTLS says that the peer is one whom a proxy of connections names, and has come to that by
+// TLS. It is said once, before anything is read.
+func (s *Session) CameByTLS() { s.marks |= byTLS }
 
 // Peer is the address of the other end, invalid for a Unix socket's.
 func (s *Session) Peer() netip.AddrPort { return netip.AddrPortFrom(s.addr, s.port) }
@@ -696,7 +708,7 @@ func (s *Session) Blame() fault.Reason {
 
 // answerable reports whether the peer itself is held to the limits for what it does below HTTP.
 func (s *Session) answerable() bool {
-	return s.thread.Server.Limiter != nil && !s.exempt && !s.proxy && s.addr.IsValid()
+	return s.thread.Server.Limiter != nil && s.marks&exempt == 0 && !s.proxy && s.addr.IsValid()
 }
 
 // verdict is the reason for a refusal that the limiter wants, and counts a new ban.
@@ -721,7 +733,7 @@ func (s *Session) answerProbe(x *Exchange) bool {
 
 // limited reports whether the limiter applies to the client.
 func (s *Session) limited(x *Exchange) bool {
-	return s.thread.Server.Limiter != nil && (!s.exempt || s.proxy) && x.client.IsValid()
+	return s.thread.Server.Limiter != nil && (s.marks&exempt == 0 || s.proxy) && x.client.IsValid()
 }
 
 // limit asks the limiter about one more request of this client.

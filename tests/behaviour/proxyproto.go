@@ -225,6 +225,46 @@ func cutWithoutAWord(t *testing.T, c net.Conn) {
 	}
 }
 
+var _ = test("ProxyHeaderSaysTLS", proxyHeaderSaysTLS, once("proxyproto"))
+
+// proxyHeaderSaysTLS: a client who has come to the proxy by TLS has come by https: a password may
+// be asked for, and an upstream is told. What the client says of that itself counts for nothing.
+func proxyHeaderSaysTLS(t *testing.T) {
+	header := func(flags string) string {
+		h := headerOf("192.0.2.8:1") + "\x20\x00\x05" + flags + "\x00\x00\x00\x00"
+		return h[:15] + string(rune(h[15]+8)) + h[16:]
+	}
+	asked := make(chan string, 1)
+	addr := scripted(t, func(c net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err == nil {
+			asked <- r.Header.Get("X-Forwarded-Proto")
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	p := startProxied(t, "-auth", users(t, annIsIn), "-proxy", "/app="+addr)
+	for _, tt := range []struct {
+		name, header string
+		status       int
+	}{
+		{"nothing", headerOf("192.0.2.8:1"), 403},
+		{"that it was not TLS", header("\x00"), 403},
+		{"TLS", header("\x01"), 200},
+		{"TLS, and a certificate", header("\x07"), 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := dialed(t, p.plain)
+			_, err := io.WriteString(c, tt.header)
+			require.NoError(t, err)
+			resp := tell(t, c, "GET", "/app/x", basic("ann:secret")+"X-Forwarded-Proto: https\r\n")
+			require.Equal(t, tt.status, resp.StatusCode)
+			if tt.status == 200 {
+				require.Equal(t, "https", <-asked)
+			}
+		})
+	}
+}
+
 var _ = test("ProxyHeaderIsRequired", proxyHeaderIsRequired, once("proxyproto"))
 
 // proxyHeaderIsRequired: what does not begin with a header that can be read ends at once, without
@@ -528,6 +568,7 @@ func proxyHeaderOfHAProxy(t *testing.T) {
 		{"version 2", "send-proxy-v2"},
 		{"version 2 with a checksum", "send-proxy-v2 proxy-v2-options crc32c"},
 		{"version 2 with values", "send-proxy-v2 proxy-v2-options unique-id,crc32c"},
+		{"version 2 with what came of TLS", "send-proxy-v2-ssl"},
 		{"version 2 with its own checks", "send-proxy-v2 check inter 50 check-send-proxy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

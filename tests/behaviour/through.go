@@ -59,7 +59,7 @@ var apartFromProxies = map[string][]string{
 		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "AShortageInTheKernelCutsNobody", "KilledUpstreams", "ResetsRepeatNoPost",
 		"SignalsUnderProxiedLoad", "NothingIsSmuggledToTheUpstream", "NothingIsSmuggledToTheClient", "LargeBodiesOfManyClientsStayApart",
 		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
-		"ASuspendedServerBlamesNobody", "Passwords", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
+		"ASuspendedServerBlamesNobody", "Passwords", "ProxyHeaderSaysTLS", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
 	},
 	"the first process is unshare(1)'s, and what is in front of it changes nothing": {"OrphansAreReaped"},
 	"a relay passes bytes on in which nobody looks for a request": {

@@ -39,8 +39,8 @@ var passedOn = []Mutant{
 	},
 	{
 		Name: "damaged-header-is-believed", Stage: eventLoop, File: "shared/proxyproto/header.go",
-		Old:   "case whole && at > 0 && !checks(b[:n], at):",
-		New:   "case whole && at > 0 && !checks(b[:n], at) && !named:",
+		Old:   "case whole && checksum > 0 && !checks(b[:n], checksum):",
+		New:   "case whole && checksum > 0 && !checks(b[:n], checksum) && !named:",
 		Check: "shared/proxyproto TestHeaders/a_wrong_checksum",
 		Why:   "A checksum counts only where it protects nothing. A header that was damaged on its way names a client who never came.",
 	},
