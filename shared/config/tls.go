@@ -57,7 +57,7 @@ func tlsRows(t *TLS) []Flag {
 		{Group: groupTLS, Name: "inject-days", Fixed: true, Unit: "FILE", Hidden: true,
 			Help: "a file of the days by which the calendar is ahead, for certificates and session tickets", Set: text(&t.Days)},
 		{Group: groupTLS, Name: flagRedirect, Fixed: true,
-			Help: "answer on plain listeners with 308, to the same place on the first -tls-listen; not where a -trusted-proxy says X-Forwarded-Proto: https, or proto=https in Forwarded", Set: Switch(&t.Redirect)},
+			Help: "answer on plain listeners with 308, to the same place on the first -tls-listen; not where a -trusted-proxy says X-Forwarded-Proto: https, or proto=https in Forwarded, or by its PROXY header that it was TLS", Set: Switch(&t.Redirect)},
 	}
 }
 
