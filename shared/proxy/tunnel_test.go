@@ -223,6 +223,35 @@ func TestATunnelEndsWithItsTargetWhileItsClientHangsUp(t *testing.T) {
 	}
 }
 
+// A client of a tunnel that has ended has as long as its reading allows, whenever it stops.
+func TestAClientThatStopsReadingWhatAnEndedTunnelHasLeftIsGivenUp(t *testing.T) {
+	const piece = 64 << 10
+	for taken := range 10 {
+		t.Run(fmt.Sprint("after ", taken, " pieces"), func(t *testing.T) {
+			r := newRig(t, false, func(s *setting) {
+				s.up.TunnelTimeout = 3600 * clock.Second
+				s.queues.Memory = 1 << 20
+			})
+			r.send(r.client, upgrade)
+			r.send(r.target(), switched)
+			r.client.Room = 0
+			for range 10 {
+				r.send(r.target(), strings.Repeat("d", piece))
+			}
+			clientEnds(r)
+			targetEnds(r)
+			require.Equal(t, "closed", stateOf(r.target()))
+			r.client.Room = int64(taken * piece)
+			r.Run()
+			require.Equal(t, "open", stateOf(r.client))
+			for range 30 {
+				r.pass(5 * clock.Second)
+			}
+			require.Equal(t, "reset", stateOf(r.client))
+		})
+	}
+}
+
 func TestATunnelIsNotSilentWhileItsClientReads(t *testing.T) {
 	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 60 * clock.Second })
 	r.send(r.client, upgrade)

@@ -459,6 +459,14 @@ func (s *Session) tunnel() machine.Want {
 	case a.broken != nil:
 		s.Break(a.broken)
 		return machine.WantClose
+	}
+	// First what there is for the client: its time depends on whether there is any.
+	if !x.writeEnded && out.Len() < lowWater {
+		if x.tunnel.Room(); s.phase == phaseOver {
+			return s.cut()
+		}
+	}
+	switch {
 	case x.writeEnded && out.Empty() && !x.writeShut && s.tunnelUndelivered():
 		s.await(waitWrite)
 		if !s.checkDelivery() {
@@ -479,11 +487,6 @@ func (s *Session) tunnel() machine.Want {
 		}
 	default:
 		s.await(waitPeer)
-	}
-	if !x.writeEnded && out.Len() < lowWater {
-		if x.tunnel.Room(); s.phase == phaseOver {
-			return s.cut()
-		}
 	}
 	want := machine.Want(0)
 	if !out.Empty() && !x.hungUp {
