@@ -223,6 +223,20 @@ func TestATunnelEndsWithItsTargetWhileItsClientHangsUp(t *testing.T) {
 	}
 }
 
+// Only the time for tunnels counts in one, and not what was left of an answer's.
+func TestATunnelWhoseTargetTakesNothingWaitsQuietly(t *testing.T) {
+	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 3600 * clock.Second })
+	r.send(r.client, upgrade)
+	r.send(r.target(), switched)
+	r.target().Room = 0
+	r.send(r.client, "hello")
+	r.pass(3599 * clock.Second)
+	require.Equal(t, "open", stateOf(r.client))
+	r.target().Room = -1
+	r.Run()
+	require.True(t, strings.HasSuffix(r.target().Take(), "hello"))
+}
+
 // A client of a tunnel that has ended has as long as its reading allows, whenever it stops.
 func TestAClientThatStopsReadingWhatAnEndedTunnelHasLeftIsGivenUp(t *testing.T) {
 	const piece = 64 << 10

@@ -202,7 +202,7 @@ func (l *Link) Resume() {
 // ways. What comes is told by Body, and that nothing more comes by End; then the user may still
 // send. It returns what has come already, valid during the call that this is in.
 func (l *Link) Tunnel() (rest []byte) {
-	l.state = stateTunnel
+	l.state, l.timed = stateTunnel, false
 	l.gauges().tunnels.Add(1)
 	return l.client.Rest()
 }
