@@ -39,6 +39,7 @@ type driven struct {
 	nudged bool
 	full   bool
 	over   bool
+	client bool // it was accepted
 }
 
 // job is slow work.
@@ -101,7 +102,7 @@ func (w *world) finish(i int) {
 
 // busy reports whether another turn would do something.
 func (w *world) busy() bool {
-	if len(w.nudged) > 0 || len(w.posted) > 0 {
+	if len(w.nudged) > 0 || len(w.posted) > 0 || len(w.sends) > 0 {
 		return true
 	}
 	for _, s := range w.sockets {
@@ -120,6 +121,11 @@ func (s *driven) reported() bool {
 
 // turn is a turn of the loop, in which which says of a socket that is ready whether it is reported.
 func (w *world) turn(which func(i int) bool) {
+	if w.thread.Works {
+		w.threadTurn(which)
+		return
+	}
+	w.complete()
 	var ready []*driven
 	var wants []machine.Want
 	for i, s := range w.sockets {
@@ -166,6 +172,11 @@ func (w *world) endTurn() {
 		}
 	}
 	w.thread.EndTurn(w.now(), len(nudged), 0)
+	w.forget()
+}
+
+// forget forgets the sockets that are closed.
+func (w *world) forget() {
 	kept := w.sockets[:0]
 	for _, s := range w.sockets {
 		if !s.over {
@@ -196,6 +207,10 @@ func (w *world) state() (text string) {
 }
 
 func (w *world) drive(s *driven, readable bool) {
+	if w.thread.Works {
+		w.threadDrive(s, readable)
+		return
+	}
 	if readable && s.Reads() {
 		w.read(s)
 	}
@@ -251,6 +266,9 @@ func (w *world) write(s *driven, want machine.Want, budget *int64) bool {
 	}
 	if s.k.shut {
 		w.fail("written after the end of our direction: %T", s.Machine)
+	}
+	if w.uring && w.submit(s, want) {
+		return false
 	}
 	out := s.Out()
 	before := out.Sent()

@@ -86,7 +86,7 @@ func (c *course) comes(kind int) {
 	if len(c.clients) >= 9 || c.draining {
 		return
 	}
-	if c.connect(kind % kinds); kind/kinds%2 == 0 {
+	if c.connect(kind % kinds); kind/kinds%2 == 0 && len(c.clients) > 0 {
 		cl := c.client(0)
 		cl.push(len(cl.wire))
 	}

@@ -93,6 +93,8 @@ type world struct {
 	nudged   []*driven
 	slow     []*job
 	posted   []func()
+	uring    bool
+	sends    []sending
 	late     bool // slow work comes to no end by itself
 	open     int
 	draining bool
@@ -168,6 +170,8 @@ const (
 	withUnix // targets, and some clients
 	withOneHandshake
 	withShortTunnels // that may not be silent for long, and few requests at once
+	withUring
+	withThread
 )
 
 // newWorld has the settings that the bits say.
@@ -215,7 +219,9 @@ func (w *world) newThread(settings byte) {
 	l.Host = w
 	l.Unsent, l.HungUp = c.Unsent, c.OnlyHungUp
 	l.Reached = func(int) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.99:80") }
-	if settings&withPipes != 0 {
+	l.Works = settings&withThread != 0
+	w.uring = settings&withUring != 0
+	if settings&withPipes != 0 && !l.Works {
 		l.Pipes = w.lent
 	}
 }
@@ -279,8 +285,17 @@ func (w *world) reload(settings byte) {
 	old.Retire()
 }
 
-// connect has another client connect, as the loop accepts it.
+// connect has another client connect, as the loop accepts it. A thread of stage 1 passes nothing on
+// as it is, and waits until the client before has gone.
 func (w *world) connect(kind int) {
+	if w.thread.Works {
+		if kind = kind % kinds; kind == relayed || kind == proxiedRelayed {
+			kind = plain
+		}
+		if len(w.sockets) > 0 {
+			return
+		}
+	}
 	fd, k := w.socket()
 	k.local = w.local && kind == plain
 	c := &client{w: w, kind: kind % kinds, number: len(w.clients) + 1, k: k}
@@ -299,10 +314,12 @@ func (w *world) connect(kind int) {
 			opener = session.OpenPlain
 		}
 		s := w.add(fd)
+		s.client = true
 		s.Machine = opener(w.thread, adm, from, fd)
 		w.drive(s, true)
 	case why == fault.TooManyConnections && opener == nil:
 		s := w.add(fd)
+		s.client = true
 		m := &session.Session{}
 		m.OpenRefused(w.thread, from, fd, why)
 		s.Machine = m
