@@ -71,7 +71,7 @@ func (a *App) watchRoot(quit <-chan struct{}) {
 		} else if !answered {
 			a.Log.Info("The served folder answers again", "root", a.rootName())
 		}
-		a.rootGone.Store(errors.Is(found, sysnet.ErrGone))
+		a.rootGone.Store(errors.Is(found, sysnet.ErrGone) || errors.Is(found, sysnet.ErrBarred))
 		if text(found) != text(before) {
 			a.tellRoot(found)
 		}
@@ -94,6 +94,8 @@ func (a *App) tellRoot(found error) {
 		a.Log.Info("The served folder is there under its name", "root", a.rootName())
 	case errors.Is(found, sysnet.ErrGone):
 		a.Log.Error("The served folder is gone: put it back, and send HUP", "root", a.rootName(), "error", found)
+	case errors.Is(found, sysnet.ErrBarred):
+		a.Log.Error("Nothing of the served folder can be opened: have the server's user search it (chmod)", "root", a.rootName(), "error", found)
 	case errors.Is(found, sysnet.ErrUnseen):
 		a.Log.Warn("The served folder is served on, but cannot be looked at", "root", a.rootName(), "error", found)
 	default:

@@ -158,6 +158,8 @@ var (
 	// ErrUnseen: the look at it has failed, by a disk, for want of memory, or because its name
 	// leads where we may not look. It may be served all the same.
 	ErrUnseen = errors.New("the folder cannot be looked at")
+	// ErrBarred: it is there, and we may not search it any more: no file in it can be opened.
+	ErrBarred = errors.New("the folder may not be searched by this user")
 	// ErrMoved: its name leads to another folder now.
 	ErrMoved = errors.New("the name leads to another folder")
 )
@@ -185,6 +187,8 @@ func (r *Root) Check() error {
 		return fmt.Errorf("%w: %w", ErrGone, unix.ENOTDIR)
 	case named.Dev != served.Dev || named.Ino != served.Ino:
 		return ErrMoved
+	case unix.Faccessat(f.fd, ".", unix.X_OK, 0) == unix.EACCES:
+		return ErrBarred
 	}
 	return nil
 }

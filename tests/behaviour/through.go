@@ -83,7 +83,7 @@ var apartFromProxies = map[string][]string{
 	},
 	"disks are those of the server that has the files": {
 		"UnreadableFiles", "ErrorsOfReading", "ClientsOfAHungDisk", "FilesThatAreGoneGiveTheirRoomBack",
-		"UploadsToAHangingDisk", "UploadsToOddFileSystems", "CrashedUpload", "RootThatCannotBeSeen",
+		"UploadsToAHangingDisk", "UploadsToOddFileSystems", "CrashedUpload", "RootThatCannotBeSeen", "RootThatTheUserMayNotSearch",
 	},
 	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",

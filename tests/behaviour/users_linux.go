@@ -70,6 +70,24 @@ func becomesAnotherUser(t *testing.T) {
 	require.Zero(t, s.Wait(t))
 }
 
+var _ = test("RootThatTheUserMayNotSearch", rootThatTheUserMayNotSearch, once("site"))
+
+// rootThatTheUserMayNotSearch: a root whose mode is changed so that its user can open nothing in it
+// makes the server degraded, and is told; and so is that it is over.
+func rootThatTheUserMayNotSearch(t *testing.T) {
+	_, _, root := asRoot(t)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "page.html"), []byte("<p>"), 0o644))
+	s := harness.Start(t, "-root", root, "-user", "nobody")
+	health := func() int { status, _ := s.Get(t, "/health"); return status }
+	require.Equal(t, 200, health())
+	require.NoError(t, os.Chmod(root, 0o700))
+	s.Log.Await(t, regexp.MustCompile(`Nothing of the served folder can be opened`))
+	require.Equal(t, 503, health())
+	require.NoError(t, os.Chmod(root, 0o755))
+	s.Log.Await(t, regexp.MustCompile(`The served folder is there under its name`))
+	require.Equal(t, 200, health())
+}
+
 var _ = test("LogsOfAnotherUser", logsOfAnotherUser, perProcess("app"))
 
 // logsOfAnotherUser: a log that root makes in root's folder is the user's, so each process can open
