@@ -4,8 +4,10 @@ import (
 	"bytes"
 
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/filecache"
 	"fourways/shared/http1"
+	"fourways/shared/session"
 	"fourways/shared/syntax"
 )
 
@@ -39,6 +41,24 @@ func precondition(r *http1.Request, e *filecache.Entry, now int64) verdict {
 		return notModified
 	}
 	return goOn
+}
+
+// halted answers a request whose conditions do not hold for what is made anew each time: it is
+// there, has no date, and no tag that a list could have (RFC 9110 13.1). begin begins the answer.
+func halted(x *session.Exchange, begin func(status int, length int64) *http1.Head, cacheControl string) bool {
+	r := x.Request()
+	if r.Has(http1.IfMatch) && !anyTag(r, http1.IfMatch, nil, strongly) {
+		x.Fail(fault.Of(fault.PreconditionFailed))
+		return true
+	}
+	if !anyTag(r, http1.IfNoneMatch, nil, weakly) {
+		return false
+	}
+	h := begin(304, 0)
+	h.Field("Cache-Control", cacheControl)
+	h.End()
+	x.Finish()
+	return true
 }
 
 // wantsRange reports whether the Range field counts: on GET, once, and if there is an If-Range,

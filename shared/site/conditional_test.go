@@ -127,6 +127,28 @@ func TestAFileOfTheFutureWasChangedNow(t *testing.T) {
 	require.Equal(t, "Sat, 05 Nov 1994 08:49:37 GMT", r.ask("GET /small.txt HTTP/1.1").Header.Get("Last-Modified"))
 }
 
+// What is made anew for each request is there, and has no tag.
+func TestConditionsForWhatHasNoTag(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.List = true })
+	for _, path := range []string{"/bare/", "/health", "/metrics", "/stats", "/stats.html"} {
+		for fields, want := range map[string]int{
+			"If-Match: *":                       200,
+			`If-Match: "x"`:                     412,
+			"If-None-Match: *":                  304,
+			`If-None-Match: "x"`:                200,
+			"If-Match: *\nIf-None-Match: *":     304,
+			"If-Match: \"x\"\nIf-None-Match: *": 412,
+			"If-Modified-Since: " + "Sat, 05 Nov 1994 08:49:37 GMT": 200,
+		} {
+			got := r.ask("GET " + path + " HTTP/1.1\n" + fields)
+			require.Equal(t, want, got.StatusCode, "%s %s", path, fields)
+			if want == 304 {
+				require.NotEmpty(t, got.Header.Get("Cache-Control"))
+			}
+		}
+	}
+}
+
 func FuzzListsTag(f *testing.F) {
 	for _, list := range []string{`"a"`, `W/"a"`, `"x", "a"`, `*`, `"a`, `"x" "a"`, `,,"a"`, `"a,b"`} {
 		f.Add([]byte(list), []byte(`"a"`))

@@ -24,6 +24,7 @@ import (
 
 	"fourways/shared/fault"
 	"fourways/shared/guard"
+	"fourways/shared/http1"
 	"fourways/shared/offload"
 	"fourways/shared/session"
 	"fourways/shared/sysnet"
@@ -82,7 +83,11 @@ func (s *Site) list(x *session.Exchange) {
 }
 
 func (s *Site) answerList(x *session.Exchange, page []byte) {
-	h := s.begin(x, 200, int64(len(page)))
+	begin := func(status int, length int64) *http1.Head { return s.begin(x, status, length) }
+	if halted(x, begin, "no-cache") {
+		return
+	}
+	h := begin(200, int64(len(page)))
 	h.Raw([]byte(listFields))
 	h.End()
 	x.WriteRef(page, nil)

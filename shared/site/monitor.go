@@ -99,6 +99,9 @@ func (s *Site) report(x *session.Exchange, make Report, kind string) {
 		return
 	}
 	status, body := make(nil)
+	if status == 200 && halted(x, x.Begin, "no-store") {
+		return
+	}
 	h := x.Begin(status, int64(len(body)))
 	h.Field("Content-Type", kind)
 	h.Field("Cache-Control", "no-store")
@@ -114,6 +117,9 @@ func (s *Site) report(x *session.Exchange, make Report, kind string) {
 func (s *Site) page(x *session.Exchange) {
 	if s.cfg.Reports.Stats == nil || !s.monitors(x) {
 		x.Fail(fault.Of(fault.NotFound))
+		return
+	}
+	if halted(x, x.Begin, "no-cache") {
 		return
 	}
 	h := x.Begin(200, int64(len(statsPage)))
