@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"fourways/shared/clock"
@@ -59,6 +60,8 @@ var things = []thing{
 		c.target(0, func(t *target) { t.take(1 << 20); t.answer(int(n / 8)); t.send(size(n)) })
 	}},
 	{"a target sends", func(c *course, n byte) { c.target(n/8, func(t *target) { t.send(size(n)) }) }},
+	{"a target sends much", func(c *course, n byte) { c.target(n/8, c.sendsMuch) }},
+	{"slow work takes long", func(c *course, n byte) { c.late = n&1 != 0 }},
 	{"a target sends unasked", func(c *course, n byte) {
 		c.target(n/8, func(t *target) { t.unasked() })
 	}},
@@ -116,6 +119,17 @@ func (c *course) target(n byte, do func(*target)) {
 	}
 }
 
+// sendsMuch has a target send all that it has to say, and in a tunnel more, as long as it is read.
+func (c *course) sendsMuch(t *target) {
+	if t.tunnel != nil || t.relayed {
+		t.speak(1_000_000)
+	}
+	for told := -1; told != t.told; c.settle() {
+		told = t.told
+		t.send(1 << 20)
+	}
+}
+
 // unasked is an answer that nobody has asked for.
 func (t *target) unasked() {
 	if !t.relayed && t.tunnel == nil && !t.endless && t.told == len(t.says) && t.answered == len(t.seen) && len(t.k.out) == 0 && len(t.seen) > 0 {
@@ -152,9 +166,6 @@ func (c *course) turnOf(which uint) { c.turn(func(i int) bool { return which>>(i
 
 // work does some slow work, or tells the loop of its end too.
 func (c *course) work(n byte) {
-	if n%8 == 7 {
-		c.late = !c.late
-	}
 	if len(c.slow) == 0 {
 		return
 	}
@@ -235,8 +246,10 @@ func play(t testing.TB, dir string, b []byte) *course {
 	if len(b) > 0 {
 		c.settings, b = b[0], b[1:]
 	}
+	open := descriptors()
 	c.world = newWorld(t, dir, c.settings)
-	defer c.giveBack()
+	giveBack := sync.OnceFunc(c.giveBack)
+	defer giveBack()
 	defer c.tell()
 	c.connect(int(c.settings>>2) % kinds)
 	c.settle()
@@ -257,6 +270,10 @@ func play(t testing.TB, dir string, b []byte) *course {
 	c.ends(how)
 	c.check()
 	c.nothingLeft()
+	giveBack()
+	if now := descriptors(); now != open {
+		c.fail("%d descriptors are open, and were %d before", now, open)
+	}
 	return c
 }
 

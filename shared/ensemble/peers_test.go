@@ -488,7 +488,7 @@ func (t *target) answer(kind int) {
 	case 14:
 		status, a.body, foot = "500 Internal Server Error", 1000, "X-Foot: f\r\n"
 	case 15:
-		a.body = 40_000
+		a.body = 900_000
 	}
 	t.w.answers = append(t.w.answers, a)
 	nth := len(t.w.answers) - 1

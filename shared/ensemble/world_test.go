@@ -182,9 +182,9 @@ func newWorld(t testing.TB, dir string, settings byte) *world {
 		t.Fatal(err)
 	}
 	w.region = upstream.NewRegion(1)
-	cfg := spill.Config{Memory: 64 << 10, OnDisk: &w.onDisk, InMemory: &w.inMemory}
+	cfg := spill.Config{Memory: 32 << 10, OnDisk: &w.onDisk, InMemory: &w.inMemory}
 	if settings&withFiles != 0 {
-		cfg.File, cfg.Total, cfg.Dir = 1<<20, 4<<20, filepath.Join(dir, "spill")
+		cfg.File, cfg.Total, cfg.Dir = 1<<20, 2<<20, filepath.Join(dir, "spill")
 	}
 	if w.spill, err = spill.New(cfg); err != nil {
 		t.Fatal(err)
@@ -511,7 +511,7 @@ func (w *world) placesLeft() {
 	}
 }
 
-// close gives back what the world itself has.
+// giveBack gives back what the world itself has, and removes what was uploaded.
 func (w *world) giveBack() {
 	for _, do := range w.cleanUp {
 		do()
@@ -521,6 +521,17 @@ func (w *world) giveBack() {
 		s.Close()
 	}
 	w.root.Close()
+	uploads := filepath.Join(w.dir, "uploads")
+	list, _ := os.ReadDir(uploads)
+	for _, e := range list {
+		os.Remove(filepath.Join(uploads, e.Name()))
+	}
+}
+
+// descriptors is how many this process has open, 0 where that cannot be told.
+func descriptors() int {
+	list, _ := os.ReadDir("/proc/self/fd")
+	return len(list)
 }
 
 // observer is told what happens. Nothing that does is a fault of the server's own.
