@@ -405,3 +405,31 @@ func TestAWorkerThatCannotBeKilledIsReplaced(t *testing.T) {
 	s.Get(t, "/")
 	require.Zero(t, s.Log.Count("has died"), "nobody takes the place of the one that was given up")
 }
+
+// The place of a dead worker is taken although the folder of the logs is gone, and the logs are
+// found again when they are to be opened anew.
+func TestADeadWorkerIsReplacedWithoutTheLogs(t *testing.T) {
+	t.Parallel()
+	logs := t.TempDir() + "/logs"
+	require.NoError(t, os.Mkdir(logs, 0o755))
+	s := harness.Start(t, "-workers", "1", "-access-log", logs+"/access.log")
+	require.NoError(t, os.RemoveAll(logs))
+	for range 2 {
+		victim := ready(t, s, 1).Workers[0].PID
+		require.NoError(t, unix.Kill(victim, unix.SIGKILL))
+		gone(t, victim)
+		harness.Eventually(t, "another one serves", func() bool {
+			w := health4(t, s).Workers
+			return len(w) == 1 && w[0].PID != victim
+		})
+	}
+	require.Positive(t, s.Log.Count("A log could not be opened"))
+	require.NoError(t, os.Mkdir(logs, 0o755))
+	s.Signal(t, unix.SIGUSR1)
+	s.Log.Await(t, regexp.MustCompile(`\[worker-1\] Log files reopened`))
+	s.Get(t, "/found")
+	harness.Eventually(t, "the line is there", func() bool {
+		text, _ := os.ReadFile(logs + "/access.log")
+		return strings.Contains(string(text), "/found")
+	})
+}

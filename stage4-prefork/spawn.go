@@ -40,6 +40,7 @@ type role struct {
 	Master     bool // it is a new master, and not a worker
 	Process    int  // a worker's entry in the shared memory
 	Position   int  // which of the workers it is, from 1
+	Revived    bool // it takes the place of a worker that has died
 	app.Passed      // what it was given
 }
 
@@ -61,7 +62,7 @@ func (m *master) spawnWorker(w *worker, then func(report string)) (pid int, err 
 	number := w.position.number
 	c := children.Command{Path: "/proc/self/exe", Death: unix.SIGCONT, Hold: ignored}
 	c.Pass(fdLifeline, m.lifeline[0])
-	r := role{Process: w.process, Position: number}
+	r := role{Process: w.process, Position: number, Revived: w.position.backoff.Tried()}
 	r.Passed, err = m.app.PassOn(&c, fdPassed, number-1, fmt.Sprintf("%s: worker %d", m.stage.Name, number))
 	if err != nil {
 		return 0, err

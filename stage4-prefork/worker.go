@@ -108,7 +108,7 @@ func runWorker(r *role) int {
 func (s *server) open() error {
 	stage, opt := newStage()
 	s.opt = opt
-	stage.Process, stage.LogName = s.role.Process, fmt.Sprintf("worker-%d", s.role.Position)
+	stage.Process, stage.Revived, stage.LogName = s.role.Process, s.role.Revived, fmt.Sprintf("worker-%d", s.role.Position)
 	stage.Sockets, stage.CatchStacks, stage.Threads = nil, true, workerThreads
 	if err := s.role.TakeOver(&stage, fdPassed); err != nil {
 		return err

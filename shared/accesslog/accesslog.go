@@ -84,6 +84,16 @@ func open(path string, json bool, delay time.Duration) (*Logger, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(file, json, delay), nil
+}
+
+// OpenLater is Open for a file that cannot be opened now: standard error takes its place until a
+// Reopen.
+func OpenLater(path string, json bool) *Logger {
+	return start(logging.OpenLater(fileOf(path)), json, flushDelay)
+}
+
+func start(file *logging.File, json bool, delay time.Duration) *Logger {
 	l := &Logger{
 		file:   file,
 		format: formatOf(json),
@@ -96,7 +106,7 @@ func open(path string, json bool, delay time.Duration) (*Logger, error) {
 		done:   make(chan struct{}),
 	}
 	go l.run()
-	return l, nil
+	return l
 }
 
 // fileOf is the path of a log's file; empty for standard error.

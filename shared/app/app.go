@@ -97,6 +97,9 @@ type Inherited struct {
 	// configuration is to want just them.
 	Listeners []Listener
 	Activated bool
+	// Revived says that it takes the place of a process that has died, while others serve: it is to
+	// serve as well, even where it cannot open its logs.
+	Revived bool
 	// Site is the built-in site where it has been unpacked already.
 	Site site.Unpacked
 	// Secrets is what the process that reads the certificates has passed on; nil to read the files.

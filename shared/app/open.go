@@ -58,25 +58,14 @@ const (
 // open readies everything a driver needs. Each error says what to do about it.
 func (a *App) open() (err error) {
 	cfg := a.Config
-	if a.logFile, err = logging.Open(cfg.Log.File); err != nil {
-		return unusableLog(err)
+	if err = a.openLog(); err != nil {
+		return err
 	}
-	a.form = logging.NewForm(cfg.Log.Level, cfg.Log.JSON)
-	logger := func(w io.Writer) *slog.Logger {
-		return logging.NewLive(w, a.form).With(logging.WorkerKey, a.Name())
-	}
-	a.lines = logging.NewQueue(a.logFile, logger)
-	a.Log = logger(a.lines)
-	a.catchStacks()
 	if err = a.startThreads(); err != nil {
 		return err
 	}
-	if cfg.Log.Access != "" {
-		access, err := accesslog.Open(cfg.Log.Access, cfg.Log.AccessJSON)
-		if err != nil {
-			return unusableAccessLog(err)
-		}
-		a.access.Store(access)
+	if err = a.openAccess(); err != nil {
+		return err
 	}
 	a.seed = randomWords()[0]
 	a.reserve()
@@ -102,6 +91,52 @@ func (a *App) open() (err error) {
 		return err
 	}
 	return a.assemble()
+}
+
+// openLog opens the server's log.
+func (a *App) openLog() error {
+	cfg := a.Config.Log
+	file, err := logging.Open(cfg.File)
+	if err != nil && !a.stage.Revived {
+		return unusableLog(err)
+	}
+	if err != nil {
+		file = logging.OpenLater(cfg.File)
+	}
+	a.logFile, a.form = file, logging.NewForm(cfg.Level, cfg.JSON)
+	logger := func(w io.Writer) *slog.Logger {
+		return logging.NewLive(w, a.form).With(logging.WorkerKey, a.Name())
+	}
+	a.lines = logging.NewQueue(a.logFile, logger)
+	a.Log = logger(a.lines)
+	a.catchStacks()
+	a.tellUnopened(err)
+	return nil
+}
+
+// openAccess opens the access log, if there is to be one.
+func (a *App) openAccess() error {
+	cfg := a.Config.Log
+	if cfg.Access == "" {
+		return nil
+	}
+	access, err := accesslog.Open(cfg.Access, cfg.AccessJSON)
+	if err != nil && !a.stage.Revived {
+		return unusableAccessLog(err)
+	}
+	if err != nil {
+		access = accesslog.OpenLater(cfg.Access, cfg.AccessJSON)
+	}
+	a.access.Store(access)
+	a.tellUnopened(err)
+	return nil
+}
+
+// tellUnopened logs that a log could not be opened by a process that serves all the same.
+func (a *App) tellUnopened(err error) {
+	if err != nil {
+		a.Log.Error("A log could not be opened: its lines go to standard error until USR1 or HUP finds it", "error", err)
+	}
 }
 
 // LastArrivals is how long the listeners stay open after StopArrivals, for clients that had begun

@@ -73,6 +73,10 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// OpenLater is Open for a file that cannot be opened now: standard error takes its place until a
+// Reopen.
+func OpenLater(path string) *File { return &File{path: path, file: &opened{File: os.Stderr}} }
+
 // open opens a path, and makes that the file in use. To open a FIFO for writing waits for a
 // reader unless O_NONBLOCK is given (fifo(7)); then it fails with ENXIO. Later writes to it wait in
 // Go's own poller, where a close ends them.
@@ -209,7 +213,7 @@ func (f *File) move(to func() string) error {
 // CatchStacks has the stacks that Go's runtime writes when the process ends by a fault (SIGQUIT, a
 // panic that nobody catches) go to the file that is in use now, as well as to standard error.
 func (f *File) CatchStacks() error {
-	if f.where() == "" {
+	if f.current().File == os.Stderr {
 		return debug.SetCrashOutput(nil, debug.CrashOptions{})
 	}
 	return debug.SetCrashOutput(f.current().File, debug.CrashOptions{})
@@ -217,11 +221,11 @@ func (f *File) CatchStacks() error {
 
 // Close closes the file; standard error stays open. A write that waits for a pipe's reader ends.
 func (f *File) Close() error {
-	path := f.where()
-	if path == "" {
+	path, file := f.where(), f.current()
+	if file.File == os.Stderr {
 		return nil
 	}
-	return named(path, timeout.Within(openTime, f.current().Close))
+	return named(path, timeout.Within(openTime, file.Close))
 }
 
 // SurviveClosedPipe keeps the process alive when the reader of its standard output or standard
