@@ -186,6 +186,8 @@ func (c *course) server(n byte) {
 		if c.drain(); n&16 != 0 {
 			c.cut()
 		}
+	case 2: // of other processes, too
+		c.srv.Stats.Stop()
 	default:
 		if len(c.sites) < 3 {
 			c.reload(c.settings)
