@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -404,6 +405,42 @@ func TestAWorkerThatCannotBeKilledIsReplaced(t *testing.T) {
 	gone(t, victim)
 	s.Get(t, "/")
 	require.Zero(t, s.Log.Count("has died"), "nobody takes the place of the one that was given up")
+}
+
+// The place of a dead worker is taken by one that goes by the files that its settings name as they
+// were read with them, whatever they are by now; and without what else is gone.
+func TestADeadWorkerIsReplacedWithoutTheFilesOfItsSettings(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	auth, redirects, spill := dir+"/auth", dir+"/redirects", dir+"/spill"
+	const users = "ann:$2a$04$BwsvRGz7/DOlLQ6WynTvQufsxzS46LbAkzb1MOLvEc3nCUt2oOAju\n" // "secret", by htpasswd -B
+	require.NoError(t, os.WriteFile(auth, []byte(users), 0o600))
+	require.NoError(t, os.WriteFile(redirects, []byte("/old /new\n"), 0o600))
+	require.NoError(t, os.Mkdir(spill, 0o755))
+	s := harness.Start(t, "-workers", "1", "-auth", auth, "-redirects", redirects, "-proxy", "/x=http://127.0.0.1:1", "-proxy-spill-dir", spill)
+	asks := func(user string) (status int, to string) {
+		req, err := http.NewRequest("GET", s.URL("/old"), nil)
+		require.NoError(t, err)
+		req.SetBasicAuth(user, "secret")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Location")
+	}
+	victim := ready(t, s, 1).Workers[0].PID
+	require.NoError(t, os.Remove(auth))
+	require.NoError(t, os.WriteFile(redirects, []byte("nonsense\n"), 0o600))
+	require.NoError(t, os.Remove(spill))
+	require.NoError(t, unix.Kill(victim, unix.SIGKILL))
+	gone(t, victim)
+	ready(t, s, 1)
+	status, to := asks("ann")
+	require.Equal(t, 301, status)
+	require.Contains(t, to, "/new")
+	status, _ = asks("another")
+	require.Equal(t, 401, status)
+	require.Equal(t, 1, s.Log.Count("The disk takes nothing for slow readers"))
+	require.Zero(t, s.Log.Count("cannot start"))
 }
 
 // The place of a dead worker is taken although the folder of the logs is gone, and the logs are

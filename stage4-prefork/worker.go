@@ -118,6 +118,7 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
+	s.role.ReadTexts(cfg, fdPassed)
 	opt.faults.Strike(faults.CrashAtStart, s.role.Position)
 	opt.faults.Strike(faults.HangAtStart, s.role.Position)
 	if s.app, err = app.Open(stage, cfg); err != nil {

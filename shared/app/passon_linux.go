@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"fourways/shared/children"
+	"fourways/shared/config"
 	"fourways/shared/shm"
 	"fourways/shared/site"
 )
@@ -32,7 +33,14 @@ type Passed struct {
 	Activated  bool          // the sockets are systemd's
 	Site       site.Unpacked // the built-in site, if it has been unpacked
 	Listeners  []Listener    // in the order of their descriptors
+	Files      []string      // of files that settings name, their flags: the texts are behind the listeners
 }
+
+// Flags of files whose text a worker is passed, as its master has read it.
+const (
+	authFlag      = "auth"
+	redirectsFlag = "redirects"
+)
 
 // PassOn gives a worker, the i-th from 0, what it needs to serve by the same settings, from the
 // child's descriptor first on; and its arguments, behind the name that it is to have.
@@ -57,8 +65,43 @@ func (a *App) PassOn(c *children.Command, first, i int, name string) (p Passed, 
 		}
 		c.Argv = slices.Insert(c.Argv, last, "-config", fmt.Sprintf("/proc/self/fd/%d", first+passedText))
 	}
-	err = a.pass(c, first, own, &p)
+	if err = a.pass(c, first, own, &p); err != nil {
+		return p, err
+	}
+	err = a.passFiles(c, first+passedListeners+len(own), &p)
 	return p, err
+}
+
+// passFiles gives a worker the texts of files as they were read with the settings: they may have
+// gone since, or be changed, and one that follows another is to serve by the same.
+func (a *App) passFiles(c *children.Command, first int, p *Passed) error {
+	texts := map[string][]byte{}
+	if a.gate != nil {
+		texts[authFlag] = a.gate.Text()
+	}
+	if text, ok := a.site.Load().RedirectsText(); ok {
+		texts[redirectsFlag] = text
+	}
+	for flag, text := range texts {
+		if err := c.PassText(first+len(p.Files), flag, text); err != nil {
+			return err
+		}
+		p.Files = append(p.Files, flag)
+	}
+	return nil
+}
+
+// ReadTexts has settings name the texts that this process was passed in place of the files.
+func (p *Passed) ReadTexts(cfg *config.Config, first int) {
+	for i, flag := range p.Files {
+		path := fmt.Sprintf("/proc/self/fd/%d", first+passedListeners+len(p.Listeners)+i)
+		switch flag {
+		case authFlag:
+			cfg.Auth = path
+		case redirectsFlag:
+			cfg.Redirects = path
+		}
+	}
 }
 
 // HandOver gives a new master what it needs to take this process's place. It reads the files
@@ -92,7 +135,7 @@ func (p *Passed) Receive(first int) {
 	for i := range p.Listeners {
 		p.Listeners[i].FD = first + passedListeners + i
 	}
-	children.Keep(first + passedListeners + len(p.Listeners) - 1)
+	children.Keep(first + passedListeners + len(p.Listeners) + len(p.Files) - 1)
 }
 
 // TakeOver has a stage begin with what its process was passed, from the descriptor first on.

@@ -20,13 +20,19 @@ import (
 func (a *App) openSpill() error {
 	s := &a.Config.Spill
 	own := a.Stats.Process(a.stage.Process)
-	all, err := spill.New(spill.Config{
+	settings := spill.Config{
 		Memory: s.Memory, MemoryTotal: memoryOfQueues(s.Most), File: s.File, Total: s.Total, Dir: s.Folder,
 		OnDisk: &own.Spilled, All: a.Stats.Spilled, InMemory: &own.Queued, AllMemory: a.Stats.Queued,
 		Failed: func(err error) {
 			a.Log.Warn("The disk takes nothing for slow readers: their senders have to wait", "error", err)
 		},
-	})
+	}
+	all, err := spill.New(settings)
+	if err != nil && a.stage.Revived {
+		settings.Failed(err)
+		settings.File = 0
+		all, err = spill.New(settings)
+	}
 	if err != nil {
 		return unusableSpill(err)
 	}

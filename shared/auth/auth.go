@@ -112,6 +112,9 @@ func (g *Gate) Reload() error {
 	return nil
 }
 
+// Text is what was in the file when it was read last.
+func (g *Gate) Text() []byte { return g.users.Load().text }
+
 var (
 	errLine   = errors.New("give NAME:HASH")
 	errHash   = errors.New("the hash is none of bcrypt; make one with htpasswd -B")

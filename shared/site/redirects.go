@@ -40,6 +40,7 @@ var redirectPage = []byte("<!doctype html><title>Moved</title><p>This page is el
 
 // redirects is what a file of them says.
 type redirects struct {
+	text  []byte // the file
 	exact map[string]redirect
 	below map[string]redirect // by the folder's path without its slash; "" for all
 }
@@ -68,9 +69,17 @@ func (s *Site) readRedirects() error {
 	return nil
 }
 
+// RedirectsText is what was in the file when it was read last; it reports false where none was.
+func (s *Site) RedirectsText() ([]byte, bool) {
+	if r := s.redirects.Load(); r != nil {
+		return r.text, true
+	}
+	return nil, false
+}
+
 // parseRedirects reads lines. Its errors begin with the line's number.
 func parseRedirects(text []byte) (*redirects, error) {
-	r := &redirects{exact: map[string]redirect{}, below: map[string]redirect{}}
+	r := &redirects{text: text, exact: map[string]redirect{}, below: map[string]redirect{}}
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
