@@ -216,7 +216,8 @@ func (c *course) tunnel(kind int) {
 
 // well has everybody do what is expected of them, until nothing more is.
 func (c *course) well() {
-	for range 30 {
+	for moved, before := 0, -1; moved != before; {
+		before = moved
 		for _, cl := range c.clients {
 			cl.k.room = 64 << 10
 			cl.send(1 << 20)
@@ -239,7 +240,19 @@ func (c *course) well() {
 			}
 		}
 		c.settle()
+		moved = c.moved()
 	}
+}
+
+// moved is how many bytes have gone either way, connections counted in.
+func (c *course) moved() (n int) {
+	for _, cl := range c.clients {
+		n += cl.told - len(cl.wire) + len(cl.got)
+	}
+	for _, t := range c.targets {
+		n += len(t.taken) + t.told + 1
+	}
+	return n
 }
 
 // play plays a course.
