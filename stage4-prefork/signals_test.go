@@ -5,6 +5,7 @@ package main
 // Signals that come in a storm, to a whole group, or to a worker that they were not for.
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -331,4 +332,48 @@ func TestAServerOfNoSessionIsNotStoppedByATerminalsSignal(t *testing.T) {
 		require.False(t, stopped(t, pid))
 	}
 	require.Zero(t, s.Log.Count("has "))
+}
+
+// In the background of a terminal that wants no output of it (stty tostop), which says so by
+// SIGTTOU, the master writes all the same, and takes it for no order.
+func TestATerminalThatWantsNoOutputHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer terminal.Close()
+	require.NoError(t, unix.IoctlSetPointerInt(int(terminal.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	other, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer other.Close()
+	pid := t.TempDir() + "/pid"
+	cmd := exec.Command("sh", "-c", `stty tostop; set -m; "$@" & echo $! >"$0"; wait`, pid, harness.Binary(), "-listen", "127.0.0.1:0", "-workers", "2")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = other, other, other
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		text, _ := os.ReadFile(pid)
+		server, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		require.NoError(t, err)
+		unix.Kill(server, unix.SIGKILL)
+		unix.Kill(cmd.Process.Pid, unix.SIGKILL)
+		cmd.Wait()
+	})
+	said := make(chan string, 1)
+	go func() {
+		var all strings.Builder
+		lines := bufio.NewScanner(terminal)
+		for lines.Scan() && !strings.Contains(lines.Text(), "Press Ctrl+C") {
+			fmt.Fprintln(&all, lines.Text())
+		}
+		said <- all.String()
+	}()
+	select {
+	case text := <-said:
+		require.Contains(t, text, "2 worker processes")
+		require.NotContains(t, text, "[main] 1 worker")
+	case <-time.After(harness.Patience):
+		require.Fail(t, "it writes for ever")
+	}
 }

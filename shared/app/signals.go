@@ -3,7 +3,10 @@ package app
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+
+	"fourways/shared/logging"
 )
 
 // Reloads are the signals that ask for something to be opened anew. A program takes them before it
@@ -16,6 +19,9 @@ var Reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1}
 // for which a channel has no room, so with one channel for all a flood of one kind would displace
 // the others. Of one kind only repetitions are lost, as in the kernel.
 func AwaitSignals(kinds []os.Signal, then func(os.Signal)) {
+	if slices.Contains(kinds, os.Signal(syscall.SIGTTOU)) {
+		logging.HandlesTTOU()
+	}
 	for _, kind := range kinds {
 		arrived := make(chan os.Signal, 1)
 		signal.Notify(arrived, kind)

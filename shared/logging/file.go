@@ -161,7 +161,7 @@ func (f *File) writeTo(file *opened, p []byte) (int, error) {
 		}
 	}
 	f.torn = nil
-	n, err := file.Write(p)
+	n, err := write(file.File, p)
 	if err != nil && n > 0 && p[n-1] != '\n' {
 		f.torn = file
 	}
