@@ -165,11 +165,18 @@ func (h *header) makeWay(said Header, n int) machine.Want {
 	}
 	h.release()
 	c.Machine = h.next(h.thread, h.adm, client, h.handle)
+	if m, http := c.Machine.(unnamed); http && !said.From.IsValid() && !said.Own {
+		m.ForUnnamed()
+	}
 	if s, plain := c.Machine.(*session.Session); plain && said.TLS {
 		s.CameByTLS()
 	}
 	return 0
 }
+
+// unnamed is a machine that can be told that the proxy speaks for somebody whom it does not name.
+// That one must not have the proxy's rights, which could say of itself who it is.
+type unnamed interface{ ForUnnamed() }
 
 // refuse ends the connection for what its peer has sent, or has not.
 func (h *header) refuse(why fault.Reason, detail string) machine.Want {

@@ -29,6 +29,7 @@ type Header struct {
 	// no client by an address of the Internet: because it has connected for itself (LOCAL), does
 	// not know (UNKNOWN, AF_UNSPEC), or its client came by a Unix socket.
 	From, To netip.AddrPort
+	Own      bool // the proxy has connected for itself (LOCAL), and so for no client
 	TLS      bool // the client has come to the proxy by TLS
 }
 
@@ -185,6 +186,7 @@ func parseV2(b []byte) (h Header, n int, err error) {
 	case whole && checksum > 0 && !checks(b[:n], checksum):
 		return h, 0, ErrChecksum
 	}
+	h.Own = b[12] == v2Local
 	if named {
 		h = addresses(b[13], b[v2Fixed:])
 		h.TLS = over > 0 && b[over]&clientTLS != 0

@@ -120,3 +120,6 @@ func (s *Server) Opener() session.Opener {
 		return c
 	}
 }
+
+// ForUnnamed is what it is of a session.
+func (c *Conn) ForUnnamed() { c.session.ForUnnamed() }

@@ -148,7 +148,8 @@ func (x *Exchange) CameByHTTPS() bool {
 // Asker is the address that decides whether a request may use a restricted route: the peer's, if
 // the request was not forwarded, or that of the client that a trusted proxy names. It is unknown
 // where a proxy that is not trusted forwards the request, or where a trusted one does not name the
-// client. A known address that is not valid is that of a peer on a Unix socket.
+// client, be it by a field or by its PROXY header. A known address that is not valid is that of a
+// peer on a Unix socket.
 func (x *Exchange) Asker() (who netip.Addr, known bool) {
 	r := x.Request()
 	named := r.Has(http1.XForwardedFor) || r.Has(http1.Forwarded)
@@ -157,8 +158,11 @@ func (x *Exchange) Asker() (who netip.Addr, known bool) {
 	if forwarded := named || r.Has(http1.Via) || r.Has(http1.XRealIP); forwarded && (!x.s.proxy || !named) {
 		return netip.Addr{}, false
 	}
-	return x.client, !x.unknown
+	return x.client, !x.unknown && !x.Unnamed()
 }
+
+// Unnamed reports whether a trusted proxy of connections speaks for somebody whom it does not name.
+func (x *Exchange) Unnamed() bool { return x.s.marks&unnamed != 0 }
 
 // Trusts reports whether an address is that of a proxy that is trusted.
 func (x *Exchange) Trusts(a netip.Addr) bool { return x.thread.Server.trusts(a) }

@@ -151,7 +151,7 @@ func (s *Session) tooSlow() bool {
 	}
 	x := &s.req.x
 	x.renew() // the request may be over, with only its answer left
-	if !x.headComplete && s.proxy {
+	if !x.headComplete && s.shared() {
 		x.setUnknown()
 	}
 	s.report(x, fault.Of(fault.ReaderTooSlow))

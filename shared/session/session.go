@@ -51,8 +51,9 @@ const (
 type mark uint8
 
 const (
-	exempt mark = 1 << iota // the limiter does not apply to it
-	byTLS                   // it has come by TLS to a proxy of connections, which says so
+	exempt  mark = 1 << iota // the limiter does not apply to it
+	byTLS                    // it has come by TLS to a proxy of connections, which says so
+	unnamed                  // it is somebody whom a proxy of connections does not name
 )
 
 // Session is one connection: the [machine.Machine] of HTTP on a socket. The zero Session is
@@ -117,6 +118,17 @@ func (s *Session) Through(l *Layer) { s.layer = l }
 // CameByTLS says that the peer is one whom a proxy of connections names, and has come to that by
 // TLS. It is said once, before anything is read.
 func (s *Session) CameByTLS() { s.marks |= byTLS }
+
+// ForUnnamed says that the peer is a proxy of connections, and speaks for somebody whom it does not
+// name: so it is the client who says what comes, fields that only a proxy should write included. It
+// is said once, before anything is read.
+func (s *Session) ForUnnamed() {
+	s.marks |= unnamed
+	s.proxy = false
+}
+
+// shared reports whether the peer's address is that of many clients.
+func (s *Session) shared() bool { return s.proxy || s.marks&unnamed != 0 }
 
 // Peer is the address of the other end, invalid for a Unix socket's.
 func (s *Session) Peer() netip.AddrPort { return netip.AddrPortFrom(s.addr, s.port) }
@@ -711,7 +723,7 @@ func (s *Session) Blame() fault.Reason {
 
 // answerable reports whether the peer itself is held to the limits for what it does below HTTP.
 func (s *Session) answerable() bool {
-	return s.thread.Server.Limiter != nil && s.marks&exempt == 0 && !s.proxy && s.addr.IsValid()
+	return s.thread.Server.Limiter != nil && s.marks&exempt == 0 && !s.shared() && s.addr.IsValid()
 }
 
 // verdict is the reason for a refusal that the limiter wants, and counts a new ban.
@@ -736,7 +748,7 @@ func (s *Session) answerProbe(x *Exchange) bool {
 
 // limited reports whether the limiter applies to the client.
 func (s *Session) limited(x *Exchange) bool {
-	return s.thread.Server.Limiter != nil && (s.marks&exempt == 0 || s.proxy) && x.client.IsValid()
+	return s.thread.Server.Limiter != nil && (s.marks&exempt == 0 || s.shared()) && x.client.IsValid()
 }
 
 // limit asks the limiter about one more request of this client.
@@ -755,7 +767,7 @@ func (s *Session) refusalFor(x *Exchange, v limiter.Verdict) (f fault.Fault) {
 	if v.NewBan {
 		s.thread.Server.Stats.Mitigate()
 	}
-	if v.Kind == limiter.Banned && !s.proxy { // a proxy's connection is not the client's
+	if v.Kind == limiter.Banned && !s.shared() { // a proxy's connection is not the client's
 		x.conn.SetClosing()
 	}
 	f.Status = 429
@@ -788,7 +800,7 @@ func (s *Session) malformed(x *Exchange, f fault.Fault) fault.Fault {
 func (s *Session) beginUnread(x *Exchange) {
 	s.thread.Stats.Add(stats.Requests, 1)
 	x.began = s.headBegan()
-	if s.proxy {
+	if s.shared() {
 		x.setUnknown()
 	}
 }

@@ -30,15 +30,16 @@ var (
 const wordFields = "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n" + noSniff
 
 // IsProbe reports whether a request is a probe, from a client that may probe: on this machine, a
-// trusted proxy, or in a network of -probe-from. Requests of other clients for these routes are
-// treated like any other request.
+// trusted proxy, or in a network of -probe-from. What a proxy of connections asks for itself looks
+// to some like what it passes on (PROXY UNKNOWN), so that is let in, too. Requests of other clients
+// for these routes are treated like any other request.
 func (s *Site) IsProbe(x *session.Exchange) bool {
 	r := x.Request()
 	if r.Method != http1.GET && r.Method != http1.HEAD || string(r.Path) != aliveRoute && string(r.Path) != readyRoute {
 		return false
 	}
 	who, known := x.Asker()
-	return known && (local(who) || contain(s.cfg.Probers, who) || x.Trusts(who))
+	return known && (local(who) || contain(s.cfg.Probers, who) || x.Trusts(who)) || x.Unnamed()
 }
 
 // IsReport reports whether a request is for a report on the server, of a client who may see it.

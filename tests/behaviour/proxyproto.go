@@ -93,6 +93,12 @@ const (
 	localOnly = "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 )
 
+// Headers of clients that have no address.
+var (
+	unspecified = localOnly[:12] + "\x21\x00\x00\x00"
+	unixHeader  = localOnly[:12] + "\x21\x31\x00\xd8" + strings.Repeat("\x00", 216)
+)
+
 var _ = test("ProxyHeaderNamesTheClient", proxyHeaderNamesTheClient)
 
 // proxyHeaderNamesTheClient: the access log has whom the header names, for each request of the
@@ -488,6 +494,19 @@ func proxyHeaderGivesNoRights(t *testing.T) {
 	require.Equal(t, 404, ask(headerOf("192.0.2.7:1"), health+"X-Forwarded-For: 127.0.0.1\r\n\r\n").StatusCode)
 	require.Equal(t, 200, ask(localOnly, health+"\r\n").StatusCode, "the proxy itself is of this machine")
 	require.Equal(t, 200, ask(headerOf("127.0.0.9:1"), health+"\r\n").StatusCode, "so is whom it names")
+	for _, unnamed := range []string{"PROXY UNKNOWN\r\n", unspecified, unixHeader} {
+		for i, field := range []string{"", "X-Forwarded-For: 127.0.0.1\r\n", "Forwarded: for=127.0.0.1\r\n"} {
+			require.Equal(t, 404, ask(unnamed, health+field+"\r\n").StatusCode, "%q speaks for somebody else, whatever that one says: %s", unnamed, field)
+			path := fmt.Sprintf("/?unnamed-%d-%d", len(unnamed), i)
+			ask(unnamed, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n"+strings.Replace(field, "127.0.0.1", "192.0.2.50", 1)+"\r\n")
+			require.Equal(t, "127.0.0.1", p.logged(t, path))
+		}
+		require.Equal(t, 200, ask(unnamed, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").StatusCode, "a probe of the proxy's may come so")
+		s := dialed(t, p.tls)
+		_, err := io.WriteString(s, unnamed)
+		require.NoError(t, err)
+		require.Equal(t, 404, tell(t, tls.Client(s, p.client), "GET", "/health", "X-Forwarded-For: 127.0.0.1\r\n").StatusCode, "by TLS")
+	}
 
 	ask(headerOf("192.0.2.7:1"), "GET /?forged HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.50\r\n\r\n")
 	require.Equal(t, "192.0.2.7", p.logged(t, "/?forged"))
