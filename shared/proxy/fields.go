@@ -415,5 +415,12 @@ func ofClient(name []byte) bool {
 }
 
 // clientPrefixes begin the fields of a proxy that has asked who somebody is, and tells the server
-// behind it: their name, their groups, their address.
-var clientPrefixes = [][]byte{[]byte("x-forwarded"), []byte("remote-"), []byte("x-remote-"), []byte("x-webauth-"), []byte("x-auth-request-"), []byte("x-authentik-")}
+// behind it: their name, their groups, their address, or the certificate that they have shown (RFC
+// 9440 3, which wants them removed where nobody was asked for one). What is signed, and judged by
+// its signature, is none of them.
+var clientPrefixes = [][]byte{
+	[]byte("x-forwarded"), []byte("remote-"), []byte("x-remote-"), []byte("x-webauth-"), []byte("x-auth-request-"), []byte("x-authentik-"),
+	[]byte("client-cert"), []byte("x-client-cert"), []byte("ssl-client-"), []byte("x-ssl-client-"), []byte("x-amzn-mtls-"),
+	[]byte("tailscale-user-"), []byte("x-amzn-oidc-identity"), []byte("x-goog-authenticated-user-"), []byte("x-ms-client-principal"),
+	[]byte("cf-access-authenticated-user"), []byte("x-pomerium-claim-"), []byte("x-vouch-"),
+}
