@@ -1,7 +1,7 @@
 package session
 
 // Who the client is: the peer, or the client that a trusted proxy names. The peer is judged once
-// for each connection, the client for each request.
+// for each connection, and again where the settings have changed; the client for each request.
 //
 // What must not be done: X-Forwarded-For and Forwarded count only if the peer is a trusted proxy,
 // since anybody can write them. Where such a proxy names nobody, its own address must not stand in:
@@ -17,11 +17,12 @@ import (
 	"fourways/shared/syntax"
 )
 
-// lookUpPeer looks the peer up in the lists of addresses, once: the result is the same for all
-// requests of its connection.
+// lookUpPeer looks the peer up in the lists of addresses: the result is the same for all requests
+// of its connection by the same settings.
 func (s *Session) lookUpPeer(peer netip.Addr) {
 	srv := s.thread.Server
-	s.proxy = srv.trusts(peer)
+	s.proxy = s.marks&unnamed == 0 && srv.trusts(peer)
+	s.marks &^= exempt
 	if srv.Limiter != nil && srv.Limiter.Exempt(peer) {
 		s.marks |= exempt
 	}

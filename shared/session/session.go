@@ -655,6 +655,9 @@ func (s *Session) idle() machine.Want {
 func (s *Session) request(x *Exchange) {
 	s.thread.renew()
 	srv, st := s.thread.Server, s.thread.Stats
+	if srv.first != nil { // no longer those that the process has begun with
+		s.lookUpPeer(s.addr)
+	}
 	st.Add(stats.Requests, 1)
 	x.began, x.headComplete = s.thread.Clock.Now(), true
 	wrongPort := s.layer != nil && s.layer.Bypassed

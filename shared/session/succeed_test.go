@@ -5,6 +5,7 @@ package session
 // What must not be done: no Server may be changed once it has been in use.
 
 import (
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -40,6 +41,26 @@ func TestNewSettingsHoldFromTheNextRequestOn(t *testing.T) {
 	r.connect()
 	r.send("GET /a HTTP/1.1\r\nHost: h\r\n" + long)
 	require.Equal(t, []string{"431"}, r.statuses(), "no buffer of before is used again")
+}
+
+// A proxy that is trusted no longer must not go on naming clients on connections that it has kept,
+// and one that is trusted now need not come again.
+func TestNewSettingsSayWhoIsTrustedOnKeptConnections(t *testing.T) {
+	r := newRig(t)
+	ask := func() string {
+		r.send("BREW /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n")
+		return r.ev.clients[len(r.ev.clients)-1]
+	}
+	trust := func(list ...netip.Prefix) {
+		next := r.other(r.srv.HTTP.Limits)
+		next.Trusted = list
+		r.srv.Latest().Succeed(next)
+	}
+	require.Equal(t, peer.Addr().String(), ask())
+	trust(netip.PrefixFrom(peer.Addr(), 24))
+	require.Equal(t, "198.51.100.1", ask())
+	trust()
+	require.Equal(t, peer.Addr().String(), ask())
 }
 
 // Whoever changes settings every hour must not fill the memory with those of the last year: with
