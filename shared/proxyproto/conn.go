@@ -165,8 +165,13 @@ func (h *header) makeWay(said Header, n int) machine.Want {
 	}
 	h.release()
 	c.Machine = h.next(h.thread, h.adm, client, h.handle)
-	if m, http := c.Machine.(unnamed); http && !said.From.IsValid() && !said.Own {
-		m.ForUnnamed()
+	if m, http := c.Machine.(told); http && !said.Own {
+		switch elsewhere := h.peer.IsValid() && !h.peer.Addr().Unmap().IsLoopback(); {
+		case !said.From.IsValid():
+			m.ForUnnamed()
+		case elsewhere:
+			m.FromElsewhere()
+		}
 	}
 	if s, plain := c.Machine.(*session.Session); plain && said.TLS {
 		s.CameByTLS()
@@ -174,9 +179,13 @@ func (h *header) makeWay(said Header, n int) machine.Want {
 	return 0
 }
 
-// unnamed is a machine that can be told that the proxy speaks for somebody whom it does not name.
-// That one must not have the proxy's rights, which could say of itself who it is.
-type unnamed interface{ ForUnnamed() }
+// told is a machine that can be told more of the client. Somebody whom the proxy does not name must
+// not have its rights, among which is to say who one is; and who is of the proxy's machine, as the
+// address 127.0.0.1 says of itself there, is not of this one.
+type told interface {
+	ForUnnamed()
+	FromElsewhere() // the proxy is on another machine
+}
 
 // refuse ends the connection for what its peer has sent, or has not.
 func (h *header) refuse(why fault.Reason, detail string) machine.Want {

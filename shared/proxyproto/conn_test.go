@@ -4,6 +4,7 @@ package proxyproto
 // server of each test is its own.
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -148,6 +149,43 @@ func TestARequestIsTheNamedClientsHoweverTheBytesAreCut(t *testing.T) {
 			c := w.open("127.0.0.1:1")
 			sent, _ := play(c, strings.Split(all, "")...)
 			require.Equal(t, 2, strings.Count(sent, "\r\n\r\n"+tt.client))
+			w.ended(c)
+		})
+	}
+}
+
+// asker tells whether a client may be asked for a password in the open, or shown a report: whether
+// it is of this machine.
+type asker struct{ handler }
+
+func (asker) Serve(x *session.Exchange) {
+	who, known := x.Asker()
+	body := fmt.Sprint(known && x.IsHere(who))
+	x.Begin(200, int64(len(body))).End()
+	x.Write([]byte(body))
+	x.Finish()
+}
+
+func TestWhoIsOfThisMachine(t *testing.T) {
+	const near, far = "127.0.0.1:1", "192.0.2.99:1"
+	for _, tt := range []struct{ name, peer, header, want string }{
+		{"a proxy on it for itself", near, v2(v2Local, v2Unspec), "true"},
+		{"one on another for itself", far, v2(v2Local, v2Unspec), "false"},
+		{"one on it for somebody on it", near, "PROXY TCP4 127.0.0.2 127.0.0.1 1 2\r\n", "true"},
+		{"one on another for somebody there", far, "PROXY TCP4 127.0.0.2 127.0.0.1 1 2\r\n", "false"},
+		{"one on another for somebody there, by IPv6", far, "PROXY TCP6 ::1 ::1 1 2\r\n", "false"},
+		{"one on another for somebody there, mapped", far, "PROXY TCP6 ::ffff:127.0.0.1 ::1 1 2\r\n", "false"},
+		{"one on it for it does not know whom", near, "PROXY UNKNOWN\r\n", "false"},
+		{"the same in version 2", near, v2(v2Proxy, v2Unspec), "false"},
+		{"one on it for somebody at a Unix socket", near, v2(v2Proxy, v2Unix, make([]byte, 216)...), "false"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.srv.Handler = asker{}
+			w.srv.Trusted = append(w.srv.Trusted, netip.MustParsePrefix("192.0.2.0/24"))
+			c := w.open(tt.peer)
+			sent, _ := play(c, tt.header+ask)
+			require.Contains(t, sent, "\r\n\r\n"+tt.want)
 			w.ended(c)
 		})
 	}

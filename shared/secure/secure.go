@@ -123,3 +123,6 @@ func (s *Server) Opener() session.Opener {
 
 // ForUnnamed is what it is of a session.
 func (c *Conn) ForUnnamed() { c.session.ForUnnamed() }
+
+// FromElsewhere is what it is of a session.
+func (c *Conn) FromElsewhere() { c.session.FromElsewhere() }

@@ -117,8 +117,20 @@ func (n *naming) add(node []byte) {
 		n.x.setUnknown()
 	case !n.any || !n.srv.trusts(addr):
 		n.x.client, n.x.unknown = addr, false
+	case n.x.client.IsLoopback() && !addr.IsLoopback(): // of another proxy's machine
+		n.x.setUnknown()
 	}
 	n.any = true
+}
+
+// IsHere reports whether an asker is on this machine: at a loopback address, or at a Unix socket. A
+// loopback address that a proxy on another machine names is that machine's.
+func (x *Exchange) IsHere(who netip.Addr) bool {
+	if !who.IsValid() {
+		return true
+	}
+	near := !x.s.addr.IsValid() || x.s.addr.Unmap().IsLoopback()
+	return who.IsLoopback() && near && x.s.marks&elsewhere == 0
 }
 
 // setUnknown makes the client unknown.

@@ -51,9 +51,10 @@ const (
 type mark uint8
 
 const (
-	exempt  mark = 1 << iota // the limiter does not apply to it
-	byTLS                    // it has come by TLS to a proxy of connections, which says so
-	unnamed                  // it is somebody whom a proxy of connections does not name
+	exempt    mark = 1 << iota // the limiter does not apply to it
+	byTLS                      // it has come by TLS to a proxy of connections, which says so
+	unnamed                    // it is somebody whom a proxy of connections does not name
+	elsewhere                  // it is somebody whom such a proxy on another machine names
 )
 
 // Session is one connection: the [machine.Machine] of HTTP on a socket. The zero Session is
@@ -126,6 +127,10 @@ func (s *Session) ForUnnamed() {
 	s.marks |= unnamed
 	s.proxy = false
 }
+
+// FromElsewhere says that the peer is one whom a proxy of connections on another machine names. It
+// is said once, before anything is read.
+func (s *Session) FromElsewhere() { s.marks |= elsewhere }
 
 // shared reports whether the peer's address is that of many clients.
 func (s *Session) shared() bool { return s.proxy || s.marks&unnamed != 0 }

@@ -137,7 +137,7 @@ func (s *Site) page(x *session.Exchange) {
 // the proxy's own (see Asker), since anybody may come through a proxy on this machine.
 func (s *Site) monitors(x *session.Exchange) bool {
 	who, known := x.Asker()
-	return known && (local(who) || contain(s.cfg.Monitor, who))
+	return known && (x.IsHere(who) || contain(s.cfg.Monitor, who))
 }
 
 // local reports whether an address is on this machine. The invalid one is that of a Unix socket's

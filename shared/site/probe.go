@@ -39,7 +39,7 @@ func (s *Site) IsProbe(x *session.Exchange) bool {
 		return false
 	}
 	who, known := x.Asker()
-	return known && (local(who) || contain(s.cfg.Probers, who) || x.Trusts(who)) || x.Unnamed()
+	return known && (x.IsHere(who) || contain(s.cfg.Probers, who) || x.Trusts(who)) || x.Unnamed()
 }
 
 // IsReport reports whether a request is for a report on the server, of a client who may see it.
