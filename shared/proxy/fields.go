@@ -112,6 +112,30 @@ func RequestFields(h *http1.Head, r *http1.Request, o *Origin) {
 	forwarded(h, r, o)
 }
 
+// connectionSchemes are those by which a client proves who it is once, and a server believes it of
+// all that comes on the same connection (RFC 4559 6).
+var connectionSchemes = [...]string{"ntlm", "negotiate", "nego2"}
+
+// provesToConnection reports whether by a request the connection that it goes on may become its
+// client's: what others ask on it would be asked in that one's name.
+func provesToConnection(r *http1.Request) bool {
+	if !r.Has(http1.Authorization) {
+		return false
+	}
+	for value := range r.All(http1.Authorization) {
+		scheme := value
+		if end := bytes.IndexAny(value, " \t"); end >= 0 {
+			scheme = value[:end]
+		}
+		for _, name := range connectionSchemes {
+			if syntax.EqualFold(scheme, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // hopsLeft is how many more servers a request may pass through, where a field says so that can be
 // read. It is one of OPTIONS, and of TRACE, which is refused (RFC 9110 7.6.2).
 func hopsLeft(r *http1.Request, f *http1.Field) (n int64, bounded bool) {

@@ -155,6 +155,25 @@ func kept(t *testing.T) *rig {
 	return r
 }
 
+// A server that asks for NTLM believes whatever comes on the connection on which it was convinced.
+func TestAConnectionThatHasBecomeAClientsIsNobodyElses(t *testing.T) {
+	for field, targets := range map[string]int{
+		"Authorization: NTLM TlRMTVNTUAAD\r\n": 2, "authorization: negotiate YII=\r\n": 2, "Authorization: Negotiate\tYII=\r\n": 2, "Authorization: NTLM\r\n": 2,
+		"Authorization: Basic YTpi\r\n": 1, "Authorization: Bearer ntlm\r\n": 1,
+	} {
+		t.Run(field, func(t *testing.T) {
+			r := newRig(t, false, nil)
+			r.send(r.client, strings.TrimSuffix(get, "\r\n")+field+"\r\n")
+			r.send(r.target(), hello)
+			require.True(t, strings.HasPrefix(plain(r.client.Take()), ok))
+			r.send(r.client, get)
+			r.send(r.target(), hello)
+			require.True(t, strings.HasPrefix(plain(r.client.Take()), ok))
+			require.Equal(t, targets, r.targets())
+		})
+	}
+}
+
 func TestAKeptConnectionThatWasClosedMeanwhile(t *testing.T) {
 	closes := map[string]func(*machinetest.Socket){"ended": (*machinetest.Socket).End, "reset": (*machinetest.Socket).Break}
 	for how, close := range closes {

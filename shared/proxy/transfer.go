@@ -162,6 +162,9 @@ func (t *transfer) write() {
 	o := t.origin()
 	RequestFields(h, r, &o)
 	h.End()
+	if provesToConnection(r) {
+		t.link.Once()
+	}
 	if !t.hasBody {
 		c.Finish()
 		t.sent = true

@@ -122,6 +122,7 @@ type Link struct {
 	shut      bool         // and the target has been told so
 	shunned   bool         // it is to be closed, and has not been used
 	unasked   bool         // something came before the request had left
+	once      bool         // no other request may have the connection after this one
 	hungUp    bool         // the target sends nothing more than what is here already, and takes nothing
 	detached  bool         // no user cares any more what the target says
 	bulk      bool         // so much came at once that more may go by a pipe
@@ -141,7 +142,7 @@ func (l *Link) begin(user User, reused bool) {
 	l.user, l.client, l.reused = user, l.local.borrow(), reused
 	l.times, l.active, l.sent = Times{Began: now}, now, l.client.Out().Sent()
 	l.from, l.held = l.sent, 0
-	l.heard, l.paused, l.expects, l.wants, l.unasked, l.bulk = false, false, false, false, false, false
+	l.heard, l.paused, l.expects, l.wants, l.unasked, l.bulk, l.once = false, false, false, false, false, false, false
 	if reused {
 		l.state, l.times.Connected = stateBusy, now
 	}
@@ -250,6 +251,9 @@ func (nobody) Body(_ []byte, ref chain.Ref) {
 		ref.Release()
 	}
 }
+
+// Once has the connection closed after the answer, whatever the target says of that.
+func (l *Link) Once() { l.once = true }
 
 // Drop gives the link up: its request is not wanted any more.
 func (l *Link) Drop() {
@@ -474,7 +478,7 @@ func (l *Link) answered() {
 func (l *Link) ended() {
 	user := l.user
 	seconds, named := l.client.KeepAlive()
-	reusable := l.client.Reusable() && !l.broken && !l.eof && !l.hungUp
+	reusable := l.client.Reusable() && !l.once && !l.broken && !l.eof && !l.hungUp
 	l.settle()
 	l.state = stateOver
 	if reusable && (!named || seconds > 0) && l.local.keep(l) {
