@@ -121,7 +121,7 @@ type visitor struct {
 	tls   *tls.Config // with its session, for the next connection; nil before the first
 }
 
-// trusted is how long after a question a visitor asks another one on the same connection: half the
+// trusted is how long after it has connected, or asked, a visitor asks on a connection: half the
 // shortest -idle-timeout of the servers here, which close it then. A crowded machine may hold the
 // visitor up.
 const trusted = time.Second / 2
@@ -135,16 +135,15 @@ func (v *visitor) leave() {
 
 // ask makes one request, and wants the file.
 func (v *visitor) ask(addr, from string, keep bool) (err error) {
-	if time.Since(v.asked) > trusted {
+	for left := 3; v.conn == nil || time.Since(v.asked) > trusted && left > 0; left-- {
 		v.leave()
-	}
-	v.asked = time.Now()
-	if v.conn == nil {
+		v.asked = time.Now() // and not when it learns that it is connected
 		if v.conn, err = v.connect(addr, from); err != nil {
 			return err
 		}
 		v.r = bufio.NewReader(v.conn)
 	}
+	v.asked = time.Now()
 	connection := "keep-alive"
 	if !keep {
 		connection = "close"
