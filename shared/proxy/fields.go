@@ -430,7 +430,11 @@ func ofClient(name []byte) bool {
 		"x-sendfile-type", "x-accel-mapping": // which file a proxy is to send instead (CVE-2025-61780)
 		return true
 	}
-	for _, prefix := range clientPrefixes {
+	name = bytes.TrimPrefix(name, []byte("x-"))
+	if len(name) == 0 {
+		return false
+	}
+	for _, prefix := range clientPrefixes[name[0]] {
 		if bytes.HasPrefix(name, prefix) {
 			return true
 		}
@@ -440,11 +444,16 @@ func ofClient(name []byte) bool {
 
 // clientPrefixes begin the fields of a proxy that has asked who somebody is, and tells the server
 // behind it: their name, their groups, their address, or the certificate that they have shown (RFC
-// 9440 3, which wants them removed where nobody was asked for one). What is signed, and judged by
-// its signature, is none of them.
-var clientPrefixes = [][]byte{
-	[]byte("x-forwarded"), []byte("remote-"), []byte("x-remote-"), []byte("x-webauth-"), []byte("x-auth-request-"), []byte("x-authentik-"),
-	[]byte("client-cert"), []byte("x-client-cert"), []byte("ssl-client-"), []byte("x-ssl-client-"), []byte("x-amzn-mtls-"),
-	[]byte("tailscale-user-"), []byte("x-amzn-oidc-identity"), []byte("x-goog-authenticated-user-"), []byte("x-ms-client-principal"),
-	[]byte("cf-access-authenticated-user"), []byte("x-pomerium-claim-"), []byte("x-vouch-"),
-}
+// 9440 3, which wants them removed where nobody was asked for one). An "x-" may be before each.
+// What is signed, and judged by its signature, is none of them. They are found by their first byte,
+// since each field of each request is looked for.
+var clientPrefixes = func() (by [256][][]byte) {
+	for _, prefix := range []string{
+		"forwarded", "remote-", "webauth-", "auth-request-", "authentik-", "client-cert", "ssl-client-",
+		"amzn-mtls-", "amzn-oidc-identity", "tailscale-user-", "goog-authenticated-user-", "ms-client-principal",
+		"cf-access-authenticated-user", "pomerium-claim-", "vouch-",
+	} {
+		by[prefix[0]] = append(by[prefix[0]], []byte(prefix))
+	}
+	return by
+}()
