@@ -327,7 +327,7 @@ var _ = test("RelayTargetRefuses", relayTargetRefuses)
 // relayTargetRefuses: its client is closed at once, each is counted, and the server goes on; a name
 // with several addresses is where one of them answers.
 func relayTargetRefuses(t *testing.T) {
-	r := startRelayTo(t, freeAddress(t), "127.0.0.2:0", "-connect-timeout", "3600")
+	r := startRelayTo(t, refusingAddress(t), "127.0.0.2:0", "-connect-timeout", "3600")
 	for range 50 {
 		if c, err := net.Dial("tcp", r.addr); err == nil { // its reset may be as quick as that
 			c.SetDeadline(time.Now().Add(harness.Patience))
@@ -365,17 +365,31 @@ func socket(family, kind int) (fd int, err error) {
 	return fd, err
 }
 
+// refusingAddress is one that refuses all connections until the test is over: it is taken, and
+// nobody listens.
+func refusingAddress(t *testing.T) string {
+	fd, err := socket(unix.AF_INET, unix.SOCK_STREAM)
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	return boundAddress(t, fd)
+}
+
+// boundAddress binds a socket to a free port of this machine.
+func boundAddress(t *testing.T, fd int) string {
+	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	sa, err := unix.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
+}
+
 // silentListener is an address whose connections are neither made nor refused: nobody accepts, and
 // its queue is full.
 func silentListener(t *testing.T) (addr string) {
 	fd, err := socket(unix.AF_INET, unix.SOCK_STREAM)
 	require.NoError(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
-	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	addr = boundAddress(t, fd)
 	require.NoError(t, unix.Listen(fd, 0))
-	sa, err := unix.Getsockname(fd)
-	require.NoError(t, err)
-	addr = fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
 	for range 8 {
 		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
 		if err != nil {
@@ -601,7 +615,7 @@ var _ = test("RelayUnderReloads", relayUnderReloads)
 // and a second relay's target refuses everybody, nothing that is passed on is lost.
 func relayUnderReloads(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "access")
-	r := relayFrom(t, "-relay", "127.0.0.3:0="+freeAddress(t), "-access-log", log, "-drain-timeout", "600")
+	r := relayFrom(t, "-relay", "127.0.0.3:0="+refusingAddress(t), "-access-log", log, "-drain-timeout", "600")
 	refusing := regexp.MustCompile(`Relaying (127\.0\.0\.3:\d+) to `)
 	other := r.Log.Await(t, refusing)[1]
 	go echo(r.target)

@@ -168,7 +168,11 @@ type Server struct {
 	code int           // exit status, once done
 }
 
-var startedOn = regexp.MustCompile(`started on (?:http://([^,\s"]+)|unix:([^,\s"]+))`)
+// The first of the banner's lines, and the last: between them is what a test may look for at once.
+var (
+	startedOn   = regexp.MustCompile(`started on (?:http://([^,\s"]+)|unix:([^,\s"]+))`)
+	endOfBanner = regexp.MustCompile(`Press Ctrl\+C to stop`)
+)
 
 // Start starts the stage, on a free port unless args say otherwise, and waits for its
 // banner. The test's cleanup stops it.
@@ -199,6 +203,7 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Server {
 	if s.Addr = line[1]; s.Addr == "" {
 		s.Addr = line[2]
 	}
+	s.Log.Await(t, endOfBanner)
 	return s
 }
 
