@@ -136,6 +136,7 @@ func (m *master) takeCharge() {
 // begin starts the workers and the watchdog.
 func (m *master) begin() {
 	m.patience.Excuse(sysnet.Now())
+	m.reap() // orphans of process 1 that ended before their signals were heard
 	if m.inCharge {
 		m.opt.faults.Crowd(m.app.Stats)
 	}

@@ -30,7 +30,7 @@ var longestStage = map[string]int{
 	"stage1-threadpool": 1100,
 	"stage2-poll":       1050,
 	"stage3-epoll":      880,
-	"stage4-prefork":    1785,
+	"stage4-prefork":    1786,
 }
 
 // sizes is how many lines each file of a stage has, by its path.
