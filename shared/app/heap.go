@@ -62,10 +62,14 @@ const (
 	unsentBytes  = 128 << 10
 )
 
-// boundUnsent bounds what the kernel keeps of that for the connections of a listener.
-func boundUnsent(listener int) {
-	if sysnet.GroupMemory() < littleMemory {
-		sysnet.LimitUnsent(listener, unsentBytes)
+// boundUnsent bounds what the kernel keeps of that for the connections of all listeners. A worker
+// shares those of its master, which has done so.
+func (a *App) boundUnsent() {
+	if a.stage.Process > 0 || sysnet.GroupMemory() >= littleMemory {
+		return
+	}
+	for _, l := range a.Listeners {
+		sysnet.LimitUnsent(l.FD, unsentBytes)
 	}
 }
 

@@ -430,6 +430,7 @@ func (a *App) listen() error {
 			}
 		}
 	}
+	a.boundUnsent()
 	return nil
 }
 
@@ -520,7 +521,6 @@ func CloseAll(list []Listener) {
 // socket of the same address.
 func (a *App) listenOn(l *Listener) (err error) {
 	if a.inherit(l) {
-		boundUnsent(l.FD)
 		a.Listeners = append(a.Listeners, *l)
 		return shareFirst(l)
 	}
@@ -539,7 +539,6 @@ func (a *App) listenOn(l *Listener) (err error) {
 	if actual.Path != "" {
 		l.Name = sysnet.NameOf(actual.Path)
 	}
-	boundUnsent(l.FD)
 	a.Listeners = append(a.Listeners, *l)
 	return shareFirst(l)
 }
