@@ -164,27 +164,24 @@ func (h *header) makeWay(said Header, n int) machine.Want {
 		h.buf = nil
 	}
 	h.release()
+	h.adm.Marks = h.marks(said)
 	c.Machine = h.next(h.thread, h.adm, client, h.handle)
-	if m, http := c.Machine.(told); http && !said.Own {
-		switch elsewhere := h.peer.IsValid() && !h.peer.Addr().Unmap().IsLoopback(); {
-		case !said.From.IsValid():
-			m.ForUnnamed()
-		case elsewhere:
-			m.FromElsewhere()
-		}
-	}
-	if s, plain := c.Machine.(*session.Session); plain && said.TLS {
-		s.CameByTLS()
-	}
 	return 0
 }
 
-// told is a machine that can be told more of the client. Somebody whom the proxy does not name must
-// not have its rights, among which is to say who one is; and who is of the proxy's machine, as the
-// address 127.0.0.1 says of itself there, is not of this one.
-type told interface {
-	ForUnnamed()
-	FromElsewhere() // the proxy is on another machine
+// marks is what the header says of the client beside its address.
+func (h *header) marks(said Header) (m session.Mark) {
+	if said.TLS {
+		m = session.ByTLS
+	}
+	switch {
+	case said.Own:
+	case !said.From.IsValid():
+		m |= session.Unnamed
+	case h.peer.IsValid() && !h.peer.Addr().Unmap().IsLoopback():
+		m |= session.Elsewhere
+	}
+	return m
 }
 
 // refuse ends the connection for what its peer has sent, or has not.

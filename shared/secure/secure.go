@@ -120,9 +120,3 @@ func (s *Server) Opener() session.Opener {
 		return c
 	}
 }
-
-// ForUnnamed is what it is of a session.
-func (c *Conn) ForUnnamed() { c.session.ForUnnamed() }
-
-// FromElsewhere is what it is of a session.
-func (c *Conn) FromElsewhere() { c.session.FromElsewhere() }

@@ -21,7 +21,7 @@ import (
 // of its connection by the same settings.
 func (s *Session) lookUpPeer(peer netip.Addr) {
 	srv := s.thread.Server
-	s.proxy = s.marks&unnamed == 0 && srv.trusts(peer)
+	s.proxy = s.marks&Unnamed == 0 && srv.trusts(peer)
 	s.marks &^= exempt
 	if srv.Limiter != nil && srv.Limiter.Exempt(peer) {
 		s.marks |= exempt
@@ -130,7 +130,7 @@ func (x *Exchange) IsHere(who netip.Addr) bool {
 		return true
 	}
 	near := !x.s.addr.IsValid() || x.s.addr.Unmap().IsLoopback()
-	return who.IsLoopback() && near && x.s.marks&elsewhere == 0
+	return who.IsLoopback() && near && x.s.marks&Elsewhere == 0
 }
 
 // setUnknown makes the client unknown.
@@ -143,7 +143,7 @@ func (x *Exchange) setUnknown() { x.client, x.unknown = netip.Addr{}, true }
 func (x *Exchange) CameByHTTPS() bool {
 	r := x.Request()
 	switch {
-	case x.s.marks&byTLS != 0:
+	case x.s.marks&ByTLS != 0:
 		return true
 	case !x.s.proxy:
 	case r.Has(http1.XForwardedProto):
@@ -175,7 +175,7 @@ func (x *Exchange) Asker() (who netip.Addr, known bool) {
 }
 
 // Unnamed reports whether a trusted proxy of connections speaks for somebody whom it does not name.
-func (x *Exchange) Unnamed() bool { return x.s.marks&unnamed != 0 }
+func (x *Exchange) Unnamed() bool { return x.s.marks&Unnamed != 0 }
 
 // Trusts reports whether an address is that of a proxy that is trusted.
 func (x *Exchange) Trusts(a netip.Addr) bool { return x.thread.Server.trusts(a) }

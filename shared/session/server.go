@@ -328,6 +328,7 @@ func (l *Thread) Late(busy clock.Time, n int, waited clock.Time) {
 type Admission struct {
 	ticket limiter.Ticket
 	note   *atomic.Uint64 // its place in the Ledger; nil for none
+	Marks  Mark           // what is said of the peer, by whom it came through
 }
 
 // admission is the one with that ticket, of the socket with that handle.

@@ -47,14 +47,20 @@ const (
 	waitAsked      // for a body that another machine has yet to ask for, or for that machine
 )
 
-// mark is what is known of a peer, each a bit: a Session has no byte to spare.
-type mark uint8
+// Mark is what is known of a peer, each a bit: a Session has no byte to spare. What a proxy of
+// connections says of whom it speaks for comes with the Admission.
+type Mark uint8
 
 const (
-	exempt    mark = 1 << iota // the limiter does not apply to it
-	byTLS                      // it has come by TLS to a proxy of connections, which says so
-	unnamed                    // it is somebody whom a proxy of connections does not name
-	elsewhere                  // it is somebody whom such a proxy on another machine names
+	exempt Mark = 1 << iota // the limiter does not apply to it
+	// ByTLS: the peer has come to the proxy by TLS.
+	ByTLS
+	// Unnamed: it is somebody whom the proxy does not name. So who says what comes is the client,
+	// fields that only a proxy should write included: it must not have the proxy's rights.
+	Unnamed
+	// Elsewhere: the proxy that names it is on another machine. Who is of that machine, as the
+	// address 127.0.0.1 says of itself there, is not of this one.
+	Elsewhere
 )
 
 // Session is one connection: the [machine.Machine] of HTTP on a socket. The zero Session is
@@ -75,7 +81,7 @@ type Session struct {
 	phase    phase
 	wait     wait
 	proxy    bool // the peer is trusted to say who the client is
-	marks    mark // of the peer
+	marks    Mark // of the peer
 	eof      bool // the peer has ended its sending direction
 	refused  bool // it was never admitted
 	abortive bool // Close is to reset the connection
@@ -89,7 +95,7 @@ var _ machine.Machine = (*Session)(nil)
 // Open begins a session with a peer that Admit let in. handle is passed to
 // Thread.Unsent.
 func (s *Session) Open(thread *Thread, adm Admission, peer netip.AddrPort, handle int) {
-	*s = Session{thread: thread, ticket: adm.ticket, addr: peer.Addr(), port: peer.Port(), handle: int32(handle)}
+	*s = Session{thread: thread, ticket: adm.ticket, marks: adm.Marks, addr: peer.Addr(), port: peer.Port(), handle: int32(handle)}
 	s.lookUpPeer(peer.Addr())
 	s.order.Opened()
 	thread.Stats.Add(stats.Opened, 1)
@@ -116,24 +122,8 @@ func (s *Session) OpenRefused(thread *Thread, peer netip.AddrPort, handle int, w
 // anything is read.
 func (s *Session) Through(l *Layer) { s.layer = l }
 
-// CameByTLS says that the peer is one whom a proxy of connections names, and has come to that by
-// TLS. It is said once, before anything is read.
-func (s *Session) CameByTLS() { s.marks |= byTLS }
-
-// ForUnnamed says that the peer is a proxy of connections, and speaks for somebody whom it does not
-// name: so it is the client who says what comes, fields that only a proxy should write included. It
-// is said once, before anything is read.
-func (s *Session) ForUnnamed() {
-	s.marks |= unnamed
-	s.proxy = false
-}
-
-// FromElsewhere says that the peer is one whom a proxy of connections on another machine names. It
-// is said once, before anything is read.
-func (s *Session) FromElsewhere() { s.marks |= elsewhere }
-
 // shared reports whether the peer's address is that of many clients.
-func (s *Session) shared() bool { return s.proxy || s.marks&unnamed != 0 }
+func (s *Session) shared() bool { return s.proxy || s.marks&Unnamed != 0 }
 
 // Peer is the address of the other end, invalid for a Unix socket's.
 func (s *Session) Peer() netip.AddrPort { return netip.AddrPortFrom(s.addr, s.port) }
