@@ -121,6 +121,9 @@ func (t *Table) identify(addr netip.Addr) (identity, bool) {
 	return id, true
 }
 
+// Exempted is the clients for whom nothing here is. It must not be changed.
+func (t *Table) Exempted() []netip.Prefix { return t.cfg.Exempt }
+
 // Exempt reports whether nothing here is for that client. It does not change, so a caller may ask
 // once for many requests.
 func (t *Table) Exempt(addr netip.Addr) bool {

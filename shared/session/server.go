@@ -11,6 +11,7 @@ package session
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"fourways/shared/bufpool"
@@ -113,6 +114,7 @@ type Server struct {
 	MaxRefused int64 // connections that may be reading their 503 at once; 0 for the constant
 
 	first    *Server                // the one that stood at the beginning; nil for itself
+	relisted bool                   // who is trusted or exempt is not always who it was at the beginning
 	latest   atomic.Pointer[Server] // of the first: the one that stands in its place now; nil for itself
 	refused  atomic.Int64           // of the first: sessions that OpenRefused began
 	draining atomic.Bool            // of the first
@@ -124,7 +126,21 @@ type Server struct {
 // not stay in memory once nobody serves by them.
 func (s *Server) Succeed(next *Server) {
 	next.first = s.origin()
+	next.relisted = s.relisted || !s.listsAlike(next)
 	next.first.latest.Store(next)
+}
+
+// listsAlike reports whether another Server trusts and exempts the same peers.
+func (s *Server) listsAlike(other *Server) bool {
+	return s.TrustUnix == other.TrustUnix && slices.Equal(s.Trusted, other.Trusted) && slices.Equal(s.exempted(), other.exempted())
+}
+
+// exempted is to whom the limiter does not apply.
+func (s *Server) exempted() []netip.Prefix {
+	if s.Limiter == nil {
+		return nil
+	}
+	return s.Limiter.Exempted()
 }
 
 // Latest is the one that stands in the place of s now.

@@ -650,7 +650,7 @@ func (s *Session) idle() machine.Want {
 func (s *Session) request(x *Exchange) {
 	s.thread.renew()
 	srv, st := s.thread.Server, s.thread.Stats
-	if srv.first != nil { // no longer those that the process has begun with
+	if srv.relisted { // perhaps since the connection began
 		s.lookUpPeer(s.addr)
 	}
 	st.Add(stats.Requests, 1)

@@ -63,6 +63,21 @@ func TestNewSettingsSayWhoIsTrustedOnKeptConnections(t *testing.T) {
 	require.Equal(t, peer.Addr().String(), ask())
 }
 
+// For each request that would be work for nothing where other settings have changed. Once the lists
+// have, there may be connections from before for as long as the process lives.
+func TestPeersAreLookedUpAgainOnlyWhereTheListsHaveChanged(t *testing.T) {
+	r := newRig(t)
+	for _, tt := range []struct {
+		trusted  []netip.Prefix
+		relisted bool
+	}{{nil, false}, {[]netip.Prefix{netip.PrefixFrom(peer.Addr(), 24)}, true}, {nil, true}, {nil, true}} {
+		next := r.other(r.srv.HTTP.Limits)
+		next.Trusted = tt.trusted
+		r.srv.Latest().Succeed(next)
+		require.Equal(t, tt.relisted, next.relisted)
+	}
+}
+
 // Whoever changes settings every hour must not fill the memory with those of the last year: with
 // each of them go a site, its cache, and buffers of all threads.
 func TestSettingsOfBeforeDoNotStayInMemory(t *testing.T) {
