@@ -6,14 +6,8 @@ package ensemble
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net/http"
 	"net/netip"
 	"os"
@@ -36,6 +30,7 @@ import (
 	"fourways/shared/relay"
 	"fourways/shared/resolve"
 	"fourways/shared/secure"
+	"fourways/shared/secure/securetest"
 	"fourways/shared/session"
 	"fourways/shared/site"
 	"fourways/shared/spill"
@@ -123,21 +118,7 @@ func (w *world) fail(format string, args ...any) {
 }
 
 // pair is a certificate for "h", made once.
-var pair = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	t := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "h"}, DNSNames: []string{"h"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &t, &t, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
+var pair = sync.OnceValue(func() tls.Certificate { return securetest.SelfSigned("h") })
 
 var clientConfig = sync.OnceValue(func() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, ServerName: "h", CurvePreferences: []tls.CurveID{tls.X25519}, DynamicRecordSizingDisabled: true}

@@ -5,14 +5,9 @@ package secure
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net"
 	"net/netip"
 	"sync"
@@ -28,26 +23,13 @@ import (
 	"fourways/shared/limiter"
 	"fourways/shared/machine"
 	"fourways/shared/offload"
+	"fourways/shared/secure/securetest"
 	"fourways/shared/session"
 	"fourways/shared/stats"
 )
 
 // pair is a certificate for "localhost", made once.
-var pair = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	t := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &t, &t, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
+var pair = sync.OnceValue(func() tls.Certificate { return securetest.SelfSigned("localhost") })
 
 // events notes what an Observer is told.
 type events struct {

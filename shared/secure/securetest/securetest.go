@@ -1,5 +1,6 @@
 // Package securetest has clients of TLS that make their records themselves, and send what
-// crypto/tls never would: many key updates, for example. It is no part of the server.
+// crypto/tls never would: many key updates, for example; and a certificate. It is no part of the
+// server.
 //
 // The handshake is crypto/tls's. From its end on whoever asked for it writes records of a [Sealer]
 // to the socket, and reads by the tls.Conn, which must not write any more.
@@ -9,16 +10,40 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/big"
 	"net"
 	"strings"
+	"time"
 )
+
+// SelfSigned makes a certificate for a name, of this hour, and its key.
+func SelfSigned(name string) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	t := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &t, &t, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
 
 // Types of records and messages (RFC 8446 5.1 and 4).
 const (
