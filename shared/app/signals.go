@@ -17,7 +17,8 @@ var Reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1}
 
 // AwaitSignals takes each kind of signal from a channel of its own. Package os/signal drops signals
 // for which a channel has no room, so with one channel for all a flood of one kind would displace
-// the others. Of one kind only repetitions are lost, as in the kernel.
+// the others. Of one kind only repetitions are lost, as in the kernel. Whoever handles SIGTTOU gets
+// it for what it writes to a terminal, too, so the logs have to know.
 func AwaitSignals(kinds []os.Signal, then func(os.Signal)) {
 	if slices.Contains(kinds, os.Signal(syscall.SIGTTOU)) {
 		logging.HandlesTTOU()
