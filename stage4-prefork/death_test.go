@@ -443,6 +443,55 @@ func TestADeadWorkerIsReplacedWithoutTheFilesOfItsSettings(t *testing.T) {
 	require.Zero(t, s.Log.Count("cannot start"))
 }
 
+// The place of a dead worker is taken although the root is gone, or another folder has its name: it
+// serves what the others serve. What it cannot find it does without.
+func TestADeadWorkerIsReplacedWithoutTheRoot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root, uploads, aside := dir+"/root", dir+"/uploads", dir+"/aside"
+	for _, folder := range []string{root, uploads} {
+		require.NoError(t, os.Mkdir(folder, 0o755))
+	}
+	for name, text := range map[string]string{"a.txt": "of the first folder", "404.html": "our page", "app.html": "the app"} {
+		require.NoError(t, os.WriteFile(root+"/"+name, []byte(text), 0o644))
+	}
+	s := harness.Start(t, "-workers", "1", "-root", root, "-uploads", uploads, "-error-page", "404=/404.html", "-spa", "/app.html")
+	replaced := func() {
+		victim := ready(t, s, 1).Workers[0].PID
+		require.NoError(t, unix.Kill(victim, unix.SIGKILL))
+		gone(t, victim)
+		harness.Eventually(t, "another one serves", func() bool {
+			w := health4(t, s).Workers
+			return len(w) == 1 && w[0].PID != victim
+		})
+	}
+	served := func() string {
+		status, body := s.Get(t, "/a.txt")
+		require.Equal(t, 200, status)
+		return string(body)
+	}
+
+	require.NoError(t, os.Rename(root, aside))
+	replaced()
+	require.Equal(t, "of the first folder", served())
+	require.NoError(t, os.Mkdir(root, 0o755))
+	require.NoError(t, os.WriteFile(root+"/a.txt", []byte("of another"), 0o644))
+	replaced()
+	require.Equal(t, "of the first folder", served(), "the name leads elsewhere, and nobody has sent HUP")
+
+	require.NoError(t, os.RemoveAll(aside))
+	require.NoError(t, os.RemoveAll(uploads))
+	replaced()
+	status, _ := s.Get(t, "/a.txt")
+	require.Equal(t, 404, status)
+	resp, err := http.Post(s.URL("/upload"), "application/json", strings.NewReader("{}"))
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, 503, resp.StatusCode)
+	require.Equal(t, 2, s.Log.Count("The site is served without something of its settings"))
+	require.Zero(t, s.Log.Count("cannot start"))
+}
+
 // The place of a dead worker is taken although the folder of the logs is gone, and the logs are
 // found again when they are to be opened anew.
 func TestADeadWorkerIsReplacedWithoutTheLogs(t *testing.T) {

@@ -8,9 +8,9 @@ package main
 //
 // There is no fork in Go, so workers and new masters are programs that start from the beginning. A
 // worker executes the program that is running, whatever has become of its file since; a new master
-// executes the file. A worker opens neither the configuration file nor those of passwords and
-// redirects, of which it gets the texts that its master has read, nor those of certificates and
-// keys. Descriptors that a process does not need are closed in it.
+// executes the file. A worker opens no file of settings, passwords, redirects, certificates or
+// keys: it gets what its master has read of them, and the folder that its master has opened.
+// Descriptors that a process does not need are closed in it.
 
 import (
 	"fmt"

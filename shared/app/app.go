@@ -100,6 +100,9 @@ type Inherited struct {
 	// Revived says that it takes the place of a process that has died, while others serve: it is to
 	// serve as well, even where it cannot open its logs.
 	Revived bool
+	// Root is a name of the folder that others serve, whatever its own name leads to by now; empty
+	// to open it by its own.
+	Root string
 	// Site is the built-in site where it has been unpacked already.
 	Site site.Unpacked
 	// Secrets is what the process that reads the certificates has passed on; nil to read the files.

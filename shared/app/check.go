@@ -11,6 +11,7 @@ package app
 // the start, after HUP; what he could not is a warning, since it hinders no start.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -276,7 +277,7 @@ func unusableSpill(err error) error {
 
 // openRoot opens the folder to serve.
 func (a *App) openRoot(dir string) (err error) {
-	if a.folder.Root, err = sysnet.OpenRoot(dir); err != nil {
+	if a.folder.Root, err = sysnet.OpenRootAt(dir, cmp.Or(a.stage.Root, dir)); err != nil {
 		return unusableRoot(dir, err)
 	}
 	return nil

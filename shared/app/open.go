@@ -263,7 +263,13 @@ func (a *App) openSite() (err error) {
 			return err
 		}
 	}
-	s, err := site.New(a.siteConfig(a.Config))
+	c := a.siteConfig(a.Config)
+	if a.stage.Revived {
+		c.Missing = func(err error) {
+			a.Log.Error("The site is served without something of its settings, until HUP finds it", "error", err)
+		}
+	}
+	s, err := site.New(c)
 	if err != nil {
 		return unusableSite(err)
 	}

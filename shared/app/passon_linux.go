@@ -33,11 +33,13 @@ type Passed struct {
 	Activated  bool          // the sockets are systemd's
 	Site       site.Unpacked // the built-in site, if it has been unpacked
 	Listeners  []Listener    // in the order of their descriptors
-	Files      []string      // of files that settings name, their flags: the texts are behind the listeners
+	Files      []string      // flags of what settings name, whose descriptors are behind the listeners
 }
 
-// Flags of files whose text a worker is passed, as its master has read it.
+// Flags of what a worker is passed as its master has it: the folder that is served, and the texts
+// of files.
 const (
+	rootFlag      = "root"
 	authFlag      = "auth"
 	redirectsFlag = "redirects"
 )
@@ -72,9 +74,12 @@ func (a *App) PassOn(c *children.Command, first, i int, name string) (p Passed, 
 	return p, err
 }
 
-// passFiles gives a worker the texts of files as they were read with the settings: they may have
-// gone since, or be changed, and one that follows another is to serve by the same.
+// passFiles gives a worker the root, and the texts of files, as they were opened and read with the
+// settings: they may have gone since, or be others, and one that follows another is to serve the
+// same.
 func (a *App) passFiles(c *children.Command, first int, p *Passed) error {
+	c.Pass(first, a.folder.FD())
+	p.Files = []string{rootFlag}
 	texts := map[string][]byte{}
 	if a.gate != nil {
 		texts[authFlag] = a.gate.Text()
@@ -93,15 +98,21 @@ func (a *App) passFiles(c *children.Command, first int, p *Passed) error {
 
 // ReadTexts has settings name the texts that this process was passed in place of the files.
 func (p *Passed) ReadTexts(cfg *config.Config, first int) {
-	for i, flag := range p.Files {
-		path := fmt.Sprintf("/proc/self/fd/%d", first+passedListeners+len(p.Listeners)+i)
-		switch flag {
-		case authFlag:
-			cfg.Auth = path
-		case redirectsFlag:
-			cfg.Redirects = path
-		}
+	if path := p.file(authFlag, first); path != "" {
+		cfg.Auth = path
 	}
+	if path := p.file(redirectsFlag, first); path != "" {
+		cfg.Redirects = path
+	}
+}
+
+// file is the name of what was passed for a flag; empty for nothing.
+func (p *Passed) file(flag string, first int) string {
+	i := slices.Index(p.Files, flag)
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", first+passedListeners+len(p.Listeners)+i)
 }
 
 // HandOver gives a new master what it needs to take this process's place. It reads the files
@@ -140,7 +151,7 @@ func (p *Passed) Receive(first int) {
 
 // TakeOver has a stage begin with what its process was passed, from the descriptor first on.
 func (p *Passed) TakeOver(s *Stage, first int) (err error) {
-	s.Listeners, s.Site, s.Activated = p.Listeners, p.Site, p.Activated
+	s.Listeners, s.Site, s.Activated, s.Root = p.Listeners, p.Site, p.Activated, p.file(rootFlag, first)
 	if err = s.Memory.Inherit(first); err != nil || !p.Secured {
 		return err
 	}

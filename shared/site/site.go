@@ -18,6 +18,7 @@ package site
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,9 @@ type Config struct {
 	Ending       func() bool       // the server is to end, and no longer ready; nil for never
 	HTTPS        func() uint16     // the port that clients of plain HTTP are sent to; nil to serve them
 
+	// Missing is called with what the site is made without: a page or a folder of these settings,
+	// or of the uploads', that cannot be read or opened. Nil where that is an error.
+	Missing func(error)
 	// Trouble is called with an error on our side, before the request is refused with 500, 503 or
 	// 507. It is called on any thread. May be nil.
 	Trouble func(x *session.Exchange, err error)
@@ -115,10 +119,22 @@ func New(cfg Config) (*Site, error) {
 	opt := cfg.Cache
 	opt.Compress, opt.Describe = compresses, s.describe
 	s.cache = filecache.New(cfg.Root, opt)
-	if err := errors.Join(s.readPages(), s.findApp(), s.readRedirects()); err != nil {
+	if err := s.readRedirects(); err != nil {
+		return nil, err
+	}
+	if err := s.without(errors.Join(s.readPages(), s.findApp())); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// without is nil where the site is made without what cannot be had, and the error otherwise.
+func (s *Site) without(err error) error {
+	if err != nil && s.cfg.Missing != nil {
+		s.cfg.Missing(err)
+		return nil
+	}
+	return err
 }
 
 // Again makes a site that takes the place of s, with other settings and the same uploads. Nothing
@@ -134,18 +150,21 @@ func (s *Site) Again(cfg Config) (*Site, error) {
 // Retire gives back what a site keeps whose place another has taken. What is under way ends.
 func (s *Site) Retire() { s.cache.Close() }
 
-// readPages reads the pages that replace error pages.
-func (s *Site) readPages() error {
+// readPages reads the pages that replace error pages. One that cannot be read stays what it was.
+func (s *Site) readPages() (err error) {
 	pages := make(map[int][]byte)
+	if before := s.pages.Load(); before != nil {
+		maps.Copy(pages, *before)
+	}
 	for status, path := range s.cfg.ErrorPages {
-		page, err := readPage(s.cfg.Root, path)
-		if err != nil {
-			return err
+		if page, e := readPage(s.cfg.Root, path); e == nil {
+			pages[status] = page
+		} else {
+			err = errors.Join(err, e)
 		}
-		pages[status] = page
 	}
 	s.pages.Store(&pages)
-	return nil
+	return err
 }
 
 // Reopen serves the folder that the root's name leads to now. It reports whether that is another

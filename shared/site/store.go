@@ -93,7 +93,7 @@ func (s *Site) OpenUploads(u Uploads) error {
 		return bytes, files, err
 	})
 	p, err := open(s.cfg.Root, u.Folder)
-	if err != nil {
+	if err = s.without(err); err != nil {
 		return err
 	}
 	st.put(p, u.Folder)
@@ -122,18 +122,25 @@ func (s *Site) ChangeUploads(u Uploads) error {
 	return nil
 }
 
-// open opens the folder of that name, or the root's, as it is now.
-func open(root *sysnet.Root, named string) (p *place, err error) {
-	p = &place{}
+// open opens the folder of that name, or the root's, as it is now. Where none is named, none need
+// be there.
+func open(root *sysnet.Root, named string) (*place, error) {
 	if named != "" {
-		if p.folder, err = sysnet.OpenFolder(named); err != nil {
-			return nil, err
-		}
-	} else if p.folder, err = root.OpenFolder(uploadFolder); err != nil && !errors.Is(err, sysnet.ErrNotFound) {
-		p.why = err
+		folder, err := sysnet.OpenFolder(named)
+		return newPlace(folder, err), err
 	}
+	folder, err := root.OpenFolder(uploadFolder)
+	if errors.Is(err, sysnet.ErrNotFound) {
+		err = nil
+	}
+	return newPlace(folder, err), nil
+}
+
+// newPlace is the place of a folder, or one that cannot be used, and why.
+func newPlace(folder *sysnet.Folder, why error) *place {
+	p := &place{folder: folder, why: why}
 	p.users.Begin()
-	return p, nil
+	return p
 }
 
 // put has uploads that begin from now on go to a place.

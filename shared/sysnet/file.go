@@ -100,8 +100,12 @@ func (u *Users) Leave() bool { return u.n.Add(-1) == 0 }
 
 // OpenRoot opens a folder to serve. If its name later leads to another folder, this one is still
 // served until Reopen.
-func OpenRoot(dir string) (*Root, error) {
-	f, err := openFolder(dir)
+func OpenRoot(dir string) (*Root, error) { return OpenRootAt(dir, dir) }
+
+// OpenRootAt is OpenRoot of a folder that another name leads to, as that of a descriptor does
+// (proc_pid_fd(5)): dir is only what it is called, until Reopen.
+func OpenRootAt(dir, name string) (*Root, error) {
+	f, err := openFolder(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +114,8 @@ func OpenRoot(dir string) (*Root, error) {
 	return r, nil
 }
 
-func openFolder(dir string) (*folder, error) {
-	name := dir
+// openFolder opens the folder that a name leads to, and calls it dir.
+func openFolder(dir, name string) (*folder, error) {
 	if name != "" {
 		name += "/" // nothing but a folder is opened then, and no FIFO waited for (path_resolution(7))
 	}
@@ -217,10 +221,14 @@ func (r *Root) Reopen() (other bool, err error) {
 // Name is the root's name.
 func (r *Root) Name() string { return r.now.Load().dir }
 
+// FD is the descriptor of the folder that is served, for another process. It is the root's, and
+// open until Close or the next Reopen or Move.
+func (r *Root) FD() int { return r.now.Load().fd }
+
 // Move gives the root another name, and serves the folder that this leads to. Where it fails, the
 // old one is still served. It may not be called after Close.
 func (r *Root) Move(dir string) error {
-	f, err := openFolder(dir)
+	f, err := openFolder(dir, dir)
 	if err == nil {
 		r.now.Swap(f).leave()
 	}
