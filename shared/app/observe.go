@@ -8,12 +8,14 @@ package app
 // loggers' business.
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -53,7 +55,7 @@ func (o observer) Done(x *session.Exchange) {
 		Status:    x.Status(),
 		Bytes:     x.Sent(),
 		Method:    r.MethodName,
-		Target:    r.Target,
+		Target:    discreet(r.Target),
 		Proto:     protocol(r),
 		Referer:   r.Get(http1.Referer),
 		UserAgent: r.Get(http1.UserAgent),
@@ -113,7 +115,7 @@ func (o observer) Refused(x *session.Exchange, f fault.Fault) {
 	}
 	switch f.Reason { // what is another's attack may be one's own setting
 	case fault.ForeignHost:
-		line = append(line, "host", shortened(hostOf(x.Request())), "see", "-host")
+		line = append(line, "host", shortened(discreet(hostOf(x.Request()))), "see", "-host")
 	case fault.RefusedType:
 		line = append(line, "see", "-types")
 	}
@@ -150,7 +152,34 @@ func (o observer) notShown(x *session.Exchange) {
 const maxLogged = 300
 
 // shortLine is the request's line, or its beginning and its length where it is long.
-func shortLine(x *session.Exchange) string { return shortened(x.Request().Line) }
+func shortLine(x *session.Exchange) string {
+	line := x.Request().Line
+	target := bytes.IndexByte(line, ' ') + 1 // 0 where there is none
+	return shortened(append(line[:target:target], discreet(line[target:])...))
+}
+
+// discreet leaves out of a target, and what follows it, the name and password that may stand in
+// front of a host, as in http://ann:secret@example.org/ (RFC 3986 3.2.1). Such a request is
+// refused, and its log is not to keep them. A path may have an @, which stays.
+func discreet(target []byte) []byte {
+	if bytes.IndexByte(target, '@') < 0 {
+		return target
+	}
+	const ends = " /?#"
+	host := 0
+	if scheme := bytes.Index(target, []byte("://")); scheme >= 0 && !bytes.ContainsAny(target[:scheme], ends) {
+		host = scheme + len("://")
+	}
+	end := len(target)
+	if i := bytes.IndexAny(target[host:], ends); i >= 0 {
+		end = host + i
+	}
+	at := bytes.LastIndexByte(target[host:end], '@')
+	if at < 0 {
+		return target
+	}
+	return slices.Concat(target[:host], []byte("..."), target[host+at:])
+}
 
 func shortened(line []byte) string {
 	written := 0

@@ -36,3 +36,23 @@ func TestTheFilterOfFail2BanKnowsEveryReason(t *testing.T) {
 	}
 	assert.ElementsMatch(t, want, listed)
 }
+
+func TestPasswordsInTargetsAreNotLogged(t *testing.T) {
+	for target, want := range map[string]string{
+		"":                                "",
+		"/a@b HTTP/1.1":                   "/a@b HTTP/1.1",
+		"/a://ann:secret@b":               "/a://ann:secret@b",
+		"/?to=http://a@b":                 "/?to=http://a@b",
+		"http://ann:secret@example.org/a": "http://...@example.org/a",
+		"http://ann:secret@example.org":   "http://...@example.org",
+		"http://a@b@example.org/c@d e@f":  "http://...@example.org/c@d e@f",
+		"http://example.org/a@b":          "http://example.org/a@b",
+		"http://example.org?a@b":          "http://example.org?a@b",
+		"ann:secret@example.org:443 HTTP": "...@example.org:443 HTTP",
+		"@example.org":                    "...@example.org",
+	} {
+		given := []byte(target)
+		assert.Equal(t, want, string(discreet(given)))
+		assert.Equal(t, target, string(given), "what was given stays")
+	}
+}

@@ -288,6 +288,9 @@ func (u *users) check(field []byte) bool {
 	if hash == nil {
 		hash, ok = u.nobody, false
 	}
+	if bytes.IndexByte(password, 0) >= 0 { // to bcrypt "a\x00a" is "a"; see also RFC 7617 2
+		ok = false
+	}
 	if bcrypt.CompareHashAndPassword(hash, password) != nil || !ok || err != nil {
 		u.goOn(hash, password)
 		return false

@@ -48,6 +48,7 @@ func TestPasswords(t *testing.T) {
 		{"one beyond ASCII", field("ümit:ü"), true},
 		{"another scheme's case", append([]byte("bASIC "), field("ann:secret")[6:]...), true},
 		{"a wrong one", field("ann:Secret"), false},
+		{"the right one twice, which to bcrypt is the same", field("ann:secret\x00secret"), false},
 		{"none", field("ann:"), false},
 		{"somebody else's", field("ann:a:b"), false},
 		{"nobody there, by the hash that stands in", field("eve:secret"), false},

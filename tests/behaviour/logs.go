@@ -32,9 +32,10 @@ import (
 var _ = test("RefusalsAreLogged", refusalsAreLogged)
 
 // refusalsAreLogged: one line each, with who, why and what, and nothing a client sends
-// can begin a line of its own.
+// can begin a line of its own. A password in a target is in no log.
 func refusalsAreLogged(t *testing.T) {
-	s := harness.Start(t)
+	access := filepath.Join(t.TempDir(), "access")
+	s := harness.Start(t, "-access-log", access)
 	c := s.Dial(t)
 	fmt.Fprintf(c, "GET /../secret HTTP/1.1\r\nHost: localhost\r\n\r\nGET /\x1b[31m\rHTTP/1.1\r\n")
 	io.ReadAll(c)
@@ -42,6 +43,17 @@ func refusalsAreLogged(t *testing.T) {
 	s.Log.Await(t, regexp.MustCompile(`reason=bad-target status=400 .* request="GET /\\x1b\[31m\\rHTTP/1\.1"\n|reason=bad-request-line status=400 .* request="GET /\\x1b\[31m\\rHTTP/1\.1"\n`))
 	_, body := s.Get(t, "/health")
 	require.Contains(t, string(body), `"blocked":2`)
+
+	c = s.Dial(t)
+	fmt.Fprintf(c, "GET http://ann:secret@localhost/here HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	io.ReadAll(c)
+	s.Log.Await(t, regexp.MustCompile(`status=400 .* request="GET http://\.\.\.@localhost/here HTTP/1\.1"\n`))
+	harness.Eventually(t, "the line of the access log", func() bool {
+		text, err := os.ReadFile(access)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), "ann:secret")
+		return bytes.Contains(text, []byte("http://...@localhost/here"))
+	})
 }
 
 var _ = test("AccessLog", accessLog)
