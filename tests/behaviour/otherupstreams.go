@@ -8,6 +8,7 @@ package behaviour
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -79,8 +80,19 @@ func otherUpstreamsOnHUP(t *testing.T) {
 	by("one", "/x")
 	harness.Eventually(t, "one is checked", func() bool { return one.checks.Load() > 0 })
 	harness.Eventually(t, "one is told of", func() bool { return counts(one.url) })
-	slow := s.Dial(t)
-	defer slow.Close()
+	var slow net.Conn
+	var in *bufio.Reader
+	harness.Eventually(t, "a connection is that of a worker that passes on", func() bool {
+		slow = s.Dial(t)
+		t.Cleanup(func() { slow.Close() })
+		in = bufio.NewReader(slow)
+		fmt.Fprint(slow, "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		resp, err := http.ReadResponse(in, nil)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(body) == "one"
+	})
 	fmt.Fprint(slow, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	harness.Eventually(t, "the slow request has come", func() bool { return one.asked.Load() == 1 })
 
@@ -92,7 +104,7 @@ func otherUpstreamsOnHUP(t *testing.T) {
 	by("two", "/x")
 	harness.Eventually(t, "only two is told of", func() bool { return counts(two.url) && !counts(one.url) })
 	close(one.release)
-	resp, err := http.ReadResponse(bufio.NewReader(slow), nil)
+	resp, err := http.ReadResponse(in, nil)
 	require.NoError(t, err)
 	require.Equal(t, 200, resp.StatusCode)
 	slow.Close()
