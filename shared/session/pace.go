@@ -160,14 +160,16 @@ func (s *Session) tooSlow() bool {
 }
 
 // undelivered reports whether much of the last answers is unacknowledged, so that the connection
-// cannot be closed yet. For a small first answer the kernel is not asked. A little is not waited
-// for: some clients acknowledge only when they hear more, and the end of our sending is what they
-// wait for.
+// cannot be closed yet. For a small first answer the kernel is not asked. What could not be read is
+// no request that was served, and the answer to it may be small and behind a large one. A little is
+// not waited for: some clients acknowledge only when they hear more, and the end of our sending is
+// what they wait for.
 func (s *Session) undelivered(a *requestState) bool {
 	if s.refused || s.thread.Server.Draining() || s.thread.Server.Timing.MinRate == 0 {
 		return false
 	}
-	large := s.measured || s.sent()-s.out.moved > smallAnswer || a.conn.Served() > 1
+	first := a.conn.Served() == 0 || a.conn.Served() == 1 && (a.conn.Status() == 0 || a.x.headComplete)
+	large := s.measured || s.sent()-s.out.moved > smallAnswer || !first
 	return large && s.unsent() > smallAnswer
 }
 

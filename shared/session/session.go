@@ -182,11 +182,15 @@ func (s *Session) Received(n int) {
 func (s *Session) EOF() {
 	s.order.Called(machine.CallRead)
 	s.eof = true
-	if s.phase == phaseTunnel {
+	if s.phase == phaseOpen && s.req == nil { // a layer has heard of it, and read nothing
+		s.borrow()
+	}
+	switch {
+	case s.phase == phaseTunnel:
 		s.req.x.tunnel.ClientEnds()
-	} else if s.req != nil {
+	case s.req != nil:
 		s.req.conn.EOF()
-	} else if s.phase != phaseDeliver {
+	case s.phase != phaseDeliver:
 		s.phase = phaseOver
 	}
 }
