@@ -69,13 +69,16 @@ func (s *Session) Stalled() {
 // bytes of its chain.
 func (s *Session) sent() int64 {
 	switch {
-	case s.layer != nil && !s.layer.Bypassed:
+	case s.sealed():
 		return s.layer.Out.Sent()
 	case s.req != nil:
 		return s.req.conn.Out().Sent()
 	}
 	return 0
 }
+
+// sealed reports whether a layer makes other bytes of what the session writes.
+func (s *Session) sealed() bool { return s.layer != nil && !s.layer.Bypassed }
 
 // received is how many bytes of the request's body have come. What a layer in between has of a
 // record counts as well: it is 16 KiB long, and its client is not slow before it is complete.

@@ -155,10 +155,12 @@ func (s *Session) Recv() []byte {
 }
 
 // borrow takes buffers from the thread. Their chain has a count of bytes sent of its own, from
-// which this session's count goes on.
+// which this session's count goes on, unless a layer has one.
 func (s *Session) borrow() {
 	s.req = s.thread.borrow(s)
-	s.out.moved += s.req.conn.Out().Sent()
+	if !s.sealed() {
+		s.out.moved += s.req.conn.Out().Sent()
+	}
 }
 
 // Received notes that n bytes were read into Recv.
@@ -341,7 +343,9 @@ func (s *Session) release() {
 		x.account(a.conn.Out().Len()) // the rest will not be sent; a complete answer is counted already
 	}
 	s.served = int32(a.conn.Served())
-	s.out.moved -= a.conn.Out().Sent()
+	if !s.sealed() {
+		s.out.moved -= a.conn.Out().Sent()
+	}
 	s.req = nil
 	a.fetch, a.broken, a.last, a.cut, a.short = nil, nil, false, false, false
 	a.conn.Shut()

@@ -1423,6 +1423,42 @@ func TestTheRateIsThatOfTheBytesThatReallyLeave(t *testing.T) {
 	}
 }
 
+// A session's buffers are others' while it is idle. What these have sent out of them is nothing
+// that its client has taken, or has not.
+func TestThePaceBehindALayerIsNotThatOfItsBuffers(t *testing.T) {
+	answered := func(t *testing.T) *rig {
+		r := newRig(t)
+		sealed := chain.New(bufpool.New(chain.ChunkSize, 8))
+		r.s.Through(&Layer{Out: &sealed})
+		r.held = true
+		r.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n")
+		r.held = false
+		r.step()
+		sealed.Copy(r.got)
+		sealed.Ack(sealed.Len())
+		r.unsent = sealed.Sent()
+		out := r.thread.free[len(r.thread.free)-1].conn.Out()
+		out.Copy(make([]byte, 1<<20))
+		out.Ack(1 << 20)
+		return r
+	}
+	t.Run("a client that reads steadily is served on", func(t *testing.T) {
+		r := answered(t)
+		for range 4 {
+			r.unsent -= 3000
+			r.pass(6 * clock.Second)
+			r.send(request("a"))
+			require.False(t, r.over)
+		}
+	})
+	t.Run("the answer of one that half-closes is waited for", func(t *testing.T) {
+		r := answered(t)
+		r.s.measured = false
+		r.eof()
+		require.False(t, r.over || r.shut)
+	})
+}
+
 // The end of a connection waits for much that is not acknowledged, and not for a little: some
 // clients acknowledge that only when our direction has ended.
 func TestALittleThatIsNotAcknowledgedDelaysNoEnd(t *testing.T) {
