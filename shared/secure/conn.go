@@ -66,6 +66,7 @@ type Conn struct {
 	ended    bool         // the session has ended our direction, and lingered
 	heard    bool         // the session knows that its client sends nothing more
 	lingers  bool         // after the last words
+	failed   bool         // it ends for a reason of TLS, whatever the session has under way
 	abortive bool
 	layer    session.Layer
 	session  session.Session
@@ -261,6 +262,7 @@ func (c *Conn) fail(why fault.Reason, detail string) {
 	c.thread.Unsecured(c.pipe.peer.Addr(), why, detail)
 	c.abandon()
 	c.session.Fail()
+	c.failed = true
 	c.goodbye(true)
 }
 
@@ -277,7 +279,7 @@ func (c *Conn) part() machine.Want {
 	case !late && !c.out.Empty():
 		return machine.WantWrite
 	case late || c.pipe.eof || !c.lingers:
-		c.phase = phaseOver
+		c.depart()
 		return 0
 	}
 	c.pipe.release(c.local.in, true)
@@ -289,11 +291,15 @@ func (c *Conn) part() machine.Want {
 // a socket is reset, and the last words may be lost (RFC 9112 9.6).
 func (c *Conn) linger() machine.Want {
 	if c.pipe.eof || c.dropped >= lingerMost || c.thread.Clock.Now() >= c.deadline {
-		c.phase = phaseOver
+		c.depart()
 		return 0
 	}
 	return machine.WantRead
 }
+
+// depart lets the client go. Of a session that had no end of its own the kernel may hold megabytes,
+// and would keep them for minutes for a client that does not read: they are dropped.
+func (c *Conn) depart() { c.phase, c.abortive = phaseOver, c.failed && c.session.Unread() }
 
 // bypass passes on what it gets. The session knows that it is in the wrong place.
 func (c *Conn) bypass() machine.Want {

@@ -974,6 +974,36 @@ func TestOneDirectionOfATunnelEndsWithAGoodbye(t *testing.T) {
 	require.False(t, d.m.Abortive())
 }
 
+// A client that reads nothing must not be able to leave an answer to the kernel by breaking off
+// TLS: the kernel would keep it for minutes, and for nobody.
+func TestWhatNobodyReadsDoesNotOutliveABrokenConnection(t *testing.T) {
+	for name, spoil := range map[string]func(d *driven){
+		"a record that cannot be read": func(d *driven) {
+			d.wire.Write(append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...))
+		},
+		"the same and the end": func(d *driven) {
+			d.wire.Write(append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...))
+			d.wire.Close()
+		},
+	} {
+		for _, unsent := range []int64{0, 1 << 20} {
+			t.Run(fmt.Sprintf("%s, %d bytes unread", name, unsent), func(t *testing.T) {
+				w := newWorld(t, &script{})
+				w.thread.Unsent = func(int) int64 { return unsent }
+				d := w.connect()
+				c := d.client()
+				io.WriteString(c, get("/echo/x"))
+				answers(t, bufio.NewReader(c), 1)
+				spoil(d)
+				io.Copy(io.Discard, c) // the alert, and the end
+				d.pass(lingerTime)
+				d.over(t)
+				require.Equal(t, unsent > 0, d.m.Abortive())
+			})
+		}
+	}
+}
+
 // heard is a client's end that keeps what has come.
 type heard struct {
 	*wire

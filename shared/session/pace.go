@@ -185,9 +185,9 @@ func (s *Session) firstLook() clock.Time {
 	return firstLook
 }
 
-// tunnelUndelivered reports whether the kernel holds so much for the client of a tunnel whose other
-// end has ended that our direction is not to be ended yet.
-func (s *Session) tunnelUndelivered() bool {
+// Unread reports whether the kernel holds so much for the client that our direction is not to be
+// ended yet, nor the connection closed, except by a reset.
+func (s *Session) Unread() bool {
 	return !s.thread.Server.Draining() && s.thread.Server.Timing.MinRate > 0 && s.unsent() > smallAnswer
 }
 

@@ -482,7 +482,7 @@ func (s *Session) tunnel() machine.Want {
 		}
 	}
 	switch {
-	case x.writeEnded && out.Empty() && !x.writeShut && s.tunnelUndelivered():
+	case x.writeEnded && out.Empty() && !x.writeShut && s.Unread():
 		s.await(waitWrite)
 		if !s.checkDelivery() {
 			return s.cut()
