@@ -36,6 +36,12 @@ func refused(status, reason string) string {
 	return fmt.Sprintf("HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(reason), reason)
 }
 
+// long is a request with a body of 10,000 bytes in place of six: at the minimum rate its client may
+// rest for 40 seconds.
+func long(request string) string {
+	return strings.Replace(request, "Content-Length: 6", "Content-Length: 10000", 1)
+}
+
 func closing(answer string) string {
 	return strings.Replace(answer, "\r\n", "\r\nConnection: close\r\n", 1)
 }
@@ -148,6 +154,15 @@ func TestScripts(t *testing.T) {
 		{"whether a body is wanted is for the target to say", []step{
 			clientSends(expects), targetGets(expected), clientGets(""), pause(20 * clock.Second), targetSends(asked), clientGets(asked),
 			clientSends("abcdef"), targetGets("abcdef"), targetSends(hello), clientGets(hello), targetIs("open"), clientIs("open"),
+		}},
+		{"a target that has asked for it, or given a hint, waits for the client, whose time it is", []step{
+			clientSends(long(expects)), targetGets(long(expected)), targetSends(asked + "HTTP/1.1 103 \r\n\r\n"), clientGets(asked + "HTTP/1.1 103 \r\n\r\n"),
+			clientSends(strings.Repeat("a", 9_999)), targetGets(strings.Repeat("a", 9_999)), pause(35 * clock.Second), clientGets(""), targetIs("open"),
+			clientSends("b"), targetGets("b"), pause(30*clock.Second - 1), targetIs("open"), pause(1), targetIs("reset"), refuses("upstream-timeout"),
+		}},
+		{"one that stops in the head of an early answer does not", []step{
+			clientSends(long(post)), targetGets(long(posted)), targetSends("HTTP/1.1 4"), clientSends(strings.Repeat("a", 9_999)),
+			pause(30 * clock.Second), targetIs("reset"), refuses("upstream-timeout"),
 		}},
 		{"it is not wanted", []step{
 			clientSends(expects), targetGets(expected), targetSends("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno"),

@@ -493,9 +493,11 @@ func (l *Link) ended() {
 }
 
 // late reports whether the target has been silent for too long. The time begins when it is the
-// target's turn: there is some of the request that it does not take, or it has all of it.
+// target's turn: there is some of the request that it does not take, or it has all of it, or its
+// answer has begun. An interim one has a target wait for the client again.
 func (l *Link) late(now clock.Time) bool {
-	timed := !l.dropped && !l.paused && (l.client.Sent() || !l.client.Out().Empty() || l.expects || l.heard)
+	answers := l.client.InHead() || l.times.Head != 0
+	timed := !l.dropped && !l.paused && (l.client.Sent() || !l.client.Out().Empty() || l.expects || answers)
 	if timed && !l.timed {
 		l.active = now
 	}
