@@ -91,9 +91,9 @@ func (t *transfer) next() {
 }
 
 // kept is which connections will do. One that its target has just closed costs a retry, which not
-// every request can have.
+// every request can have: of a body, some will be taken by then.
 func (t *transfer) kept() upstream.Kept {
-	if t.repeatable() {
+	if t.repeatable() && !t.hasBody {
 		return upstream.AnyKept
 	}
 	return upstream.SilentKept
