@@ -97,6 +97,7 @@ type Times struct {
 type Link struct {
 	local     *Local
 	target    *State
+	at        *sysnet.Addr  // where the target was when the connection was begun
 	user      User          // nil where there is none
 	client    *http1.Client // nil where no request is under way
 	fd        int

@@ -83,7 +83,8 @@ const (
 )
 
 // Link is a connection to a target for one request. While no more retries are allowed, each request
-// gets a new one, as none could be repeated. If the target has lately closed kept connections while
+// gets a new one, as none could be repeated. One that was kept leads to where the target is now: a
+// name may lead elsewhere by then. If the target has lately closed kept connections while
 // requests were on their way, so does one that cannot be repeated, and one for which no retry would
 // be left once all others on kept connections had needed theirs. The error is that of a connection
 // that could not even be begun. It is counted, unless it is a lack of ours ([sysnet.IsBusy]): that
@@ -101,14 +102,14 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		link := at.idle[n-1]
 		at.idle[n-1] = nil
 		at.idle = at.idle[:n-1]
-		if link.spent() || which == SilentKept && !l.set.opt.Sockets.Silent(link.fd) {
+		if link.spent() || !s.isAt(link.at) || which == SilentKept && !l.set.opt.Sockets.Silent(link.fd) {
 			link.shun()
 			continue
 		}
 		link.begin(user, true)
 		return link, nil
 	}
-	fd, err := l.connect(s)
+	fd, to, err := l.connect(s)
 	if sysnet.IsBusy(err) {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		s.failed(l.now(), rand.Uint64())
 		return nil, err
 	}
-	link := &Link{local: l, target: s, fd: fd, state: stateConnecting}
+	link := &Link{local: l, target: s, at: to, fd: fd, state: stateConnecting}
 	link.order.Opened()
 	link.gauges().conns.Add(1)
 	link.begin(user, false)
@@ -127,13 +128,14 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 }
 
 // connect begins a connection to the next of the target's addresses.
-func (l *Local) connect(s *State) (fd int, err error) {
+func (l *Local) connect(s *State) (fd int, to *sysnet.Addr, err error) {
 	addrs := s.where.Addrs()
 	if len(addrs) == 0 {
-		return -1, errUnknown
+		return -1, nil, errUnknown
 	}
-	at := &l.at[s.number]
-	return l.set.opt.Sockets.Connect(addrs[at.address%len(addrs)])
+	to = &addrs[l.at[s.number].address%len(addrs)]
+	fd, err = l.set.opt.Sockets.Connect(*to)
+	return fd, to, err
 }
 
 // nextAddress has the next connection go to another address of the target, because this one could

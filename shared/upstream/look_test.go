@@ -75,6 +75,42 @@ func TestANameIsLookedUpAndTheOldAnswerKeptWhereThatFails(t *testing.T) {
 	}
 }
 
+// A server that was replaced may go on to answer for a long time on connections that are in use. It
+// gets no request any more once its name leads to another one.
+func TestAKeptConnectionIsNotUsedOnceTheNameLeadsElsewhere(t *testing.T) {
+	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	answer := []netip.Addr{one}
+	r := newRig(t, 0, func(o *Options) {
+		o.lookup = func(context.Context, string) ([]netip.Addr, error) { return answer, nil }
+	})
+	var err error
+	r.set, err = New(r.set.opt, [][]Target{{{Name: "http://app.example", Host: "app.example", Port: 80}}})
+	require.NoError(t, err)
+	r.local = r.set.LocalOf(r.thread)
+	leadsTo := func(addrs ...netip.Addr) {
+		answer = addrs
+		require.NoError(t, r.set.states[0].where.Look(t.Context()))
+	}
+	served := func(by netip.Addr, connections int) {
+		t.Helper()
+		a := r.ask(0)
+		r.Run()
+		require.Len(t, r.Sockets, connections)
+		require.Equal(t, by, r.last().To.IP.Addr())
+		r.last().Send(hello)
+		r.Run()
+		require.Contains(t, a.all(), "200, end")
+	}
+	leadsTo(one)
+	served(one, 1)
+	leadsTo(two, one)
+	served(one, 1)
+	leadsTo(two)
+	served(two, 2)
+	require.True(t, r.Sockets[0].Closed)
+	require.Len(t, r.local.at[0].idle, 1)
+}
+
 func TestATargetIsCheckedByOneProcessAndRestsWhileItFails(t *testing.T) {
 	status, asked := 500, ""
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

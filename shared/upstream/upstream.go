@@ -124,6 +124,17 @@ type State struct {
 // Addrs is where the target is, as far as is known.
 func (s *State) Addrs() []sysnet.Addr { return s.where.Addrs() }
 
+// isAt reports whether that is one of the target's addresses still.
+func (s *State) isAt(a *sysnet.Addr) bool {
+	addrs := s.Addrs()
+	for i := range addrs {
+		if a == &addrs[i] || *a == addrs[i] {
+			return true
+		}
+	}
+	return false
+}
+
 // New makes the set of some groups of targets. A target that several groups name is one. Where it
 // fails the region is as it was.
 func New(opt Options, groups [][]Target) (*Set, error) {
