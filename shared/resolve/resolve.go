@@ -1,6 +1,7 @@
 // Package resolve finds where the servers are to which this one connects. A name is looked up at
 // the start and every so often, apart from the threads that serve: a container that was replaced
-// has another address. What is known goes on to be used while no name server answers.
+// has another address, and one that begins later than we do has none at first. What is known goes
+// on to be used while no name server answers.
 //
 // A [Target] may be used by all threads; its fields are set before that. What must not be done:
 // nobody who serves waits for a name.
@@ -24,6 +25,7 @@ const FirstLook = 2 * time.Second
 
 const (
 	lookEvery = 30 * time.Second
+	lookSoon  = time.Second // while no address is known, so that nobody can be connected to
 	lookTime  = 10 * time.Second
 )
 
@@ -120,13 +122,15 @@ func (t *Target) lookUp(ctx context.Context) ([]netip.Addr, error) {
 // Follow looks again and again, until the context ends. report is told of the first of several
 // failures, unless Look has failed before.
 func (t *Target) Follow(ctx context.Context, report func(error)) {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	for {
+		wait := lookEvery
+		if len(t.Addrs()) == 0 {
+			wait = lookSoon
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(wait):
 		}
 		known := t.failing.Load()
 		if err := t.Look(ctx); err != nil && !known && ctx.Err() == nil {

@@ -1,10 +1,15 @@
 package resolve
 
+// Names and addresses. Where a name has to change, a function stands in for the name server, and
+// the clock is a bubble's ([synctest.Test]): no test waits.
+
 import (
 	"context"
 	"errors"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,4 +53,24 @@ func TestWhatIsKnownOfATargetStaysWhenItIsNotFoundOrMayNotBeUsed(t *testing.T) {
 	target.Avoid = func(sysnet.Addr) error { return errors.New("no") }
 	require.ErrorContains(t, target.Look(context.Background()), "no")
 	require.Equal(t, known, target.Addrs())
+}
+
+func TestANameIsLookedUpMoreOftenWhileNothingIsKnownOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, looks, reported := time.Now(), []time.Duration{}, 0
+		target := Target{Host: "app.example", Port: 80}
+		target.LookUp = func(context.Context, string) ([]netip.Addr, error) {
+			looks = append(looks, time.Since(began))
+			if len(looks) < 4 {
+				return nil, errors.New("it is not there yet")
+			}
+			return []netip.Addr{netip.MustParseAddr("192.0.2.7")}, nil
+		}
+		require.Error(t, target.Look(t.Context()))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		target.Follow(ctx, func(error) { reported++ })
+		require.Equal(t, []time.Duration{0, 1e9, 2e9, 3e9, 33e9}, looks)
+		require.Zero(t, reported, "it is known that it is not found")
+	})
 }
