@@ -116,6 +116,8 @@ func (o observer) Refused(x *session.Exchange, f fault.Fault) {
 	switch f.Reason { // what is another's attack may be one's own setting
 	case fault.ForeignHost:
 		line = append(line, "host", shortened(discreet(hostOf(x.Request()))), "see", "-host")
+	case fault.Misdirected:
+		line = append(line, "host", shortened(hostOf(x.Request())), "asked", shortened([]byte(x.Security().ServerName)))
 	case fault.RefusedType:
 		line = append(line, "see", "-types")
 	}

@@ -640,6 +640,9 @@ func (a *App) newServer(cfg *config.Config, s *site.Site, up *upstreams) (srv *s
 		TrustUnix:  cfg.Clients.TrustUnix,
 		MaxRefused: int64(a.reservedFor(session.MaxRefused)),
 	}
+	if a.tls.certs != nil {
+		srv.Misdirected = a.tls.certs.Misdirected
+	}
 	if srv.Limiter, err = a.newLimiter(cfg.Clients); err != nil {
 		return nil, nil, err
 	}

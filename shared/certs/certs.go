@@ -25,6 +25,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"fourways/shared/syntax"
 )
 
 // Protocol is the only one that is offered (RFC 7301 6). A client that offers others alone gets the
@@ -216,6 +218,14 @@ func (s *Store) before() (m material) {
 	}
 	json.Unmarshal(s.options().Before, &m) // what cannot be read is of no use
 	return m
+}
+
+// Misdirected reports whether a request for a host has come over a connection whose client has
+// asked for another name, and so was shown a certificate that is not for that host, although there
+// is one (RFC 9110 7.4). Where there is none, no other connection would be better.
+func (s *Store) Misdirected(asked string, host []byte) bool {
+	now := s.now.Load()
+	return len(now.pairs) > 1 && !syntax.EqualFold(host, asked) && now.misdirected(asked, string(host))
 }
 
 // Material is all that another process needs to show the same certificates, keys included.

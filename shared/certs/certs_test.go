@@ -353,6 +353,34 @@ func TestASessionIsResumedOverAReload(t *testing.T) {
 	}
 }
 
+func TestARequestIsMisdirectedWhereItsHostHasAnotherCertificate(t *testing.T) {
+	root := certstest.Root(t)
+	long := strings.Repeat("a", 60) + ".one.test"
+	s := load(t, root.Leaf("one.test", "*.one.test"), root.Leaf("two.test", "x.one.test", "192.0.2.1"))
+	for _, tt := range []struct {
+		name, asked, host string
+		want              bool
+	}{
+		{"the name asked for", "one.test", "one.test", false},
+		{"in capitals, whole", "one.test", "ONE.test.", false},
+		{"asked for in capitals", "ONE.TEST", "one.test", false},
+		{"under the same certificate", "one.test", "a.one.test", false},
+		{"under both", "one.test", "x.one.test", false},
+		{"under another's", "two.test", "a.one.test", true},
+		{"another's", "one.test", "TWO.test", true},
+		{"nobody's", "one.test", "three.test", false},
+		{"two labels under a wildcard are nobody's", "two.test", "a.b.one.test", false},
+		{"an address of another's", "one.test", "192.0.2.1", false},
+		{"without a name, under the first", "", "one.test", false},
+		{"without a name, under another", "", "two.test", true},
+	} {
+		assert.Equal(t, tt.want, s.Misdirected(tt.asked, []byte(tt.host)), tt.name)
+	}
+	assert.False(t, load(t, root.Leaf("one.test")).Misdirected("x.test", []byte("one.test")), "there is one alone")
+	host := []byte(long)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { s.Misdirected(long, host) }), "nearly every client")
+}
+
 func TestASessionIsResumedUnderItsOwnNameOnly(t *testing.T) {
 	s := load(t, certstest.Root(t).Leaf("a.test", "b.test"))
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {

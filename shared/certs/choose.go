@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -99,14 +100,40 @@ func (s *set) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
 
 // named is the pairs for a name, never none.
 func (s *set) named(name string) []*pair {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if fit := s.find(normal(name)); fit != nil {
+		return fit
+	}
+	return s.first
+}
+
+// find is the pairs that have a name, nil for none.
+func (s *set) find(name string) []*pair {
 	if fit := s.exact[name]; fit != nil {
 		return fit
 	}
-	if dot := strings.IndexByte(name, '.'); dot > 0 { // an asterisk is one whole label (RFC 9525 6.3)
-		if fit := s.wild[name[dot:]]; fit != nil {
-			return fit
-		}
+	return s.wild[domain(name)]
+}
+
+func normal(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// domain is what follows a name's first label, which an asterisk stands for whole (RFC 9525 6.3).
+func domain(name string) string {
+	if dot := strings.IndexByte(name, '.'); dot > 0 {
+		return name[dot:]
 	}
-	return s.first
+	return ""
+}
+
+// misdirected reports whether a certificate is for a host, and none of those that a client is shown
+// who has asked for a name. An address cannot be asked for (RFC 6066 3), so whoever has only that
+// could have done no better.
+func (s *set) misdirected(asked, host string) bool {
+	host = normal(host)
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	isFor := func(p *pair) bool {
+		return slices.ContainsFunc(p.facts.Names, func(name string) bool { return name == host || name == "*"+domain(host) })
+	}
+	return s.find(host) != nil && !slices.ContainsFunc(s.named(asked), isFor)
 }

@@ -67,6 +67,7 @@ const (
 	RepeatedHost
 	BadHost
 	ForeignHost
+	Misdirected
 	BadPathEncoding
 	PathTraversal
 	HiddenFile
@@ -183,6 +184,7 @@ var table = [NumReasons]row{
 	RepeatedHost:        {400, "repeated-host", refusal},
 	BadHost:             {400, "bad-host", refusal},
 	ForeignHost:         {403, "foreign-host", refusal},
+	Misdirected:         {421, "misdirected", refusal},
 	BadPathEncoding:     {400, "bad-path-encoding", refusal},
 	PathTraversal:       {403, "path-traversal", refusal},
 	HiddenFile:          {403, "hidden-file", refusal},

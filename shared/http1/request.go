@@ -162,6 +162,12 @@ func (r *Request) parseTarget() bool {
 	return true
 }
 
+// ForHTTPS reports whether the target itself says that it is one of https, as only the absolute
+// form can.
+func (r *Request) ForHTTPS() bool {
+	return r.Form == AbsoluteForm && len(r.Target) > 5 && syntax.EqualFold(r.Target[:6], "https:")
+}
+
 var rootPath, asterisk = []byte("/"), []byte("*")
 
 // splitPath cuts the query off, and wants two hexadecimal digits after each percent sign of the

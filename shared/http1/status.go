@@ -29,6 +29,7 @@ var statusText = map[int]string{
 	415: "Unsupported Media Type",
 	416: "Range Not Satisfiable",
 	417: "Expectation Failed",
+	421: "Misdirected Request",
 	429: "Too Many Requests",
 	431: "Request Header Fields Too Large",
 	500: "Internal Server Error",

@@ -47,6 +47,25 @@ func (s *Session) reached(f fault.Fault, to guard.Addressee) bool {
 	return f.Reason == fault.ForeignHost && ask != nil && s.thread.Server.Hosts.Reached(to, ask(int(s.handle)))
 }
 
+// misdirected reports whether the connection cannot speak for the place that the request is for
+// (RFC 9110 7.4): one of https is asked for by a connection that nobody has secured, unless it is a
+// trusted proxy's; or by one that was secured for another name.
+func (s *Session) misdirected(x *Exchange, to guard.Addressee) bool {
+	r, asked := x.Request(), s.thread.Server.Misdirected
+	if x.Security().Version == 0 {
+		return r.ForHTTPS() && !s.proxy && s.marks&ByTLS == 0
+	}
+	if asked == nil {
+		return false
+	}
+	host := to.Host
+	if to.Absolute {
+		host = to.Authority
+	}
+	name, _, ok := syntax.SplitHost(host)
+	return ok && asked(s.layer.Security.ServerName, name)
+}
+
 // Local is the address that the peer has connected to; invalid for a Unix socket's. The kernel is
 // asked for it.
 func (x *Exchange) Local() netip.AddrPort {

@@ -98,17 +98,20 @@ const MaxRefused = 512
 // Server is what all sessions share. Its fields are set before the first session
 // opens and do not change afterwards; another Server can take its place.
 type Server struct {
-	HTTP     http1.Config
-	Timing   Timing
-	Hosts    *guard.Hosts
-	Stats    *stats.Region
-	Limiter  *limiter.Table // nil for no defence per address
-	Handler  Handler
-	Prober   Prober // nil for none
-	Observer Observer
-	Process  int            // which of the region's processes this one is
-	MaxConns int64          // connections at once, of all processes
-	Trusted  []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
+	HTTP   http1.Config
+	Timing Timing
+	Hosts  *guard.Hosts
+	// Misdirected reports whether a request for a host has come by TLS under the certificate for
+	// another name, asked, although there is one for that host. Nil for never.
+	Misdirected func(asked string, host []byte) bool
+	Stats       *stats.Region
+	Limiter     *limiter.Table // nil for no defence per address
+	Handler     Handler
+	Prober      Prober // nil for none
+	Observer    Observer
+	Process     int            // which of the region's processes this one is
+	MaxConns    int64          // connections at once, of all processes
+	Trusted     []netip.Prefix // proxies whose X-Forwarded-For and X-Request-Id are believed
 
 	TrustUnix  bool  // the peers of Unix sockets are such proxies
 	MaxRefused int64 // connections that may be reading their 503 at once; 0 for the constant

@@ -692,6 +692,10 @@ func (s *Session) request(x *Exchange) {
 		s.refuse(fault.Of(fault.PlainOnTLSPort))
 		return
 	}
+	if s.misdirected(x, to) {
+		s.refuse(fault.Of(fault.Misdirected))
+		return
+	}
 	if f := x.checkPath(); !f.OK() {
 		s.refuse(f)
 		return

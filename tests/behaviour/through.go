@@ -79,7 +79,7 @@ var apartFromProxies = map[string][]string{
 	"certificates and keys are those of the server that clients reach": {
 		"CertificateByName", "RenewedCertificate", "BrokenPair", "CertificateWarnings", "SelfSigned", "SelfSignedThatCannotBeKept",
 		"ResumedSessions", "TicketKeysOfAFile", "TicketKeysChange", "WarnedDayByDay", "SelfSignedIsRenewed", "CertificatesThatDoNotAnswer",
-		"KeysThatTheUserMayNotRead",
+		"KeysThatTheUserMayNotRead", "MisdirectedRequests",
 	},
 	"disks are those of the server that has the files": {
 		"UnreadableFiles", "ErrorsOfReading", "ClientsOfAHungDisk", "FilesThatAreGoneGiveTheirRoomBack",
