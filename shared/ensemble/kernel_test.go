@@ -202,6 +202,7 @@ func (c calls) Connected(fd int) error {
 	return nil
 }
 
+func (c calls) Placeholder() (int, error)          { fd, _ := c.w.socket(); return fd, nil }
 func (c calls) Read(fd int, p []byte) (int, error) { return c.w.at(fd).read(p) }
 func (c calls) Unsent(fd int) int64                { return int64(len(c.w.at(fd).out)) }
 func (c calls) OnlyHungUp(fd int) bool             { return c.w.at(fd).onlyHungUp() }

@@ -85,6 +85,29 @@ func TestARequestWhoseConnectFailedGoesToAnotherTarget(t *testing.T) {
 		r.send(second, hello)
 		require.Equal(t, hello, plain(r.client.Take()))
 	})
+	t.Run("a queue is full, and is waited for once nobody else is left", func(t *testing.T) {
+		r := newRig(t, false, several(3))
+		r.Connects = func(a sysnet.Addr) error {
+			if a.IP.Port() < 9002 {
+				return unix.EAGAIN
+			}
+			return nil
+		}
+		r.send(r.client, get)
+		require.EqualValues(t, 9002, r.target().To.IP.Port())
+		r.send(r.target(), hello)
+		require.Equal(t, hello, plain(r.client.Take()))
+		r.target().End()
+		r.Run()
+		r.Connects = func(sysnet.Addr) error { return unix.EAGAIN }
+		r.send(r.client, post+"abcdef")
+		require.Equal(t, machine.WantPeer, r.client.Want, "nothing is read of the client meanwhile")
+		r.Connects = nil
+		r.pass(clock.Second)
+		require.Equal(t, posted+"abcdef", unmarked(r.target().Take()))
+		r.send(r.target(), hello)
+		require.Equal(t, hello, plain(r.client.Take()))
+	})
 	t.Run("all refuse", func(t *testing.T) {
 		r := newRig(t, false, several(3))
 		r.refusing("012")

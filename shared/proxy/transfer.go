@@ -200,6 +200,12 @@ func (t *transfer) Connected() {
 	}
 }
 
+// Moved notes that the request is on another link now, with all that was written of it.
+func (t *transfer) Moved(to *upstream.Link) { t.link = to }
+
+// Waits reports whether there is no other target to go to.
+func (t *transfer) Waits() bool { return t.tried.All(t.rule.Group) }
+
 // Interim passes an interim answer on. A client that waits for a 100 (Continue) gets that once, and
 // one that does not gets none (RFC 9110 15.2.1).
 func (t *transfer) Interim() {

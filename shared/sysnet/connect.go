@@ -33,6 +33,21 @@ func Connect(a Addr) (fd int, err error) {
 	return -1, err
 }
 
+// Placeholder makes a socket at which nothing ever happens, for a machine that has to wait until it
+// can connect. One of datagrams that has no name hears of nobody, and has not hung up as one of a
+// stream has that is not connected.
+func Placeholder() (fd int, err error) {
+	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	unix.CloseOnExec(fd)
+	if err = unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // Connected reports how it has gone with a socket of [Connect]: nil once the connection is there,
 // an error that is [Again] while it is still being made, or why it has failed (SO_ERROR,
 // socket(7)), which the kernel says once.

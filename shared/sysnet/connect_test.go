@@ -121,6 +121,18 @@ func TestAUnixSocketWithAFullQueueIsTriedAgainLater(t *testing.T) {
 	t.Skip("this system's queue has no end")
 }
 
+func TestNothingHappensAtAPlaceholder(t *testing.T) {
+	fd, err := Placeholder()
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	for _, events := range []int16{0, unix.POLLIN} {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
+		require.NoError(t, err)
+		require.Zero(t, n, "it has not hung up either")
+	}
+	require.False(t, OnlyHungUp(fd))
+}
+
 func TestAConnectionToItselfIsARefusedOne(t *testing.T) {
 	fd, err := streamSocket(unix.AF_INET)
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ package sysnet
 type Sockets interface {
 	Connect(Addr) (fd int, err error)
 	Connected(fd int) error
+	Placeholder() (fd int, err error) // a socket at which nothing ever happens
 	Read(fd int, p []byte) (int, error)
 	Silent(fd int) bool     // the peer has neither sent anything nor closed
 	Unsent(fd int) int64    // bytes that the kernel holds for the peer
@@ -22,6 +23,7 @@ type system struct{}
 
 func (system) Connect(a Addr) (int, error)        { return Connect(a) }
 func (system) Connected(fd int) error             { return Connected(fd) }
+func (system) Placeholder() (int, error)          { return Placeholder() }
 func (system) Read(fd int, p []byte) (int, error) { return ReadNow(fd, p) }
 func (system) Silent(fd int) bool                 { return Silent(fd) }
 func (system) Unsent(fd int) int64                { return Unsent(fd) }

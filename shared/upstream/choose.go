@@ -7,8 +7,13 @@ package upstream
 // the others', for each request, and they come out even all the same, because each thread spreads
 // its own.
 
+import "math/bits"
+
 // Tried is which members of a group a request has been sent to, as bits.
 type Tried uint64
+
+// All reports whether it has been sent to every one of them.
+func (t Tried) All(g *Group) bool { return bits.OnesCount64(uint64(t)) == len(g.Members) }
 
 // Choose picks a target that a request has not been tried at. There is none where all have been
 // tried; full says that there was one, and it has as many requests under way as it may have. Where

@@ -29,12 +29,14 @@ import (
 // the end of an answer or of a tunnel.
 type User interface {
 	Connected()    // the connection is there: the request's body may follow
+	Moved(*Link)   // the request goes on there; what was written of it is there, too
 	Room()         // less than a little of what was written is left: more may be written
 	Interim()      // the answer so far is an interim one
 	Response()     // the head of the answer is complete
 	End()          // the answer is complete; of a tunnel, that the target sends nothing more
 	Closed()       // the tunnel has ended, both ways
 	Lost(why Loss) // the answer will not come, or not whole
+	Waits() bool   // no other target is left: this one is waited for, where its queue is full
 	Held() int64   // of a tunnel: bytes that the kernel holds for the user's own peer
 
 	// Body is given some of the answer's body. With it passes one reference of ref; where that is
@@ -109,7 +111,9 @@ type Link struct {
 	order     machine.Order
 	state     state
 	last      clock.Time   // until when an idle one is kept
+	again     clock.Time   // when one that is crowded is to try again
 	held      int64        // bytes that the kernel held for the target, of a tunnel for both ends, at the last look
+	crowded   bool         // no connection could be begun yet: the socket is a placeholder
 	reused    bool         // the connection has had a request before this one
 	heard     bool         // some of the answer has come
 	paused    bool         // the user takes no more of the answer for now
@@ -237,12 +241,14 @@ func (l *Link) Detach() {
 type nobody struct{}
 
 func (nobody) Connected()  {}
+func (nobody) Moved(*Link) {}
 func (nobody) Room()       {}
 func (nobody) Interim()    {}
 func (nobody) Response()   {}
 func (nobody) End()        {}
 func (nobody) Closed()     {}
 func (nobody) Lost(Loss)   {}
+func (nobody) Waits() bool { return false }
 func (nobody) Held() int64 { return 0 }
 
 func (nobody) TakesPipe() bool            { return false }
@@ -292,6 +298,8 @@ func (l *Link) step() machine.Want {
 		l.settle()
 		l.abortive = true
 		return l.close()
+	case l.crowded:
+		return l.knock(now)
 	case l.state == stateConnecting:
 		if l.connecting(now) {
 			l.deadline = l.times.Began + l.local.set.opt.Connect
@@ -323,6 +331,41 @@ func (l *Link) step() machine.Want {
 		l.lose(TooLate)
 	}
 	return l.wanting()
+}
+
+// knock tries again to connect to a Unix socket whose queue was full, as a connect that blocks
+// would wait, and one by TCP tries by itself. Once that is begun, a link at that socket takes this
+// one's place, with all that was written.
+func (l *Link) knock(now clock.Time) machine.Want {
+	if l.deadline = l.again; now < l.again {
+		return machine.WantPeer
+	}
+	fd, to, err := l.local.connect(l.target)
+	full, waited := sysnet.Again(err) || sysnet.IsBusy(err), now-l.times.Began
+	switch {
+	case full && waited < l.local.set.opt.Connect:
+		l.again = now + min(max(waited, firstKnock), longestKnock)
+		l.deadline = l.again
+		return machine.WantPeer
+	case full:
+		l.lose(SlowConnect)
+	case err != nil:
+		l.lose(NotConnected)
+	default:
+		l.moveTo(fd, to)
+	}
+	return machine.WantClose
+}
+
+// moveTo has a link at another socket take this one's place.
+func (l *Link) moveTo(fd int, to *sysnet.Addr) {
+	next := *l
+	next.fd, next.at, next.crowded, next.order = fd, to, false, machine.Order{}
+	next.order.Opened()
+	next.gauges().conns.Add(1)
+	l.user, l.client, l.state = nil, nil, stateOver
+	next.user.Moved(&next)
+	next.local.thread.Host.Adopt(fd, &next)
 }
 
 // connecting reports whether the connection is still being made.

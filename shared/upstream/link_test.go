@@ -346,6 +346,57 @@ func TestConnecting(t *testing.T) {
 		require.Empty(t, a.told)
 		require.Zero(t, r.local.at[0].inFlight)
 	})
+	crowded := func(t *testing.T) (*rig, *asker) {
+		r := newRig(t, 1, nil)
+		r.Connects = func(sysnet.Addr) error { return unix.EAGAIN }
+		a := r.ask(0)
+		r.Run()
+		require.Empty(t, a.told)
+		require.Equal(t, machine.WantPeer, r.last().Want)
+		return r, a
+	}
+	t.Run("to a Unix socket whose queue is full, until there is room", func(t *testing.T) {
+		r, a := crowded(t)
+		tries := 0
+		r.Connects = func(sysnet.Addr) error { tries++; return unix.EAGAIN }
+		for range 300 {
+			r.pass(10 * clock.Millisecond)
+		}
+		require.Less(t, tries, 20, "it is tried less and less often")
+		placeholder := r.last()
+		r.Connects = nil
+		r.pass(longestKnock)
+		require.True(t, placeholder.Closed)
+		require.Equal(t, "connected", a.all())
+		require.Equal(t, "GET / HTTP/1.1\r\n\r\n", r.last().Take())
+		require.Zero(t, r.set.states[0].Total(Refused))
+		require.EqualValues(t, 1, r.set.states[0].Conns())
+		r.last().Send(hello)
+		r.Run()
+		require.Equal(t, "connected, 200, end", a.all())
+		require.Zero(t, r.local.at[0].inFlight)
+		require.Len(t, r.local.at[0].idle, 1)
+	})
+	for name, tt := range map[string]struct {
+		play func(*rig, *asker)
+		told string
+	}{
+		"which stays full": {func(r *rig, _ *asker) { r.pass(5 * clock.Second) }, fmt.Sprintf("lost %d", SlowConnect)},
+		"whose server ends meanwhile": {func(r *rig, _ *asker) {
+			r.Connects = func(sysnet.Addr) error { return unix.ECONNREFUSED }
+			r.pass(clock.Second)
+		}, fmt.Sprintf("lost %d", NotConnected)},
+		"by a user who leaves": {func(r *rig, a *asker) { a.link.Drop(); r.Run() }, ""},
+	} {
+		t.Run("to a Unix socket whose queue is full, "+name, func(t *testing.T) {
+			r, a := crowded(t)
+			tt.play(r, a)
+			require.Equal(t, tt.told, a.all())
+			require.True(t, r.last().Closed)
+			require.Zero(t, r.local.at[0].inFlight)
+			require.Zero(t, r.set.states[0].Conns())
+		})
+	}
 	t.Run("to the next address after one that cannot be reached", func(t *testing.T) {
 		r := newRig(t, 1, nil)
 		two := append(r.set.states[0].where.Addrs(), sysnet.Addr{Path: "/second"})

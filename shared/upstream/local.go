@@ -110,6 +110,10 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		return link, nil
 	}
 	fd, to, err := l.connect(s)
+	crowded := sysnet.Again(err) && user.Waits()
+	if crowded {
+		fd, err = l.set.opt.Sockets.Placeholder()
+	}
 	if sysnet.IsBusy(err) {
 		return nil, err
 	}
@@ -119,7 +123,7 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		s.failed(l.now(), rand.Uint64())
 		return nil, err
 	}
-	link := &Link{local: l, target: s, at: to, fd: fd, state: stateConnecting}
+	link := &Link{local: l, target: s, at: to, fd: fd, state: stateConnecting, crowded: crowded, again: l.now() + firstKnock}
 	link.order.Opened()
 	link.gauges().conns.Add(1)
 	link.begin(user, false)

@@ -79,6 +79,8 @@ func (a *asker) Response()     { a.tell("%d", a.link.Client().Response().Status)
 func (a *asker) Closed()       { a.tell("closed"); a.link = nil }
 func (a *asker) End()          { a.tell("end"); a.link = nil }
 func (a *asker) Held() int64   { return 0 }
+func (a *asker) Moved(l *Link) { a.link = l }
+func (a *asker) Waits() bool   { return true }
 func (a *asker) Lost(why Loss) { a.tell("lost %d", why); a.link = nil }
 func (a *asker) Body(p []byte, ref chain.Ref) {
 	a.body += string(p)

@@ -36,19 +36,21 @@ import (
 
 // Bounds that nobody needs to change.
 const (
-	idleTime       = 4 * clock.Second  // that a connection is kept that has nothing to do
-	distrust       = 10 * clock.Second // of kept connections, after one was closed under a request
-	restTime       = 10 * clock.Second // of a target that has failed, give or take a tenth
-	failuresToRest = 3                 // in a row
-	probeTime      = 10 * clock.Second // after which the one request that was let through has had its chance
-	budgetSeconds  = 10                // over which retries are held against requests
-	budgetShare    = 10                // one retry for so many requests
-	budgetLeast    = 10                // retries that are always allowed in that time: there may be few requests
-	roomAt         = 32 << 10          // bytes waiting to be sent to a target, below which it may have more
-	largeRead      = 16 << 10          // bytes of a body still to come, from which on more is read at once
-	leastPiped     = 64 << 10          // bytes still to come, from which on they may be moved by a pipe
-	checkEvery     = 5 * clock.Second  // between two checks of a target
-	checkTimeout   = 5 * clock.Second  // of a check
+	idleTime       = 4 * clock.Second       // that a connection is kept that has nothing to do
+	distrust       = 10 * clock.Second      // of kept connections, after one was closed under a request
+	restTime       = 10 * clock.Second      // of a target that has failed, give or take a tenth
+	failuresToRest = 3                      // in a row
+	probeTime      = 10 * clock.Second      // after which the one request that was let through has had its chance
+	budgetSeconds  = 10                     // over which retries are held against requests
+	budgetShare    = 10                     // one retry for so many requests
+	budgetLeast    = 10                     // retries that are always allowed in that time: there may be few requests
+	roomAt         = 32 << 10               // bytes waiting to be sent to a target, below which it may have more
+	largeRead      = 16 << 10               // bytes of a body still to come, from which on more is read at once
+	leastPiped     = 64 << 10               // bytes still to come, from which on they may be moved by a pipe
+	checkEvery     = 5 * clock.Second       // between two checks of a target
+	firstKnock     = 10 * clock.Millisecond // until a Unix socket whose queue was full is tried again; then twice as long
+	longestKnock   = clock.Second / 4       // the longest of these times
+	checkTimeout   = 5 * clock.Second       // of a check
 )
 
 // received is how many bytes of an answer's beginning are read at once.

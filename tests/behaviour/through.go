@@ -60,6 +60,7 @@ var apartFromProxies = map[string][]string{
 		"SignalsUnderProxiedLoad", "NothingIsSmuggledToTheUpstream", "NothingIsSmuggledToTheClient", "LargeBodiesOfManyClientsStayApart",
 		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
 		"ASuspendedServerBlamesNobody", "Passwords", "ProxyHeaderSaysTLS", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
+		"AFullQueueIsWaitedFor",
 	},
 	"the first process is unshare(1)'s, and what is in front of it changes nothing": {"OrphansAreReaped"},
 	"a relay passes bytes on in which nobody looks for a request": {

@@ -5,10 +5,14 @@ package behaviour
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -169,6 +173,44 @@ func noUpstreamIsBlamedForOurLackOfDescriptors(t *testing.T) {
 	}
 	harness.Eventually(t, "it passes on again", func() bool { return ask("/app/x") == 200 })
 	require.Zero(t, s.Log.Count("rests for a while"))
+}
+
+var _ = test("AFullQueueIsWaitedFor", aFullQueueIsWaitedFor)
+
+// aFullQueueIsWaitedFor: an upstream at a Unix socket does not come to accept, and its queue is
+// full. A request waits, and is answered once the upstream has time again.
+func aFullQueueIsWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	for {
+		other, err := net.Dial("unix", path)
+		if errors.Is(err, syscall.EAGAIN) {
+			break
+		} else if err != nil {
+			t.Skipf("a full queue is another error on this system: %v", err)
+		}
+		defer other.Close()
+	}
+	s := harness.Start(t, "-connect-timeout", "60", "-proxy", "/app=unix:"+path)
+	c := s.Dial(t)
+	io.WriteString(c, "GET /app/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	harness.Eventually(t, "the request waits", func() bool {
+		_, body := s.Get(t, "/health")
+		return bytes.Contains(body, []byte(`"in_flight":1`))
+	})
+	f := os.NewFile(uintptr(fd), path)
+	ln, err := net.FileListener(f)
+	require.NoError(t, err)
+	f.Close()
+	srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	go srv.Serve(ln)
+	defer srv.Close()
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	require.Equal(t, 200, resp.StatusCode)
 }
 
 var _ = test("SignalsUnderProxiedLoad", signalsUnderProxiedLoad)
