@@ -302,7 +302,7 @@ func (x *Exchange) Cut(f fault.Fault) {
 func (x *Exchange) Tunnel(lines []byte, t Tunnel) {
 	x.conn.Switch(lines)
 	x.tunnel, x.sink, x.source, x.waiting, x.onGone = t, nil, nil, false, nil
-	x.s.phase = phaseTunnel
+	x.s.phase = max(x.s.phase, phaseTunnel) // its socket may have failed in this turn
 	if rest := x.conn.Rest(); len(rest) > 0 {
 		t.FromClient(rest, nil)
 	}

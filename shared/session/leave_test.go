@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/clock"
+	"fourways/shared/fault"
 	"fourways/shared/machine"
+	"fourways/shared/stats"
 )
 
 // tally is a handler of everything that can be under way when a client leaves, which counts what
@@ -202,4 +204,23 @@ func TestWhereverAClientLeavesAllThatWasBegunEnds(t *testing.T) {
 		require.Zero(t, v.srv.Conns(), "seed %d", seed)
 		require.Zero(t, v.ev.panicked, "seed %d", seed)
 	}
+}
+
+// While its client's hang-up is noticed in the middle of slow work, another machine may have news
+// for a session, and bad ones: the place that the session had is free already.
+func TestAPlaceIsGivenBackOnceAlthoughTheAnswerIsCutAfterwards(t *testing.T) {
+	r := newRig(t)
+	r.thread.Host, r.srv.Handler = &host{}, &tally{}
+	r.held = true
+	r.send(request("source"))
+	require.Equal(t, machine.WantWrite, r.lastAsk)
+	r.s.Fetch(func() error { return nil })
+	require.Equal(t, machine.WantWake, r.s.Step())
+	r.s.Leave()
+	require.Zero(t, r.srv.Conns())
+	r.s.req.x.Cut(fault.Of(fault.UpstreamCut))
+	r.s.Work()
+	r.s.Close()
+	require.Zero(t, r.srv.Conns())
+	require.EqualValues(t, 1, r.srv.Stats.Total(stats.Closed))
 }

@@ -214,8 +214,8 @@ func (s *Session) Fail() {
 	}
 }
 
-// lose ends the session, whatever its socket still has.
-func (s *Session) lose() { s.phase, s.abortive = phaseOver, true }
+// lose ends the session, whatever its socket still has. One that has left it stays so.
+func (s *Session) lose() { s.phase, s.abortive = max(s.phase, phaseOver), true }
 
 // HangUp reports whether the socket that is said to have failed is that of a client which has said
 // all in a tunnel and closed, while nothing was wanted of it: then what it has sent is read first.
