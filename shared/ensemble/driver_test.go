@@ -24,6 +24,7 @@ const (
 	share     = 96 << 10 // bytes that a socket may be sent in a turn
 	spins     = 20_000   // turns without an end that are no progress any more
 	lookEvery = clock.Second
+	mostLeft  = 8 << 10 // bytes that a client may not have taken when it is closed in order
 )
 
 // driven is a socket of the loop's, and its machine.
@@ -40,6 +41,7 @@ type driven struct {
 	full   bool
 	over   bool
 	client bool // it was accepted
+	asked  bool // over io_uring: what it says next is received by the kernel
 }
 
 // job is slow work.
@@ -102,7 +104,7 @@ func (w *world) finish(i int) {
 
 // busy reports whether another turn would do something.
 func (w *world) busy() bool {
-	if len(w.nudged) > 0 || len(w.posted) > 0 || len(w.sends) > 0 {
+	if len(w.nudged) > 0 || len(w.posted) > 0 || len(w.sends) > 0 || len(w.received) > 0 {
 		return true
 	}
 	for _, s := range w.sockets {
@@ -116,6 +118,9 @@ func (w *world) busy() bool {
 // reported reports whether epoll(7) would report a socket.
 func (s *driven) reported() bool {
 	in, out, hup := s.k.poll()
+	if s.asked {
+		return in || hup
+	}
 	return s.watch != 0 && (hup || in && s.watch&machine.WantRead != 0 || out && s.watch&machine.WantWrite != 0)
 }
 
@@ -126,10 +131,11 @@ func (w *world) turn(which func(i int) bool) {
 		return
 	}
 	w.complete()
+	w.receive(which)
 	var ready []*driven
 	var wants []machine.Want
 	for i, s := range w.sockets {
-		if !s.reported() || !which(i) {
+		if s.asked || !s.reported() || !which(i) {
 			continue
 		}
 		in, out, hup := s.k.poll()
@@ -173,6 +179,7 @@ func (w *world) endTurn() {
 	}
 	w.thread.EndTurn(w.now(), len(nudged), 0)
 	w.forget()
+	w.fetch(func(int) bool { return true })
 }
 
 // forget forgets the sockets that are closed.
@@ -355,13 +362,14 @@ func (w *world) await(s *driven, want machine.Want) {
 		w.fail("%T wants %v", s.Machine, want)
 	}
 	s.watch, s.timer = want, s.Deadline()
+	s.asked = s.asked || w.uring && s.client && want == machine.WantRead && s.Idle()
 }
 
 func (w *world) expired(s *driven) {
 	if s.parked {
 		w.look(s)
 	} else {
-		w.drive(s, true)
+		w.drive(s, !s.asked)
 	}
 }
 
@@ -407,6 +415,10 @@ func (w *world) end(s *driven) {
 
 func (w *world) release(s *driven, abortive bool) {
 	s.over, s.watch, s.timer = true, 0, clock.Never
+	// The kernel would keep it for a client that does not read.
+	if s.client && !abortive && !w.draining && len(s.k.out) > mostLeft && len(s.k.in) == 0 {
+		w.fail("%d bytes are left to the kernel: %T", len(s.k.out), s.Machine)
+	}
 	s.k.close(abortive)
 }
 

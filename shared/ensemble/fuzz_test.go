@@ -356,6 +356,42 @@ var known = []struct {
 		event{name: "a client asks", n: deletesEmpty},
 		event{name: "a target closes", n: 8}, // the first
 	)},
+	{"a client leaves while the disk is slow, and then its answer breaks off", scripted(withFiles, 1,
+		event{name: "a client asks"},
+		event{name: "a target answers, and sends some of it", n: 15*8 + 7},
+		event{name: "a target sends", n: 7},
+		event{name: "a target sends", n: 7},
+		event{name: "a target sends", n: 7},
+		event{name: "files", n: filesCold},
+		event{name: "slow work takes long", n: 1},
+		event{name: "a client reads all"},
+		event{name: "a client reads all"},
+		event{name: "a client reads all"},
+		event{name: "a client reads all"},
+		event{name: "a client resets"},
+		event{name: "time passes", n: 4},
+		event{name: "a target resets"},
+		event{name: "slow work takes long"},
+	)},
+	{"a client that reads nothing sends what is no request", scripted(0, 0,
+		event{name: "a client asks"},
+		event{name: "a target reads all and answers", n: 2},
+		event{name: "a client asks", n: 14},
+		event{name: "time passes", n: 3},
+		event{name: "time passes", n: 4},
+	)},
+	{"a client by TLS that reads nothing ends without a word", byTLS(event{name: "a client ends"})},
+	{"a client by TLS that reads nothing sends rubbish", byTLS(event{name: "a client of TLS sends rubbish", n: 23}, event{name: "time passes", n: 4})},
+}
+
+// byTLS is a course with a client by TLS that does not read its answer.
+func byTLS(then ...event) []byte {
+	return scripted(plainTLS<<2, 1, append([]event{
+		{name: "a client reads all"},
+		{name: "a client reads all"},
+		{name: "a client asks"},
+		{name: "a target reads all and answers", n: 2},
+	}, then...)...)
 }
 
 // tell tells what has led to a panic.

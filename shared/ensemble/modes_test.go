@@ -1,8 +1,8 @@
 package ensemble
 
 // The two other drivers: the loop over io_uring, where a send is over a turn later and its machine
-// rests until then, and a thread of stage 1, which serves one client at a time and does the slow
-// work itself.
+// rests until then, and where the kernel receives what comes on an idle connection before the loop
+// knows; and a thread of stage 1, which serves one client at a time and does the slow work itself.
 //
 // Of both is here what machines can notice. What must not be done: as long as a send is under way,
 // nothing may touch what it sends, so that is compared in the end.
@@ -65,6 +65,57 @@ func (w *world) sent(s *driven, p []byte) {
 		return
 	}
 	w.serve(s, s.Step())
+}
+
+// receiving is a receive that is over.
+type receiving struct {
+	s   *driven
+	p   []byte
+	err error
+}
+
+// fetch is what the kernel does for the receives that are asked for, whatever the loop is about:
+// what has come leaves the socket.
+func (w *world) fetch(which func(i int) bool) {
+	for i, s := range w.sockets {
+		if !s.asked || !s.reported() || !which(i) {
+			continue
+		}
+		p := make([]byte, min(2<<10, w.thread.Server.HTTP.Head))
+		n, err := s.k.read(p)
+		s.asked = false
+		w.received = append(w.received, receiving{s, p[:n], err})
+	}
+}
+
+// receive is the end of them.
+func (w *world) receive(which func(i int) bool) {
+	if !w.uring {
+		return
+	}
+	w.fetch(which)
+	received := w.received
+	w.received = nil
+	for _, r := range received {
+		s := r.s
+		if s.over {
+			continue
+		}
+		switch reads := !s.parked && s.Reads(); {
+		case len(r.p) > 0 && reads && len(s.Recv()) >= len(r.p):
+			s.Received(copy(s.Recv(), r.p))
+		case len(r.p) == 0 && r.err == nil && reads:
+			s.EOF()
+		case s.parked:
+			s.doomed = true
+		default:
+			s.Fail()
+		}
+		if !s.parked {
+			s.watch = 0
+			w.serve(s, s.Step())
+		}
+	}
 }
 
 // threadTurn is a turn of stage 1's.

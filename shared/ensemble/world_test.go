@@ -90,6 +90,7 @@ type world struct {
 	posted   []func()
 	uring    bool
 	sends    []sending
+	received []receiving
 	late     bool // slow work comes to no end by itself
 	open     int
 	draining bool
@@ -201,7 +202,7 @@ func (w *world) newThread(settings byte) {
 	l.Unsent, l.HungUp = c.Unsent, c.OnlyHungUp
 	l.Reached = func(int) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.99:80") }
 	l.Works = settings&withThread != 0
-	w.uring = settings&withUring != 0
+	w.uring = settings&withUring != 0 && !l.Works
 	if settings&withPipes != 0 && !l.Works {
 		l.Pipes = w.lent
 	}
