@@ -316,6 +316,7 @@ func (a *App) siteConfig(cfg *config.Config) site.Config {
 		Probers:      cfg.Probers,
 		Ending:       func() bool { return a.Stats.Stopping() },
 		HTTPS:        a.redirects(),
+		HTTPSPort:    uint16(a.Config.TLS.Port),
 		Reports:      site.Reports{Health: a.health, Stats: a.stats, Metrics: a.metrics},
 		Trouble:      a.trouble,
 		Outside:      a.outside,

@@ -140,12 +140,15 @@ func (a *App) certOptions(cfg *config.Config) certs.Options {
 }
 
 // redirects is where plain HTTP is sent, or nil: to the port of the first listener of TLS that has
-// one.
+// one, or to that which is mapped to it.
 func (a *App) redirects() func() uint16 {
 	if !a.Config.TLS.Redirect {
 		return nil
 	}
 	return func() uint16 {
+		if port := a.Config.TLS.Port; port != 0 {
+			return uint16(port)
+		}
 		i := slices.IndexFunc(a.Listeners, func(l Listener) bool { return l.TLS && l.Addr.Path == "" })
 		return a.Listeners[max(i, 0)].Addr.IP.Port()
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type TLS struct {
 	Handshakes       int           // under way at once, in one process
 	Days             string        // file of the days by which the calendar is ahead, for tests; empty for none
 	Redirect         bool          // plain listeners send everybody to the first of Listen
+	Port             int           // of https, where clients find it at another than that of Listen; 0 for the same
 
 	certs, keys []string // as they were given, until all of them are known
 }
@@ -58,6 +60,8 @@ func tlsRows(t *TLS) []Flag {
 			Help: "a file of the days by which the calendar is ahead, for certificates and session tickets", Set: text(&t.Days)},
 		{Group: groupTLS, Name: flagRedirect, Fixed: true,
 			Help: "answer on plain listeners with 308, to the same place on the first -tls-listen; not where a -trusted-proxy says X-Forwarded-Proto: https, or proto=https in Forwarded, or by its PROXY header that it was TLS", Set: Switch(&t.Redirect)},
+		{Group: groupTLS, Name: "https-port", Fixed: true, Unit: "PORT",
+			Help: "the port of https that clients are sent to, where one is mapped to that of -tls-listen: 443, for a container's 8443", Set: Int(&t.Port, 1, math.MaxUint16)},
 	}
 }
 

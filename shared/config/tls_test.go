@@ -16,7 +16,7 @@ func TestSettingsOfTLS(t *testing.T) {
 	c := parse(t, "-tls-listen", ":443", "-tls-listen", "unix:/run/tls", "-listen", ":80",
 		"-tls-cert", "a.pem", "-tls-cert", "b.pem", "-tls-key", "a.key", "-tls-key", "b.key", "-tls-min", "1.3",
 		"-tls-groups", "x25519mlkem768, P-256", "-tls-groups", "secp384r1", "-tls-ticket-keys", "tickets",
-		"-handshake-timeout", "2.5", "-tls-handshakes", "7", "-https-redirect")
+		"-handshake-timeout", "2.5", "-tls-handshakes", "7", "-https-redirect", "-https-port", "8443")
 	assert.Equal(t, TLS{
 		Listen:           []Address{parsed(t, "[::]:443"), parsed(t, "unix:/run/tls")},
 		Pairs:            []Pair{{"a.pem", "a.key"}, {"b.pem", "b.key"}},
@@ -26,6 +26,7 @@ func TestSettingsOfTLS(t *testing.T) {
 		HandshakeTimeout: 2500 * time.Millisecond,
 		Handshakes:       7,
 		Redirect:         true,
+		Port:             8443,
 	}, c.TLS)
 	assert.Empty(t, c.Warnings)
 }

@@ -52,7 +52,11 @@ func (s *Site) redirectToHTTPS(x *session.Exchange) {
 // person at a terminal can read as well, and says where to ask.
 func (s *Site) refuseWrongPort(x *session.Exchange) {
 	b := appendHost([]byte("This port speaks HTTPS, and the request came by plain HTTP. Ask here: https://"), x)
-	if port := x.Local().Port(); port != httpsPort && port != 0 {
+	port := s.cfg.HTTPSPort
+	if port == 0 {
+		port = x.Local().Port()
+	}
+	if port != httpsPort && port != 0 {
 		b = strconv.AppendUint(append(b, ':'), uint64(port), 10)
 	}
 	b = append(b, "/\n"...)

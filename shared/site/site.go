@@ -69,6 +69,7 @@ type Config struct {
 	Probers      []netip.Prefix    // networks that may probe, in addition to this machine and trusted proxies
 	Ending       func() bool       // the server is to end, and no longer ready; nil for never
 	HTTPS        func() uint16     // the port that clients of plain HTTP are sent to; nil to serve them
+	HTTPSPort    uint16            // the port of https that clients know; 0 for the one that they came in on
 
 	// Missing is called with what the site is made without: a page or a folder of these settings,
 	// or of the uploads', that cannot be read or opened. Nil where that is an error.

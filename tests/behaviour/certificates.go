@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -504,6 +505,22 @@ func httpsRedirect(t *testing.T) {
 	status, _, err := GetTLS(addr, Client(root, "localhost"), "/about.html")
 	require.NoError(t, err)
 	require.Equal(t, 200, status, "nobody is sent on who is there")
+}
+
+var _ = test("HTTPSPort", httpsPort, once("site"))
+
+// httpsPort: where another port is mapped to ours, clients are told of that alone.
+func httpsPort(t *testing.T) {
+	pair := Pair(t.TempDir(), "pair", certstest.Root(t).Leaf("localhost"))
+	for port, want := range map[string]string{"443": "https://localhost/", "9443": "https://localhost:9443/"} {
+		s, addr := StartTLS(t, append(pair, "-https-redirect", "-https-port", port)...)
+		for _, c := range []net.Conn{s.Dial(t), dialed(t, addr)} { // the second speaks plain HTTP to the port of TLS
+			fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+			answer, err := io.ReadAll(c)
+			require.NoError(t, err)
+			require.Regexp(t, regexp.QuoteMeta(want)+`\r?\n`, string(answer))
+		}
+	}
 }
 
 var _ = test("HTTPSRedirectBehindAProxy", httpsRedirectBehindAProxy, once("session"))
