@@ -116,7 +116,12 @@ func (t *Target) lookUp(ctx context.Context) ([]netip.Addr, error) {
 	if t.LookUp != nil {
 		return t.LookUp(ctx, t.Host)
 	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", t.Host)
+	return System(ctx, t.Host)
+}
+
+// System asks the system's resolver for the addresses of a name.
+func System(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
 // Follow looks again and again, until the context ends. report is told of the first of several

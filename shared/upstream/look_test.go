@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,6 +73,53 @@ func TestANameIsLookedUpAndTheOldAnswerKeptWhereThatFails(t *testing.T) {
 		}
 		require.Error(t, s.where.Look(t.Context()))
 		require.Equal(t, want, s.where.Addrs())
+	}
+}
+
+// Other settings, and a process that replaces another one, begin where the name led last: no name
+// server may answer when they do.
+func TestANameLeadsWhereItLedLastWhileNoNameServerAnswers(t *testing.T) {
+	l := Layout{Targets: 4, Processes: 2, Slots: 2}
+	words := make([]uint64, Size(l)/8)
+	shared, err := Open(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words)), l, nil)
+	require.NoError(t, err)
+	many := make([]netip.Addr, 2*maxPlaces)
+	for i := range many {
+		many[i] = netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+	}
+	for where, region := range map[string]*Region{"one process": NewRegion(1), "several": shared} {
+		t.Run(where, func(t *testing.T) {
+			var answer []netip.Addr
+			var fails error
+			process := 0
+			begin := func(name string) *State {
+				t.Helper()
+				s, err := New(Options{Region: region, Process: process, lookup: func(context.Context, string) ([]netip.Addr, error) {
+					return answer, fails
+				}}, [][]Target{{{Name: "http://" + name, Host: name, Port: 81}}})
+				require.NoError(t, err)
+				return s.states[0]
+			}
+			for _, answer = range [][]netip.Addr{{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::2")}, many} {
+				before := begin("app.example")
+				fails = nil
+				require.NoError(t, before.where.Look(t.Context()))
+				want := before.Addrs()
+				fails = errors.New("no name server")
+				process = region.layout.Processes - 1
+				after := begin("app.example")
+				require.Equal(t, want[:min(len(want), maxPlaces)], after.Addrs())
+				require.Error(t, after.where.Look(t.Context()))
+				require.Equal(t, want[:min(len(want), maxPlaces)], after.Addrs())
+			}
+			require.Empty(t, begin("other.example").Addrs())
+			s := begin("app.example")
+			s.row.place.words[0].Add(1)
+			require.Empty(t, begin("app.example").Addrs(), "what was written by halves is nothing")
+			s.row.place.remember(answer)
+			s.row.clear()
+			require.Empty(t, begin("app.example").Addrs())
+		})
 	}
 }
 

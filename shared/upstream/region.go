@@ -87,6 +87,7 @@ type health struct {
 	checksFailed atomic.Int64 // in a row
 	down         atomic.Int64 // 1 for a target that fails its checks
 	_            [1]uint64
+	place        place
 }
 
 // row is one target's part of a region.
@@ -122,7 +123,7 @@ func Size(l Layout) int {
 
 // fingerprint tells one layout from another.
 func (l Layout) fingerprint() uint64 {
-	const version = 1
+	const version = 2
 	return version<<56 | uint64(unsafe.Sizeof(counts{}))<<40 | uint64(l.Targets)<<32 | uint64(l.Processes)<<16 | uint64(l.Slots)
 }
 
@@ -201,6 +202,7 @@ func (r *row) clear() {
 	for _, n := range []*atomic.Int64{&r.failed, &r.restUntil, &r.probed, &r.looked, &r.checksFailed, &r.down} {
 		n.Store(0)
 	}
+	r.place.remember(nil)
 	for i := range r.gauges {
 		r.gauges[i].reset()
 	}

@@ -93,8 +93,8 @@ type Options struct {
 	Now           func() clock.Time             // for goroutines that have no thread's clock
 	Log           func(format string, a ...any) // what happened to a target; on any thread; may be nil
 
-	Sockets sysnet.Sockets // of the system where it is nil
-	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
+	Sockets sysnet.Sockets                                               // of the system where it is nil
+	lookup  func(ctx context.Context, host string) ([]netip.Addr, error) // resolve.System where it is nil
 }
 
 // Set is the targets of one process.
@@ -143,6 +143,9 @@ func New(opt Options, groups [][]Target) (*Set, error) {
 	if opt.Sockets == nil {
 		opt.Sockets = sysnet.System
 	}
+	if opt.lookup == nil {
+		opt.lookup = resolve.System
+	}
 	s := &Set{opt: opt}
 	for i, targets := range groups {
 		g := &Group{number: i}
@@ -172,8 +175,10 @@ func (s *Set) state(t Target) (*State, error) {
 	}
 	state := &State{Target: t, set: s, number: len(s.states), row: row, made: made}
 	s.states = append(s.states, state)
-	state.where.Host, state.where.Port, state.where.Path, state.where.LookUp = t.Host, t.Port, t.Path, s.opt.lookup
-	if !state.where.Named() {
+	state.where.Host, state.where.Port, state.where.Path, state.where.LookUp = t.Host, t.Port, t.Path, state.lookUp
+	if state.where.Named() {
+		state.where.Know(row.place.remembered(t.Port))
+	} else {
 		if err := state.where.Look(context.Background()); err != nil {
 			return nil, err
 		}
