@@ -7,10 +7,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -211,6 +213,15 @@ func TestAPairThatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 			assert.NotContains(t, err.Error(), "\n")
 		})
+	}
+}
+
+// Such a key cannot even be made any more.
+func TestAKeyThatSignsNothingIsRefused(t *testing.T) {
+	for bits, want := range map[uint]string{1023: "", 1024: "RSA 1024"} {
+		kind, err := kindOf(&rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), bits-1), E: 65537})
+		assert.Equal(t, want, kind)
+		assert.Equal(t, want == "", err != nil)
 	}
 }
 

@@ -32,6 +32,8 @@ const (
 	maxFile = 1 << 20
 	// leastRSA is the shortest RSA key that browsers take, in bits.
 	leastRSA = 2048
+	// smallestRSA is the shortest that the library takes, in bits (crypto/rsa, "Minimum key size").
+	smallestRSA = 1024
 )
 
 // material is what the files hold.
@@ -283,6 +285,9 @@ func kindOf(key any) (string, error) {
 		}
 		return "ECDSA " + k.Curve.Params().Name, nil
 	case *rsa.PublicKey:
+		if bits := k.N.BitLen(); bits < smallestRSA {
+			return "", fmt.Errorf("has an RSA key of %d bits, by which crypto/tls signs nothing: make one with ECDSA P-256", bits)
+		}
 		return fmt.Sprintf("RSA %d", k.N.BitLen()), nil
 	case ed25519.PublicKey:
 		return "Ed25519", nil
