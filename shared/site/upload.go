@@ -81,7 +81,7 @@ func (u *upload) count(n int64) {
 	u.lent = n
 }
 
-// bodyFault is why a request's body cannot be an upload, as far as its head says.
+// bodyFault is why a request's body cannot be an upload, or shall not be, as far as its head says.
 func bodyFault(r *http1.Request) (f fault.Fault) {
 	switch {
 	case isEncoded(r):
@@ -90,6 +90,8 @@ func bodyFault(r *http1.Request) (f fault.Fault) {
 		return fault.Of(fault.BadField)
 	case !guard.JSONType(r.Get(http1.ContentType)):
 		return fault.Of(fault.BadBodyType)
+	case r.Has(http1.IfMatch): // there is nothing yet that it could be about (RFC 9110 13.1.1)
+		return fault.Of(fault.PreconditionFailed)
 	}
 	return f
 }

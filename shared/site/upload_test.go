@@ -88,6 +88,9 @@ func TestUploads(t *testing.T) {
 		{"two types", kind + "application/json\nContent-Type: text/plain\nContent-Length: 2\n\n{}", 400, ""},
 		{"one type, twice", kind + "application/json\nContent-Type: application/json\nContent-Length: 2\n\n{}", 400, ""},
 		{"no type", "POST /upload HTTP/1.1\nContent-Length: 2\n\n{}", 415, ""},
+		{"for what has a tag", kind + "application/json\nIf-Match: \"x\"\nContent-Length: 2\n\n{}", 412, ""},
+		{"for what is there", kind + "application/json\nIf-Match: *\nContent-Length: 2\n\n{}", 412, ""},
+		{"for what is not there", kind + "application/json\nIf-None-Match: *\nContent-Length: 2\n\n{}", 201, "{}"},
 		{"too much, as announced", kind + "application/json\nContent-Length: 1048577", 413, ""},
 		{"too much, in chunks", postChunked(strings.Repeat(strings.Repeat(" ", 100_000)+"|", 11)), 413, ""},
 	}
