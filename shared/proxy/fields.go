@@ -35,6 +35,7 @@ const (
 // Origin is where a request comes from and goes to, beside what its head says.
 type Origin struct {
 	Peer         netip.Addr // who has sent it, on the connection that it came on; invalid for a Unix socket's
+	Unnamed      bool       // that is a proxy of connections, which does not say for whom
 	Trusted      bool       // it is believed what the peer says of the client
 	TLS          bool       // it came by TLS
 	Host         []byte     // the authority that the request names; empty where it names none
@@ -310,7 +311,9 @@ func forwardedFor(h *http1.Head, r *http1.Request, o *Origin) {
 			b = appendItem(b, start, value)
 		}
 	}
-	if peer.IsValid() {
+	if o.Unnamed {
+		b = append(b, "unknown"...) // as in Forwarded (RFC 7239 6.2): whoever it is has not the proxy's rights
+	} else if peer.IsValid() {
 		var buf [len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]byte
 		b = appendItem(b, start, peer.AppendTo(buf[:0]))
 	}

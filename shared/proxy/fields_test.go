@@ -158,6 +158,7 @@ func TestTheUpstreamLearnsWhoAsksAndHow(t *testing.T) {
 			ours + "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n"},
 		{"IPv4 in IPv6", Origin{Peer: netip.MustParseAddr("::ffff:192.0.2.1")}, "", ours + "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"},
 		{"IPv6 with a zone", Origin{Peer: netip.MustParseAddr("fe80::1%eth0")}, "", ours + "X-Forwarded-For: fe80::1\r\nX-Forwarded-Proto: http\r\n"},
+		{"whom a proxy of connections does not name", Origin{Peer: peer, Unnamed: true}, "X-Forwarded-For: 1.2.3.4\r\n", ours + "X-Forwarded-For: unknown\r\nX-Forwarded-Proto: http\r\n"},
 		{"a Unix socket's peer", Origin{}, "X-Forwarded-For: 1.2.3.4\r\n", ours + "X-Forwarded-Proto: http\r\n"},
 		{"a trusted peer is appended", Origin{Peer: peer, Trusted: true}, "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For:\r\nx-forwarded-for: ::1, ::2\r\n",
 			ours + "X-Forwarded-For: 1.2.3.4, ::1, ::2, 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"},

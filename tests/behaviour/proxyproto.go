@@ -480,7 +480,8 @@ var _ = test("ProxyHeaderGivesNoRights", proxyHeaderGivesNoRights, once("proxypr
 // proxyHeaderGivesNoRights: a client that is named is judged by its own address: it sees nothing
 // that is for this machine, and its X-Forwarded-For counts only if it is a proxy itself.
 func proxyHeaderGivesNoRights(t *testing.T) {
-	p := startProxied(t, "-trusted-proxy", "127.0.0.0/8", "-trusted-proxy", "192.0.2.99")
+	b := startBackend(t, "tcp", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Forwarded-For")) })
+	p := startProxied(t, "-trusted-proxy", "127.0.0.0/8", "-trusted-proxy", "192.0.2.99", "-proxy", "/app="+b.addr)
 	ask := func(header, request string) *http.Response {
 		c := dialed(t, p.plain)
 		_, err := io.WriteString(c, header+request)
@@ -501,9 +502,12 @@ func proxyHeaderGivesNoRights(t *testing.T) {
 			ask(unnamed, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n"+strings.Replace(field, "127.0.0.1", "192.0.2.50", 1)+"\r\n")
 			require.Equal(t, "127.0.0.1", p.logged(t, path))
 		}
+		told, err := io.ReadAll(ask(unnamed, "GET /app HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.50\r\n\r\n").Body)
+		require.NoError(t, err)
+		require.Equal(t, "unknown", string(told), "what an upstream is told")
 		require.Equal(t, 200, ask(unnamed, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").StatusCode, "a probe of the proxy's may come so")
 		s := dialed(t, p.tls)
-		_, err := io.WriteString(s, unnamed)
+		_, err = io.WriteString(s, unnamed)
 		require.NoError(t, err)
 		require.Equal(t, 404, tell(t, tls.Client(s, p.client), "GET", "/health", "X-Forwarded-For: 127.0.0.1\r\n").StatusCode, "by TLS")
 	}
