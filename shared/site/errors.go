@@ -29,12 +29,6 @@ func (s *Site) Refuse(x *session.Exchange, f fault.Fault) {
 	switch f.Status {
 	case 401:
 		s.refuse(x, f.Status, challenge) // RFC 9110 15.5.2
-	case 404:
-		lines := ""
-		if s.app != nil {
-			lines = varyAccept
-		}
-		s.refuse(x, f.Status, lines)
 	case 405:
 		s.refuse(x, f.Status, "Allow: "+s.allowed(x.Path())+"\r\n") // RFC 9110 15.5.6
 	case 415:
@@ -76,7 +70,7 @@ func (s *Site) refuse(x *session.Exchange, status int, lines string) {
 	}
 	h := s.begin(x, status, int64(len(body)))
 	h.Field("Content-Type", kind)
-	h.Raw([]byte(noSniff))
+	h.Raw([]byte(noSniff + varyAccept)) // RFC 9110 12.5.5
 	h.Raw([]byte(lines))
 	if !named { // the administrator's page does not show the id, by which the log can be searched
 		h.FieldBytes("X-Request-Id", x.ID())

@@ -47,6 +47,7 @@ func TestErrorsAreJSONWhereAcceptPrefersIt(t *testing.T) {
 			got := r.ask(strings.TrimSuffix("GET /nothing.html HTTP/1.1\n"+tt.accept, "\n"))
 			require.Equal(t, 404, got.StatusCode)
 			require.Equal(t, "nosniff", got.Header.Get("X-Content-Type-Options"))
+			require.Equal(t, "Accept", got.Header.Get("Vary"), "caches must not give one's answer to the other")
 			if !tt.json {
 				require.Equal(t, "text/html; charset=utf-8", got.Header.Get("Content-Type"))
 				require.Contains(t, got.body, "<title>404 Not Found</title>")
