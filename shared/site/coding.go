@@ -92,8 +92,13 @@ func (s *Site) negotiate(x *session.Exchange, e *filecache.Entry) {
 	s.code(x, e, coding)
 }
 
-// code answers with a form that is not in the cache, once it is read or made.
+// code answers with a form that is not in the cache, once it is read or made. What is parked for a
+// client that has left is not run.
 func (s *Site) code(x *session.Exchange, e *filecache.Entry, coding filecache.Coding) {
+	if x.Left() {
+		e.Release()
+		return
+	}
 	x.Park(offload.Compress, func() { e = s.cache.LoadVariant(e, coding) }, func() { s.send(x, e) })
 }
 

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"fourways/shared/machine"
 )
 
 const (
@@ -162,4 +165,25 @@ func TestAnApplicationsPageIsThereAtTheStart(t *testing.T) {
 		_, err := New(cfg)
 		require.ErrorContains(t, err, "-spa \""+app+"\"")
 	}
+}
+
+// A client may have left by the time its file was not found. What would be parked for it then is
+// not run, and so must hold nothing: here the descriptor of the application's page.
+func TestTheApplicationsPageIsNotKeptForWhoHasLeft(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.App = "/index.html"; c.Cache.Item = 1 })
+	r.write("index.html.gz", "gz")
+	require.Equal(t, 200, r.ask("GET /index.html HTTP/1.1").StatusCode)
+	e, ok := r.site.cache.Lookup([]byte("index.html"), r.loc.Clock.Now())
+	require.True(t, ok)
+	fd := e.Fd()
+	e.Release()
+	r.connect("127.0.0.1:1234")
+	r.s.Received(copy(r.s.Recv(), "GET /somewhere HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nAccept-Encoding: gzip\r\n\r\n"))
+	require.Equal(t, machine.WantWake, r.s.Step())
+	r.s.Leave()
+	r.s.Work()
+	r.s.Close()
+	r.site.Close()
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	require.ErrorIs(t, err, unix.EBADF)
 }
