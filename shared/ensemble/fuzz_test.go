@@ -83,6 +83,7 @@ var things = []thing{
 	{"a client of TLS sends rubbish", func(c *course, n byte) { c.client(n / 32).rubbish(n) }},
 	{"a tunnel is made", func(c *course, n byte) { c.tunnel(int(n)) }},
 	{"all goes well for a while", func(c *course, n byte) { c.well() }},
+	{"the disk is waited for", func(c *course, n byte) { c.waitsForDisk(n) }},
 }
 
 func (c *course) comes(kind int) {
@@ -197,9 +198,18 @@ func (c *course) server(n byte) {
 
 // tunnel is a client that is let through.
 func (c *course) tunnel(kind int) {
+	c.asks(kind, 5)
+	c.target(0, func(t *target) { t.take(1 << 20); t.answer(4); t.send(1 << 20) })
+	c.settle()
+	c.client(0).take(1 << 20)
+	c.settle()
+}
+
+// asks is a client that comes and asks for one thing.
+func (c *course) asks(kind, what int) {
 	c.comes(kind % 4)
 	cl := c.client(0)
-	cl.ask(5)
+	cl.ask(what)
 	cl.send(1 << 20)
 	c.settle()
 	if cl.tls != nil {
@@ -208,10 +218,34 @@ func (c *course) tunnel(kind int) {
 		cl.take(1 << 20)
 		c.settle()
 	}
-	c.target(0, func(t *target) { t.take(1 << 20); t.answer(4); t.send(1 << 20) })
-	c.settle()
-	cl.take(1 << 20)
-	c.settle()
+}
+
+// waitsForDisk is a client that reads again what was kept for it, of an answer or through a tunnel,
+// from a disk that takes long.
+func (c *course) waitsForDisk(n byte) {
+	if n&1 != 0 {
+		c.tunnel(int(n / 8))
+	} else {
+		c.asks(int(n/8), 0)
+	}
+	c.target(0, func(t *target) {
+		if t.tunnel != nil {
+			t.speak(900_000)
+		} else {
+			t.take(1 << 20)
+			t.answer([]int{15, 3, 1, 11}[n/2%4])
+		}
+		for range 5 {
+			t.send(1 << 20)
+			c.settle()
+		}
+	})
+	c.late = true
+	for range 6 {
+		c.files = filesCold
+		c.client(0).take(1 << 20)
+		c.settle()
+	}
 }
 
 // well has everybody do what is expected of them, until nothing more is.

@@ -279,7 +279,7 @@ func (w *world) connect(kind int) {
 		}
 	}
 	fd, k := w.socket()
-	k.local = w.local && kind == plain
+	k.local = w.local && (kind == plain || kind == plainTLS || kind == proxiedTLS)
 	c := &client{w: w, kind: kind % kinds, number: len(w.clients) + 1, k: k}
 	w.clients = append(w.clients, c)
 	from := c.address()
