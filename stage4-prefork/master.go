@@ -60,8 +60,8 @@ type settings struct {
 
 // runMaster is the master's whole life. Its role is that of a successor, or nil.
 func runMaster(r *role) int {
-	m, err := newMaster(r)
-	if m == nil { // the command line asked for a text, or could not be understood
+	m, err := app.Starting(func() (*master, error) { return newMaster(r) })
+	if m == nil { // it hangs, or the command line asked for a text, or could not be understood
 		stage, _ := newStage()
 		return app.Failure(stage, os.Stderr, err)
 	}
@@ -82,7 +82,7 @@ func runMaster(r *role) int {
 func newMaster(r *role) (*master, error) {
 	m := &master{workers: map[int]*worker{}, inbox: make(chan func()), program: children.OwnPath()}
 	obey := func(sig os.Signal) { m.inbox <- func() { orders[sig][m.phase](m, sig) } }
-	first := append([]os.Signal{unix.SIGUSR2}, app.Reloads...)
+	first := slices.Concat([]os.Signal{unix.SIGUSR2}, app.Reloads, app.Endings)
 	app.AwaitSignals(first, obey)
 	m.stage, m.opt = newStage()
 	cfg, err := app.Configure(m.stage, os.Args[1:], os.Stdout)

@@ -234,27 +234,12 @@ func Main(newStage NewStage) {
 
 func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 8) // those that come while we start are kept for later
-	signal.Notify(signals, Reloads...)
+	signal.Notify(signals, slices.Concat(Reloads, Endings)...)
 	reapOrphans()
 	logging.SurviveClosedPipe()
 	stage, newDriver := newStage()
-	cfg, err := Configure(stage, args, stdout)
-	if cfg == nil {
-		return Failure(stage, stderr, err)
-	}
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-
-	if err := stage.Activate(); err != nil {
-		return Failure(stage, stderr, err)
-	}
-	a, err := Open(stage, cfg)
-	if err == nil {
-		err = a.Start(newDriver)
-	}
-	if err != nil {
-		a.RemoveSite()
-		a.Close() // what stands in the log comes before the last word
-		RemoveNames(a.Listeners)
+	a, err := Starting(func() (*App, error) { return start(stage, newDriver, args, stdout) })
+	if a == nil {
 		return Failure(stage, stderr, err)
 	}
 	a.Banner()
@@ -271,6 +256,29 @@ func run(newStage NewStage, args []string, stdout, stderr io.Writer) int {
 		a.Close()
 	}
 	return a.obey(signals)
+}
+
+// start has a driver serve. There is no App, and no error either, where there is nothing to serve
+// for: see [Configure].
+func start(stage Stage, newDriver func(*App) (Driver, error), args []string, stdout io.Writer) (*App, error) {
+	cfg, err := Configure(stage, args, stdout)
+	if cfg == nil {
+		return nil, err
+	}
+	if err := stage.Activate(); err != nil {
+		return nil, err
+	}
+	a, err := Open(stage, cfg)
+	if err == nil {
+		err = a.Start(newDriver)
+	}
+	if err != nil {
+		a.RemoveSite()
+		a.Close() // what stands in the log comes before the last word
+		RemoveNames(a.Listeners)
+		return nil, err
+	}
+	return a, nil
 }
 
 // Configure reads the command line, the environment, and the file that they name. There

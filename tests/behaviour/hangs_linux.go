@@ -87,6 +87,30 @@ func logsThatCannotBeOpenedAtTheStart(t *testing.T) {
 	}
 }
 
+var _ = test("StartsThatHang", startsThatHang, perProcess("start"))
+
+// startsThatHang: a server whose folder does not answer at its start cannot serve yet. It hears who
+// asks it to end, gives the folder a moment more, or none on a second signal, and ends in one line.
+func startsThatHang(t *testing.T) {
+	for _, signals := range [][]syscall.Signal{{syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGTERM}} {
+		t.Run(fmt.Sprint(signals), func(t *testing.T) {
+			stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+			require.NoError(t, err)
+			defer stderr.Close()
+			s := startQuietly(t, stderr, "-root", hungFolder(t)) // it listens before it opens the root
+			for _, sig := range signals {
+				s.signal(t, sig)
+			}
+			code := s.ended()
+			said, err := os.ReadFile(stderr.Name())
+			require.NoError(t, err)
+			require.Equal(t, 1, code, "%s", said)
+			require.Contains(t, string(said), "ended before it could serve")
+			require.Equal(t, 1, strings.Count(string(said), "ended before"), "%s", said)
+		})
+	}
+}
+
 var _ = test("LogsThatCannotBeReopened", logsThatCannotBeReopened, perProcess("logging"))
 
 // logsThatCannotBeReopened: it is said, the old file stays in use, and the server serves and

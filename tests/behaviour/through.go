@@ -90,7 +90,7 @@ var apartFromProxies = map[string][]string{
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",
 		"CrowdInLittleMemory", "IdleConnectionsInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "TheKernelKeepsLittleInLittleMemory", "FilesInMemoryAreWarnedOf", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
-		"LogsThatCannotBeOpenedAtTheStart", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
+		"LogsThatCannotBeOpenedAtTheStart", "StartsThatHang", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
 		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
 	},
 }
