@@ -40,6 +40,9 @@ func (l *Local) Choose(g *Group, tried *Tried) (s *State, full bool) {
 			resting = m
 		}
 	}
+	if best >= 0 && !g.Members[best].admit(now) {
+		return l.Choose(g, tried) // it is not available any more
+	}
 	if best < 0 {
 		best = resting
 	}

@@ -109,6 +109,20 @@ func TestATargetThatFailsThreeTimesInARowRestsForAWhile(t *testing.T) {
 	require.Len(t, r.logged, 2, "%q", r.logged)
 }
 
+// The request that is let through is one that the target gets, and not one for which it was only
+// looked at before another had fewer under way.
+func TestATargetThatHasRestedLosesItsChanceToNoRequestOfAnother(t *testing.T) {
+	r := newRig(t, 2, nil)
+	for range failuresToRest {
+		r.set.states[0].failed(r.thread.Clock.Now(), 0)
+	}
+	r.pass(restTime)
+	r.local.at[0].inFlight = 1 // a tunnel, say
+	require.Equal(t, []int{1, 1}, r.chosen(2), "the other one has less to do")
+	r.local.at[0].inFlight = 0
+	require.ElementsMatch(t, []int{0, 1}, r.chosen(2))
+}
+
 func TestATargetThatHasRestedIsTriedAgain(t *testing.T) {
 	r := newRig(t, 2, nil)
 	for range failuresToRest {

@@ -11,18 +11,18 @@ import (
 	"fourways/shared/sysnet"
 )
 
-// available reports whether a target is to get a request. One that rests gets none. When its rest
+// available reports whether a target may get a request. One that rests gets none. When its rest
 // is over, one request is let through, and what becomes of it decides.
 func (s *State) available(now clock.Time) bool {
-	if s.down() {
-		return false
-	}
 	until := clock.Time(s.row.restUntil.Load())
-	if until == 0 {
+	return !s.down() && (until == 0 || now >= until && now-clock.Time(s.row.probed.Load()) >= probeTime)
+}
+
+// admit notes that a target that is available gets the request, which is not sent elsewhere. It
+// reports false where the one that was to be let through is another thread's.
+func (s *State) admit(now clock.Time) bool {
+	if s.row.restUntil.Load() == 0 {
 		return true
-	}
-	if now < until {
-		return false
 	}
 	last := s.row.probed.Load()
 	return now-clock.Time(last) >= probeTime && s.row.probed.CompareAndSwap(last, int64(now))
