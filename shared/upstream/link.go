@@ -376,14 +376,14 @@ func (l *Link) connecting(now clock.Time) bool {
 	}
 	switch {
 	case l.broken || err != nil && !sysnet.Again(err):
-		l.local.nextAddress(l.target)
 		l.lose(NotConnected)
 	case err == nil:
 		l.state, l.times.Connected, l.active = stateBusy, now, now
-		l.local.at[l.target.number].counts.counters[Opened].Add(1)
+		at := &l.local.at[l.target.number]
+		at.misses = 0
+		at.counts.counters[Opened].Add(1)
 		l.user.Connected()
 	case now >= l.times.Began+l.local.set.opt.Connect:
-		l.local.nextAddress(l.target)
 		l.lose(SlowConnect)
 	default:
 		return true
@@ -622,7 +622,9 @@ func (l *Link) lose(why Loss) {
 	l.state, l.abortive = stateOver, true
 	if n, counted := lossCounter(why); counted && http {
 		l.local.at[l.target.number].counts.counters[n].Add(1)
-		l.target.failed(now, rand.Uint64())
+		if !why.Unsent() || l.local.missed(l.target, l.at) {
+			l.target.failed(now, rand.Uint64())
+		}
 	}
 	user.Lost(why)
 }

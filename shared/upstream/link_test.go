@@ -415,6 +415,30 @@ func TestConnecting(t *testing.T) {
 		r.ask(0)
 		require.Equal(t, "/second", r.last().To.Path, "it stays with the one that works")
 	})
+	t.Run("to the next address also where several have tried one that cannot be reached", func(t *testing.T) {
+		r := newRig(t, 1, nil)
+		two := append(r.set.states[0].where.Addrs(), sysnet.Addr{Path: "/second"})
+		r.set.states[0].where.Know(two)
+		r.Connects = func(sysnet.Addr) error { return unix.EINPROGRESS }
+		fail := func(connections int, to string) {
+			t.Helper()
+			begun := len(r.Sockets)
+			for range connections {
+				r.ask(0)
+				require.Equal(t, to, r.last().To.Path)
+			}
+			for _, s := range r.Sockets[begun:] {
+				s.Err = unix.ECONNREFUSED
+			}
+			r.Run()
+		}
+		fail(2*failuresToRest, "")
+		require.False(t, r.set.states[0].Resting(), "it may be well at the other one")
+		fail(1, "/second")
+		fail(2, "")
+		require.True(t, r.set.states[0].Resting(), "it is at none")
+		require.EqualValues(t, 2*failuresToRest+3, r.set.states[0].Total(Refused))
+	})
 }
 
 func TestATargetThatIsSilentForTooLong(t *testing.T) {

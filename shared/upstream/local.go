@@ -51,6 +51,7 @@ type atTarget struct {
 
 	distrusted clock.Time // until when kept connections are not for requests that cannot be repeated
 	address    int        // which of the target's addresses is the next to connect to
+	misses     int        // addresses in a row that could not be reached
 }
 
 func newLocal(s *Set, thread *session.Thread) *Local {
@@ -118,9 +119,10 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 		return nil, err
 	}
 	if err != nil {
-		l.nextAddress(s)
 		at.counts.counters[Refused].Add(1)
-		s.failed(l.now(), rand.Uint64())
+		if l.missed(s, to) {
+			s.failed(l.now(), rand.Uint64())
+		}
 		return nil, err
 	}
 	link := &Link{local: l, target: s, at: to, fd: fd, state: stateConnecting, crowded: crowded, again: l.now() + firstKnock}
@@ -142,9 +144,17 @@ func (l *Local) connect(s *State) (fd int, to *sysnet.Addr, err error) {
 	return fd, to, err
 }
 
-// nextAddress has the next connection go to another address of the target, because this one could
-// not be reached.
-func (l *Local) nextAddress(s *State) { l.at[s.number].address++ }
+// missed notes that an address of the target could not be reached, nil for none that is known. The
+// next connection goes to another one, unless it would anyway: several connections may have been
+// under way to this one. It reports whether none of all addresses could be reached.
+func (l *Local) missed(s *State, a *sysnet.Addr) (all bool) {
+	addrs, at := s.Addrs(), &l.at[s.number]
+	if a != nil && len(addrs) > 0 && *a == addrs[at.address%len(addrs)] {
+		at.address++
+		at.misses++
+	}
+	return at.misses >= len(addrs)
+}
 
 // keep takes a connection that has nothing to do. It reports false where there are enough.
 func (l *Local) keep(link *Link) bool {
