@@ -40,7 +40,7 @@ var Patience = patience()
 
 // CallPause is the time from an answer to a client's next call, where clients go on calling while
 // something else happens: all of a busy machine's processors are not theirs.
-const CallPause = 2 * time.Millisecond
+const CallPause = 5 * time.Millisecond
 
 // PatienceVariable names another Patience in the environment, for tests that are to fail.
 const PatienceVariable = "FOURWAYS_TEST_PATIENCE"

@@ -54,7 +54,7 @@ const (
 	// testTimeout bounds a Go test that hangs on a mutant.
 	testTimeout = "-test.timeout=5m"
 	// patience is that of the tests that are to fail.
-	patience = harness.PatienceVariable + "=10s"
+	patience = harness.PatienceVariable + "=5s"
 )
 
 // noDebugger leaves out what only a debugger reads. Linking is then half the work.
@@ -121,15 +121,17 @@ func TestAStaleMutantIsAnError(t *testing.T) {
 }
 
 // Every check passes on the server as it is, that is with no mutant in force: what it finds in
-// one is the edit's.
+// one is the edit's. Tests of a whole stage take long, and pass as they are in the stage's own
+// folder: that edits which are not in force change nothing is seen by the others.
 func TestEveryCheckPassesWithoutAMutant(t *testing.T) {
 	t.Parallel()
 	root := projectRoot(t)
 	cases, tests := map[string][]Check{}, map[string][]string{}
 	for _, m := range All() {
-		if folder, test, ok := m.Check.GoTest(); ok {
+		folder, test, ok := m.Check.GoTest()
+		if ok && folder != m.Stage {
 			tests[folder] = append(tests[folder], test)
-		} else if !slices.Contains(cases[m.Stage], m.Check) {
+		} else if !ok && !slices.Contains(cases[m.Stage], m.Check) {
 			cases[m.Stage] = append(cases[m.Stage], m.Check)
 		}
 	}
