@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -622,7 +623,8 @@ func (a *App) newServer(cfg *config.Config, s *site.Site, up *upstreams) (srv *s
 		HTTP: http1.Config{
 			Limits:    http1.Limits{RequestLine: l.RequestLine, Head: l.Head, Fields: l.Fields, Body: l.Body, Requests: l.Requests},
 			KeepAlive: int(l.IdleTimeout.Seconds()),
-			Extra:     fieldLines(cfg.Headers),
+			Extra:     fieldLines(chosen(cfg.Headers, forAll)),
+			Secured:   fieldLines(chosen(cfg.Headers, forHTTPS)),
 		},
 		Timing: session.Timing{
 			Head:    clock.Time(l.HeadTimeout),
@@ -712,6 +714,20 @@ func randomWords() (w [2]uint64) {
 }
 
 // fieldLines renders the fields that -header adds, once for all answers.
+// forHTTPS reports whether a field must not be said to who has come by plain HTTP (RFC 6797 7.2).
+func forHTTPS(h config.Header) bool { return strings.EqualFold(h.Name, "Strict-Transport-Security") }
+
+func forAll(h config.Header) bool { return !forHTTPS(h) }
+
+func chosen(headers []config.Header, are func(config.Header) bool) (list []config.Header) {
+	for _, h := range headers {
+		if are(h) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
 func fieldLines(headers []config.Header) (b []byte) {
 	for _, h := range headers {
 		b = append(b, h.Name+": "+h.Value+"\r\n"...)

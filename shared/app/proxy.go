@@ -120,13 +120,18 @@ func (a *App) otherUpstreams(cfg, before *config.Config) (*upstreams, error) {
 	return next, nil
 }
 
+func added(headers []config.Header) (list []proxy.Added) {
+	for _, h := range headers {
+		list = append(list, proxy.Added{Name: strings.ToLower(h.Name), Line: fieldLines([]config.Header{h})})
+	}
+	return list
+}
+
 // passingOn passes requests on, and has the site answer the rest.
 func (a *App) passingOn(cfg *config.Config, s *site.Site, up *upstreams) *proxy.Handler {
 	c := &cfg.Proxy
 	opt := proxy.Options{Set: up.Set, Strip: c.Strip, TargetHost: c.TargetHost, Queues: a.queues.Load(), Site: s}
-	for _, h := range cfg.Headers {
-		opt.Added = append(opt.Added, proxy.Added{Name: strings.ToLower(h.Name), Line: fieldLines([]config.Header{h})})
-	}
+	opt.Added, opt.Secured = added(chosen(cfg.Headers, forAll)), added(cfg.Headers)
 	for i, rule := range c.Rules {
 		opt.Rules = append(opt.Rules, proxy.Rule{Prefix: rule.Prefix, Group: up.Groups[i]})
 	}

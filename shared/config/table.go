@@ -207,7 +207,7 @@ func answerRows(c *Config) []Flag {
 		{Group: groupAnswers, Name: "auth", Unit: "FILE",
 			Help: "ask for a password (Basic), by TLS or on this machine only; one NAME:HASH a line, as htpasswd -B writes them; read again on HUP", Set: text(&c.Auth)},
 		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
-			Help: "a further field of every response; of an upstream's, if it does not have it", Set: header(&c.Headers)},
+			Help: "a further field of every response; of an upstream's, if it does not have it; Strict-Transport-Security for those by https alone", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,
 			Help: "a page of the site instead of our own for one status", Set: errorPage(c)},
 		{Group: groupAnswers, Name: "cors", Unit: "ORIGIN", Repeat: true,

@@ -40,6 +40,7 @@ type Config struct {
 	Limits
 	KeepAlive int    // seconds, announced in the Keep-Alive field
 	Extra     []byte // field lines added to every final answer, each with its CR LF
+	Secured   []byte // the same for those of clients who came by https
 }
 
 // BufferSize is the size of a receive buffer under these limits, in bytes: the
@@ -57,6 +58,7 @@ type Conn struct {
 	clk *clock.Clock
 
 	req       Request
+	secured   bool // the request has come by https
 	continued bool // a 100 (Continue) was sent, or is no longer needed
 	served    int  // requests begun on this connection
 	status    int  // of the final answer, 0 before it
@@ -99,13 +101,16 @@ func (c *Conn) Shut() {
 func (c *Conn) newExchange() {
 	c.receiver.renew()
 	c.sender.renew()
-	c.continued, c.status = false, 0
+	c.secured, c.continued, c.status = false, false, 0
 	c.req.reset()
 }
 
 // Request is the request of the current exchange. After an Error it holds what was parsed before
 // the fault.
 func (c *Conn) Request() *Request { return &c.req }
+
+// SetSecured notes that the current request has come by https.
+func (c *Conn) SetSecured() { c.secured = true }
 
 // Served is the number of requests begun on the connection.
 func (c *Conn) Served() int { return c.served }

@@ -158,6 +158,9 @@ func (c *Conn) begin(status int, length int64) []byte {
 	b = append(b, statusLine[status]...)
 	b = append(b, c.clk.Date()...)
 	b = c.appendConnection(b)
+	if c.secured {
+		b = append(b, c.cfg.Secured...)
+	}
 	return append(b, c.cfg.Extra...)
 }
 

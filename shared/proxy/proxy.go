@@ -56,6 +56,7 @@ type Options struct {
 	Strip      bool         // the prefix is taken away
 	TargetHost bool         // the target gets its own name as Host, and not what the client has asked for
 	Added      []Added      // fields of each final answer
+	Secured    []Added      // the same where the client has come by https
 	Queues     *spill.Spill // where answers, and what comes through tunnels, wait for clients
 	Site       Site
 }

@@ -248,7 +248,11 @@ func (t *transfer) Response() {
 		x.DropBody()
 	}
 	h := x.BeginRelayed(resp.Status, resp.BodyLength())
-	ResponseFields(h, resp, t.local.handler.opt.Added, x.Clock().Date())
+	added := t.local.handler.opt.Added
+	if x.Secured() {
+		added = t.local.handler.opt.Secured
+	}
+	ResponseFields(h, resp, added, x.Clock().Date())
 	h.End()
 	t.answered = true
 	if resp.HasBody() && !x.NoBody() {

@@ -155,6 +155,9 @@ func (x *Exchange) IsHere(who netip.Addr) bool {
 // setUnknown makes the client unknown.
 func (x *Exchange) setUnknown() { x.client, x.unknown = netip.Addr{}, true }
 
+// Secured reports whether the client has come by https: to this server, or to a trusted proxy.
+func (x *Exchange) Secured() bool { return x.Security().Version != 0 || x.CameByHTTPS() }
+
 // CameByHTTPS reports whether a trusted proxy says that the client has asked it by https: one of
 // connections by its header (the PROXY protocol), one of requests by a field, and then the first
 // of the proxies where there are several, since that is the client's own. As with

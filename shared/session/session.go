@@ -668,6 +668,9 @@ func (s *Session) request(x *Exchange) {
 		x.conn.SetClosing()
 	}
 	s.identifyClient(x)
+	if x.Secured() {
+		x.conn.SetSecured()
+	}
 	if s.answerProbe(x) || s.spare(x) {
 		return
 	}

@@ -507,6 +507,37 @@ func httpsRedirect(t *testing.T) {
 	require.Equal(t, 200, status, "nobody is sent on who is there")
 }
 
+var _ = test("StrictTransportSecurity", strictTransportSecurity, once("session"))
+
+// strictTransportSecurity: whoever has come by plain HTTP is not told that he has to come by https,
+// as somebody on the way could have said so (RFC 6797 7.2); whoever has come by https is.
+func strictTransportSecurity(t *testing.T) {
+	upstream := startBackend(t, "tcp", func(http.ResponseWriter, *http.Request) {})
+	s, addr := secured(t, "-header", "strict-transport-security: max-age=60", "-header", "X-A: b", "-trusted-proxy", "127.0.0.0/8", "-proxy", "/app="+upstream.addr)
+	plain := func() net.Conn { return s.Dial(t) }
+	for _, tt := range []struct {
+		name, fields string
+		dial         func() net.Conn
+		says         []string
+	}{
+		{"plain HTTP", "", plain, nil},
+		{"https", "", func() net.Conn { return tls.Client(dialed(t, addr), anyone()) }, []string{"max-age=60"}},
+		{"https to a trusted proxy", "X-Forwarded-Proto: https\r\n", plain, []string{"max-age=60"}},
+	} {
+		c := tt.dial()
+		r := bufio.NewReader(c)
+		for _, path := range []string{"/", "/nothing.txt", "/app/", "/readyz"} {
+			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path, tt.fields)
+			resp, err := http.ReadResponse(r, nil)
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, tt.says, resp.Header["Strict-Transport-Security"], "%s by %s", path, tt.name)
+			require.Equal(t, []string{"b"}, resp.Header["X-A"])
+		}
+	}
+}
+
 var _ = test("HTTPSPort", httpsPort, once("site"))
 
 // httpsPort: where another port is mapped to ours, clients are told of that alone.

@@ -27,7 +27,7 @@ var sameThroughAProxy = []string{
 	"RudeClientsLeakNothing", "OutOfDescriptors", "ConnectionLimit", "KeptConnectionsEndAtOnce", "NonsenseIsLimited", "TrustedProxy", "WhomAProxyNames",
 	"AnAnswerInTheKernelIsNotRead", "PausedReader", "AbsentReader", "SteadyReadersAreNotCut", "RefusalWhileSending", "ColdFiles",
 	"FilesOfTheSameSizeAndTime", "UploadsFolder",
-	"LargeFileOverTLS", "IdleTLSDoesNotHoldUpTheStop", "TLSOnAPlainPort", "HalfClosedTLS", "EndsWithoutAWord", "WrongPort", "HTTPSRedirect", "HTTPSRedirectBehindAProxy", "HTTPSPort",
+	"LargeFileOverTLS", "IdleTLSDoesNotHoldUpTheStop", "TLSOnAPlainPort", "HalfClosedTLS", "EndsWithoutAWord", "WrongPort", "HTTPSRedirect", "HTTPSRedirectBehindAProxy", "HTTPSPort", "StrictTransportSecurity",
 	"RefusalsAreLogged", "CountersOnlyGrow", "ProcessFigures", "UnrecordedClientsAreTold",
 	"Slowloris", "ALimitThatIsLoweredBelowWhatIsOpen", "AddressesThatComeLater", "APasswordIsCheckedOnceForAll", "GuessingIsLimited",
 	"ProxyHeaderNamesTheClient", "ProxyHeaderByAUnixSocket", "ProxyHeaderLimitsTheClient", "ProxyHeaderGivesNoRights",
