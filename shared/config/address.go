@@ -70,6 +70,9 @@ func parseAddress(value string) (Address, error) {
 		if path == "" || len(path) > maxUnixPath || strings.ContainsRune(path, 0) {
 			return Address{}, fmt.Errorf("%q does not fit; give a path of 1 to %d bytes, as unix:/run/x.sock", value, maxUnixPath)
 		}
+		if path[0] == '@' && (a.Mode != 0 || a.Group != "") {
+			return Address{}, fmt.Errorf("%q is no file (unix(7), abstract): everybody on this machine may connect; give a path for permissions", path)
+		}
 		a.Path = path
 		return a, nil
 	}

@@ -271,6 +271,8 @@ func TestWhatCannotBeUsedIsSaidInOneLine(t *testing.T) {
 		{"a Unix socket for nobody", []string{"-listen", "unix:/x,mode=0"}, "in octal"},
 		{"a Unix socket's mode twice", []string{"-listen", "unix:/x,mode=0660,mode=0600"}, "once"},
 		{"a Unix socket's group without a name", []string{"-listen", "unix:/x,group="}, "as group=www-data"},
+		{"a mode for a socket without a file", []string{"-listen", "unix:@x,mode=0660"}, `"@x" is no file`},
+		{"a group for a socket without a file", []string{"-listen", "unix:@x,group=www-data"}, "everybody on this machine may connect"},
 		{"a mode without a path", []string{"-listen", "unix:,mode=0660"}, "1 to 107 bytes"},
 		{"a mode for a target", []string{"-relay", "unix:/x=unix:/y,mode=0660"}, "does not fit"},
 		{"a group without a user", []string{"-group", "www-data"}, "-group: it is the group of -user"},
