@@ -140,7 +140,8 @@ func (l *leg) awaitConnection() machine.Want {
 }
 
 // awaitTarget is what the client's leg does meanwhile. It reads nothing yet, and notices if the
-// client leaves.
+// client leaves. What one has said that has hung up in order is read at once, since its socket can
+// be waited at no longer, and goes to the target all the same.
 func (l *leg) awaitTarget() machine.Want {
 	r := l.relay
 	if r.target == nil && r.thread.Clock.Now() >= r.retry {
@@ -149,7 +150,15 @@ func (l *leg) awaitTarget() machine.Want {
 			return machine.WantClose
 		}
 	}
-	return machine.WantPeer
+	switch {
+	case !l.hungUp:
+		return machine.WantPeer
+	case !l.eof:
+		return machine.WantRead
+	case r.target == nil: // it would have to be tried again later
+		r.end()
+	}
+	return machine.WantClose
 }
 
 // settle notes what has been sent since the last look, and has more follow. It gives the memory
@@ -226,7 +235,7 @@ func (l *leg) hasRoom(other *leg) bool {
 // hungry reports whether the leg would read if it might.
 func (l *leg) hungry() bool {
 	r := l.relay
-	return r.open && !r.over && !l.eof && !l.waits && (r.srv.Rate == 0 || l.hungUp || r.thread.Clock.Now() >= l.free)
+	return (r.open || l.hungUp) && !r.over && !l.eof && !l.waits && (r.srv.Rate == 0 || l.hungUp || r.thread.Clock.Now() >= l.free)
 }
 
 // pipes reports whether what comes next is moved to the other leg by a pipe, and not read: much has
@@ -283,8 +292,18 @@ func (l *leg) Received(n int) {
 	r := l.relay
 	l.bulk = n >= leastPiped && !l.copies && r.srv.Rate == 0
 	l.passed(int64(n))
-	other := r.other(l)
 	p, ref := r.local.intake.Took(n)
+	if !r.open {
+		r.early = append(r.early, p...)
+		if ref != nil {
+			ref.Release()
+		}
+		if r.thread.Full() {
+			r.end()
+		}
+		return
+	}
+	other := r.other(l)
 	if other.closed { // nobody is there any more to take it
 		if ref != nil {
 			ref.Release()
@@ -340,7 +359,7 @@ func (l *leg) Out() *chain.Chain {
 // first: that is reported too while nothing is wanted of its socket.
 func (l *leg) Fail() {
 	l.order.Called(machine.CallStep)
-	if l.last == machine.WantPeer && l.relay.open && !l.hungUp && l.relay.srv.Sockets.OnlyHungUp(int(l.fd)) {
+	if l.last == machine.WantPeer && !l.hungUp && l.relay.srv.Sockets.OnlyHungUp(int(l.fd)) {
 		l.hungUp, l.shut = true, l.shut || l.eof
 		return
 	}

@@ -121,6 +121,7 @@ type relay struct {
 	deadline       clock.Time     // of connecting
 	retry          clock.Time     // when to try again; 0 for not
 	open           bool           // the target is connected
+	early          []byte         // what a client has said that has hung up before that
 	over           bool           // both ends are to be closed, with a reset
 }
 
@@ -159,7 +160,7 @@ func (r *relay) connect() {
 			return
 		}
 		r.why = err
-		if sysnet.Again(err) {
+		if sysnet.Again(err) && !r.client.closed {
 			r.retry = min(now+tryAgain, r.deadline)
 			return
 		}
@@ -188,6 +189,10 @@ func (r *relay) missed(err error) {
 	}
 	r.why, r.target = err, nil
 	r.addrs = r.addrs[1:]
+	if r.client.closed {
+		r.connect()
+		return
+	}
 	r.nudge(r.client)
 }
 
@@ -198,9 +203,22 @@ func (r *relay) connected() {
 	r.open, r.moved = true, r.thread.Clock.Now()
 	if r.srv.Announce {
 		q := &r.target.queue().chain
-		q.Commit(proxyproto.Append(q.Reserve(proxyproto.MaxWritten), r.peer, r.thread.Reached(int(r.client.fd))))
+		q.Commit(proxyproto.Append(q.Reserve(proxyproto.MaxWritten), r.peer, r.reached()))
+	}
+	if len(r.early) > 0 {
+		r.target.take(r.early, nil)
+		r.early = nil
 	}
 	r.nudge(r.client)
+}
+
+// reached is where the client has connected to. The socket of one that has hung up is closed; it
+// was a Unix socket's.
+func (r *relay) reached() (at netip.AddrPort) {
+	if !r.client.closed {
+		at = r.thread.Reached(int(r.client.fd))
+	}
+	return at
 }
 
 // end ends both sides with a reset.

@@ -266,6 +266,47 @@ func relayOfOneThatGoes(t *testing.T) {
 	}
 }
 
+var _ = test("RelayOfOneThatGoesBeforeItsTargetIsThere", relayOfOneThatGoesEarly)
+
+// relayOfOneThatGoesEarly: a client at a Unix socket closes behind its last byte, while the target
+// is still being connected to. The target gets all of them.
+func relayOfOneThatGoesEarly(t *testing.T) {
+	addr, fd := fullListener(t)
+	r := startRelayTo(t, addr, "unix:"+filepath.Join(shortFolder(t), "s"), "-connect-timeout", "3600")
+	c := r.client(t)
+	_, err := io.WriteString(c, "all of it")
+	require.NoError(t, err)
+	c.Close()
+	r.ended(t)
+	own, err := unix.Dup(fd)
+	require.NoError(t, err)
+	f := os.NewFile(uintptr(own), addr)
+	ln, err := net.FileListener(f)
+	require.NoError(t, err)
+	f.Close()
+	t.Cleanup(func() { ln.Close() })
+	got := make(chan string, 16)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // those that fill the queue say nothing
+				if text, _ := io.ReadAll(c); len(text) > 0 {
+					got <- string(text)
+				}
+			}()
+		}
+	}()
+	select {
+	case text := <-got:
+		require.Equal(t, "all of it", text)
+	case <-time.After(harness.Patience):
+		require.Fail(t, "nothing has reached the target")
+	}
+}
+
 var _ = test("RelayHoldsTheFasterSideUp", relayHoldsTheFasterSideUp)
 
 // relayHoldsTheFasterSideUp: what waits for who does not read is bounded, and nothing is lost.
@@ -382,9 +423,14 @@ func boundAddress(t *testing.T, fd int) string {
 	return fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
 }
 
-// silentListener is an address whose connections are neither made nor refused: nobody accepts, and
-// its queue is full.
+// silentListener is an address whose connections are neither made nor refused.
 func silentListener(t *testing.T) (addr string) {
+	addr, _ = fullListener(t)
+	return addr
+}
+
+// fullListener is a listener of which nobody accepts yet, and whose queue is full.
+func fullListener(t *testing.T) (addr string, fd int) {
 	fd, err := socket(unix.AF_INET, unix.SOCK_STREAM)
 	require.NoError(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
@@ -393,12 +439,12 @@ func silentListener(t *testing.T) (addr string) {
 	for range 8 {
 		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
 		if err != nil {
-			return addr
+			return addr, fd
 		}
 		t.Cleanup(func() { c.Close() })
 	}
 	t.Skip("this system's queue has no end")
-	return ""
+	return "", -1
 }
 
 var _ = test("RelayTargetDoesNotAnswer", relayTargetDoesNotAnswer)

@@ -64,7 +64,7 @@ var apartFromProxies = map[string][]string{
 	},
 	"the first process is unshare(1)'s, and what is in front of it changes nothing": {"OrphansAreReaped"},
 	"a relay passes bytes on in which nobody looks for a request": {
-		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn",
+		"RelayPassesBytesBothWays", "RelayPassesEndsOn", "RelayOfOneThatSaysAllAndGoes", "RelayOfOneThatGoesBeforeItsTargetIsThere", "RelayHoldsTheFasterSideUp", "RelayPassesResetsOn",
 		"RelayTargetRefuses", "RelayTargetDoesNotAnswer", "RelayIsSilentForTooLong", "ARelayIsNotSilentWhileItsBuffersAreRead",
 		"RelayLeavesNobodysBytesToTheSystem", "RelayRate", "RelayAnnouncesTheClient", "RelayLimitsClients", "RelayToItself",
 		"RelayUnderReloads", "RelayAtTheStop", "RelaysInLittleMemory", "RelaysLeaveNothingBehind", "RelaysOnSocketsFromTheServiceManager",
