@@ -337,6 +337,10 @@ func (l *Link) step() machine.Want {
 // would wait, and one by TCP tries by itself. Once that is begun, a link at that socket takes this
 // one's place, with all that was written.
 func (l *Link) knock(now clock.Time) machine.Want {
+	if l.broken { // the server cuts what is left
+		l.lose(NotConnected)
+		return machine.WantClose
+	}
 	if l.deadline = l.again; now < l.again {
 		return machine.WantPeer
 	}

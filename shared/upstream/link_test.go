@@ -386,7 +386,8 @@ func TestConnecting(t *testing.T) {
 			r.Connects = func(sysnet.Addr) error { return unix.ECONNREFUSED }
 			r.pass(clock.Second)
 		}, fmt.Sprintf("lost %d", NotConnected)},
-		"by a user who leaves": {func(r *rig, a *asker) { a.link.Drop(); r.Run() }, ""},
+		"of a server that cuts what is left": {func(r *rig, _ *asker) { r.last().Break(); r.Run() }, fmt.Sprintf("lost %d", NotConnected)},
+		"by a user who leaves":               {func(r *rig, a *asker) { a.link.Drop(); r.Run() }, ""},
 	} {
 		t.Run("to a Unix socket whose queue is full, "+name, func(t *testing.T) {
 			r, a := crowded(t)
