@@ -84,7 +84,7 @@ func (r *receiver) chunkSize() bool {
 	}
 	ext := line[digits:]
 	r.extBytes += len(ext)
-	if digits == 0 || !validExtensions(ext) || r.extBytes > maxExtensions {
+	if digits == 0 || !validExtensions(ext) || int64(r.extBytes) > maxExtensions+r.bodyBytes {
 		r.fail(fault.Of(fault.BadChunk))
 		return true
 	}

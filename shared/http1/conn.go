@@ -30,7 +30,7 @@ const (
 	maxEmptyLines  = 4       // before a request line (RFC 9112 2.2: "at least one")
 	maxChunkDigits = 15      // of a chunk's size: it fits 63 bits and cannot wrap
 	maxChunkLine   = 256     // bytes of a chunk's size line, its extensions included
-	maxExtensions  = 4 << 10 // bytes of all chunk extensions of one body
+	maxExtensions  = 4 << 10 // bytes by which the chunk extensions of a body may exceed its data
 	maxTrailerLine = 2 << 10 // bytes of one line of a trailer section
 	bodyRoom       = 8 << 10 // bytes of the receive buffer after the longest head
 )

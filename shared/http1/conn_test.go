@@ -253,6 +253,7 @@ var conversations = []struct {
 	{"a bare LF after data", chunked("5\r\nhello\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"a bare CR in an extension", chunked("5;a\rb\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
 	{"a size line too long", chunked("5;" + strings.Repeat("a", 300) + "\r\nhello\r\n0\r\n\r\n"), "POST /400 bad-chunk\n"},
+	{"an extension of each chunk of a long body", chunked(strings.Repeat("64;"+strings.Repeat("a", 90)+"\r\n"+strings.Repeat("x", 100)+"\r\n", 60) + "0\r\n\r\n"), "POST / \"" + strings.Repeat("x", 6000) + "\"\nmore\n"},
 	{"too much in extensions together", chunked(strings.Repeat("1;"+strings.Repeat("a", 200)+"\r\nx\r\n", 21)), "POST /400 bad-chunk\n"},
 	{"over the limit together", chunked(strings.Repeat("4000\r\n"+strings.Repeat("x", 0x4000)+"\r\n", 4) + "1\r\nx\r\n"), "POST /413 body-too-large\n"},
 
