@@ -8,17 +8,35 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"fourways/shared/shm"
+)
+
+// longest is the longest role, in bytes, that is written into the variable itself: the system takes
+// one of 128 KiB (execve(2), MAX_ARG_STRLEN). A longer one is passed as a text, and the variable
+// holds its descriptor's number behind textMark, with which no JSON begins.
+const (
+	longest  = 100 << 10
+	textMark = "@"
 )
 
 // Give writes a child's role, as JSON, into an environment variable, beside our own environment
-// without what was meant for this process alone.
+// without what was meant for this process alone. It comes after all that is passed.
 func (c *Command) Give(variable string, role any, without ...string) error {
 	text, err := json.Marshal(role)
 	if err != nil {
 		return err
+	}
+	if len(text) > longest {
+		number := First + len(c.files)
+		if err = c.PassText(number, "role", text); err != nil {
+			return err
+		}
+		text = fmt.Append(nil, textMark, number)
 	}
 	c.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
@@ -36,10 +54,27 @@ func Role(variable string, role any) (bool, error) {
 		return false, nil
 	}
 	os.Unsetenv(variable)
-	if err := json.Unmarshal([]byte(text), role); err != nil {
+	whole, err := wholeRole(text)
+	if err == nil {
+		err = json.Unmarshal(whole, role)
+	}
+	if err != nil {
 		return false, fmt.Errorf("%s is for the program's own use: %w; unset it", variable, err)
 	}
 	return true, nil
+}
+
+// wholeRole is what the variable holds, or stands for.
+func wholeRole(text string) ([]byte, error) {
+	number, passed := strings.CutPrefix(text, textMark)
+	if !passed {
+		return []byte(text), nil
+	}
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, err
+	}
+	return shm.Kept(fd)
 }
 
 // Keep keeps the descriptors that the parent has given, up to last, from those whom this process
