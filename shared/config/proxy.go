@@ -51,7 +51,7 @@ func proxyRows(p *Proxy) []Flag {
 		{Group: groupProxy, Name: "proxy-timeout", Unit: "SECONDS", Default: "30",
 			Help: "that an upstream may be silent; over it is 504, or the answer is cut", Set: Seconds(&p.Timeout, shortest, longest)},
 		{Group: groupProxy, Name: "proxy-conns", Unit: "N", Default: "1024",
-			Help: "requests under way at one upstream; with as many at all of them it is 503; 0 for no limit", Set: Int(&p.Conns, 0, maxConns)},
+			Help: "requests under way at one upstream, WebSockets among them; with as many at all of them it is 503; 0 for no limit", Set: Int(&p.Conns, 0, maxConns)},
 		{Group: groupProxy, Name: "proxy-idle", Unit: "N", Default: "32",
 			Help: "connections to an upstream that a thread keeps for the next requests, for 4 seconds", Set: Int(&p.Idle, 0, maxConns)},
 		{Group: groupProxy, Name: "proxy-check", Unit: "/PATH",
