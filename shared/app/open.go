@@ -71,7 +71,7 @@ func (a *App) open() (err error) {
 	a.seed = randomWords()[0]
 	a.reserve()
 	if cfg.LockMemory {
-		if err := sysnet.LockMemory(); err != nil {
+		if err := sysnet.LockMemory(cfg.User != ""); err != nil {
 			a.Log.Warn("Memory not locked: raise RLIMIT_MEMLOCK or leave out -mlock", "error", err)
 		}
 	}

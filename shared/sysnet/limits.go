@@ -1,6 +1,7 @@
 package sysnet
 
 import (
+	"errors"
 	"math"
 	"os"
 	"strconv"
@@ -56,5 +57,18 @@ func OpenDescriptors(limit int) (n int) {
 }
 
 // LockMemory keeps the process's memory out of the swap, present and future (mlockall(2)). Errors:
-// EPERM, or ENOMEM above RLIMIT_MEMLOCK.
-func LockMemory() error { return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE) }
+// EPERM, ENOMEM above RLIMIT_MEMLOCK, and ErrLockLimit.
+//
+// Where the lock is limited, a heap that grows to the limit later could grow no more, which ends a
+// Go program. So nothing is locked then. Only the privileged are not limited, and who is to become
+// another user (dropped) is it no longer: the limit is raised before, where that is allowed.
+func LockMemory(dropped bool) error {
+	unlimited := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unlimited) != nil && (dropped || !mayLockAll()) {
+		return ErrLockLimit
+	}
+	return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE)
+}
+
+// ErrLockLimit: the memory of a process may be locked up to a limit only.
+var ErrLockLimit = errors.New("the server would end where its memory grew to the limit")

@@ -91,7 +91,7 @@ var apartFromProxies = map[string][]string{
 		"CrowdInLittleMemory", "IdleConnectionsInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "TheKernelKeepsLittleInLittleMemory", "FilesInMemoryAreWarnedOf", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
 		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "StartsThatHang", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
-		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
+		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "LockedMemory", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
 	},
 }
 

@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,6 +70,40 @@ func becomesAnotherUser(t *testing.T) {
 	look()
 	s.Signal(t, syscall.SIGTERM)
 	require.Zero(t, s.Wait(t))
+}
+
+var _ = test("LockedMemory", lockedMemory, perProcess("limits"))
+
+// lockedMemory: with -mlock the limit of what may be locked ends no server, also of a user who is
+// not privileged as the one was who started it. Where it cannot be raised, nothing is locked.
+func lockedMemory(t *testing.T) {
+	_, _, root := asRoot(t)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "page.html"), []byte("<p>"), 0o644))
+	by := func(tools []string, program ...string) *exec.Cmd {
+		tools = slices.Concat([]string{"prlimit", "--memlock=8388608:8388608"}, tools, program)
+		return exec.Command(tools[0], tools[1:]...)
+	}
+	for name, c := range map[string]struct {
+		tools, try []string
+		locked     bool
+	}{
+		"the limit can be raised":   {nil, []string{"prlimit", "--memlock=unlimited", "true"}, true},
+		"the limit stays as it was": {[]string{"setpriv", "--bounding-set=-sys_resource"}, []string{"true"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := by(c.tools, c.try...).CombinedOutput(); err != nil {
+				t.Skipf("%v: %s", err, out)
+			}
+			s := harness.StartCommand(t, by(c.tools, harness.Binary(), "-listen", "127.0.0.1:0", "-root", root, "-user", "nobody", "-mlock"))
+			for _, pid := range s.Processes(t) {
+				size := statusLine(t, fmt.Sprintf("/proc/%d/status", pid), "VmLck:")[0]
+				require.Equal(t, c.locked, size != "0", "process %d has locked %s kB", pid, size)
+			}
+			require.Equal(t, c.locked, s.Log.Count("Memory not locked") == 0, s.Log)
+			status, _ := s.Get(t, "/page.html")
+			require.Equal(t, 200, status)
+		})
+	}
 }
 
 var _ = test("RootThatTheUserMayNotSearch", rootThatTheUserMayNotSearch, once("site"))
