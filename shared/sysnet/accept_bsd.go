@@ -24,8 +24,8 @@ func accept(listener int, blocking bool) (int, netip.AddrPort, error) {
 	return fd, netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()), nil
 }
 
-func streamSocket(family int) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+func newSocket(family, kind int) (int, error) {
+	fd, err := unix.Socket(family, kind, 0)
 	if err != nil {
 		return -1, err
 	}

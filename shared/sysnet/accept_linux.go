@@ -63,8 +63,8 @@ func networkPort(p uint16) uint16 {
 	return binary.BigEndian.Uint16(b[:])
 }
 
-func streamSocket(family int) (int, error) {
-	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func newSocket(family, kind int) (int, error) {
+	return unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
 // tuneListener sets options that only make things faster. Where the kernel refuses one, the server

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func streamSocket(family int) (int, error) { return newSocket(family, unix.SOCK_STREAM) }
+
 // Connect begins a connection to an address, and returns its socket, which does not block. The
 // connection may be there already, or still be made, or fail: [Connected] tells. The errors are
 // those of socket(2) and connect(2) that are known at once. One of them that is [Again] comes from
@@ -37,13 +39,8 @@ func Connect(a Addr) (fd int, err error) {
 // can connect. One of datagrams that has no name hears of nobody, and has not hung up as one of a
 // stream has that is not connected.
 func Placeholder() (fd int, err error) {
-	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err != nil {
+	if fd, err = newSocket(unix.AF_UNIX, unix.SOCK_DGRAM); err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
-	}
-	unix.CloseOnExec(fd)
-	if err = unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return -1, err
 	}
 	return fd, nil
 }
