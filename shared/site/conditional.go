@@ -75,7 +75,8 @@ func wantsRange(r *http1.Request, e *filecache.Entry, now int64) bool {
 		return false
 	}
 	value := r.Get(http1.IfRange)
-	if len(value) > 0 && (value[0] == '"' || value[0] == 'W') {
+	// The first letters tell a tag from a date, which may be one of a Wednesday (RFC 9110 13.1.5).
+	if bytes.HasPrefix(value, []byte(`"`)) || bytes.HasPrefix(value, []byte("W/")) {
 		tag, weak, rest, ok := cutTag(value)
 		return ok && !weak && len(rest) == 0 && bytes.Equal(tag, e.ETag)
 	}

@@ -4,8 +4,10 @@ package site
 // file.
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -98,6 +100,21 @@ func TestADateOfThisVerySecondIsNotStrong(t *testing.T) {
 	require.Equal(t, 200, r.ask(request).StatusCode)
 	r.loc.Clock.Set(0, (fileTime+1)*1e9)
 	require.Equal(t, 206, r.ask(request).StatusCode)
+}
+
+// A date of a Wednesday begins with the letter that a weak tag begins with.
+func TestADateIsNoTagOnAnyDay(t *testing.T) {
+	const day = 24 * 60 * 60
+	r := newRig(t, nil)
+	for changed := int64(fileTime); changed < fileTime+7*day; changed += day {
+		name := time.Unix(changed, 0).UTC().Weekday().String() + ".txt"
+		r.put(name, small, changed)
+		r.loc.Clock.Set(0, (changed+1)*1e9)
+		for _, form := range []string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
+			date := time.Unix(changed, 0).UTC().Format(form)
+			require.Equal(t, 206, r.ask("GET /"+name+" HTTP/1.1\nIf-Range: "+date+"\nRange: bytes=0-1").StatusCode, date)
+		}
+	}
 }
 
 // A file may say that it was changed later than now: its clock was wrong, or ours is. Then each
