@@ -62,39 +62,42 @@ func (s *Stage) useActivated(cfg *config.Config) error {
 		listeners[i].TLS, listeners[i].Proxied, listeners[i].Relay = false, false, nil
 	}
 	for _, want := range cfg.TLS.Listen {
-		l, err := activated(listeners, "tls-listen", want)
-		if err != nil {
+		if err := activated(listeners, "tls-listen", want, func(l *Listener) { l.TLS = true }); err != nil {
 			return err
 		}
-		l.TLS = true
 	}
 	for i, want := range cfg.Relays {
-		l, err := activated(listeners, "relay", want.Listen)
-		if err != nil {
+		if err := activated(listeners, "relay", want.Listen, func(l *Listener) { l.Relay = &cfg.Relays[i] }); err != nil {
 			return err
 		}
-		l.Relay = &cfg.Relays[i]
 	}
 	for _, want := range cfg.Proxied {
-		l, err := activated(listeners, "proxy-protocol", want)
-		if err != nil {
+		if err := activated(listeners, "proxy-protocol", want, func(l *Listener) { l.Proxied = true }); err != nil {
 			return err
 		}
-		l.Proxied = true
 	}
 	wantOnly(cfg, listeners)
 	return nil
 }
 
-// activated is the socket of an address that a flag names.
-func activated(listeners []Listener, flag string, want config.Address) (*Listener, error) {
-	i := slices.IndexFunc(listeners, func(l Listener) bool {
-		return l.Addr.Path == want.Path && l.Addr.IP.Port() == want.AddrPort.Port()
-	})
-	if i < 0 {
-		return nil, fmt.Errorf("-%s: %v is none of the sockets that systemd has opened; add it to the socket unit, or leave it out", flag, want)
+// activated does something with each of the sockets that a flag names by an address. That is the
+// one with just this address. Where there is none, or the address stands for all of the machine, it
+// is all of the same port: one for IPv4 and one for IPv6, perhaps.
+func activated(listeners []Listener, flag string, want config.Address, do func(*Listener)) error {
+	named := func(l Listener) bool { return l.Addr.Path == want.Path && l.Addr.IP.Port() == want.AddrPort.Port() }
+	same := func(l Listener) bool { return l.Addr.Path == want.Path && l.Addr.IP == want.AddrPort }
+	if slices.ContainsFunc(listeners, same) && !want.AddrPort.Addr().IsUnspecified() {
+		named = same
 	}
-	return &listeners[i], nil
+	if !slices.ContainsFunc(listeners, named) {
+		return fmt.Errorf("-%s: %v is none of the sockets that systemd has opened; add it to the socket unit, or leave it out", flag, want)
+	}
+	for i := range listeners {
+		if named(listeners[i]) {
+			do(&listeners[i])
+		}
+	}
+	return nil
 }
 
 // wantOnly makes the configuration want just these sockets, for plain HTTP, TLS or relays, with
