@@ -203,9 +203,9 @@ func answerRows(c *Config) []Flag {
 			Help: "number of files in that folder; over it is 507; 0 for no limit", Set: Int(&c.Uploads.MaxFiles, 0, maxUploads)},
 
 		{Group: groupAnswers, Name: "redirects", Unit: "FILE",
-			Help: "where what has moved is now, one `FROM TO [STATUS]` a line: /old /new 301, or /blog/* https://example.org/:splat; read again on HUP", Set: text(&c.Redirects)},
+			Help: "where what has moved is now, one `FROM TO [STATUS]` a line: /old /new 301, or /blog/* https://example.org/:splat; read again on HUP", Set: path(&c.Redirects)},
 		{Group: groupAnswers, Name: "auth", Unit: "FILE",
-			Help: "ask for a password (Basic), by TLS or on this machine only; one NAME:HASH a line, as htpasswd -B writes them; read again on HUP", Set: text(&c.Auth)},
+			Help: "ask for a password (Basic), by TLS or on this machine only; one NAME:HASH a line, as htpasswd -B writes them; read again on HUP", Set: path(&c.Auth)},
 		{Group: groupAnswers, Name: "header", Unit: "'NAME: VALUE'", Repeat: true,
 			Help: "a further field of every response; of an upstream's, if it does not have it; Strict-Transport-Security for those by https alone", Set: header(&c.Headers)},
 		{Group: groupAnswers, Name: "error-page", Unit: "STATUS=/PATH", Repeat: true,

@@ -8,7 +8,6 @@ package config
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -51,7 +50,7 @@ func tlsRows(t *TLS) []Flag {
 		{Group: groupTLS, Name: "tls-groups", Unit: "GROUPS", Repeat: true,
 			Help: "the key exchanges that are allowed, with commas, as X25519MLKEM768,X25519; the library orders them, and without it has its own", Set: groups(&t.Groups)},
 		{Group: groupTLS, Name: "tls-ticket-keys", Unit: "FILE",
-			Help: "keys of session tickets that several servers share, one a line, 64 or 96 hex digits or their base64; the first encrypts", Set: text(&t.TicketKeys)},
+			Help: "keys of session tickets that several servers share, one a line, 64 or 96 hex digits or their base64; the first encrypts", Set: path(&t.TicketKeys)},
 		{Group: groupTLS, Name: "handshake-timeout", Fixed: true, Unit: "SECONDS", Default: "10",
 			Help: "for a handshake, from its first byte", Set: Seconds(&t.HandshakeTimeout, shortest, longest)},
 		{Group: groupTLS, Name: "tls-handshakes", Fixed: true, Unit: "N", Default: "1024",
@@ -103,15 +102,10 @@ func doubtsOfTLS(t *TLS) (doubts []string) {
 	return doubts
 }
 
-var errNoPath = errors.New("there is no path; give that of a file")
-
 // paths adds a file's path.
 func paths(dst *[]string) func(string) error {
 	return func(value string) error {
-		if value == "" {
-			return errNoPath
-		}
-		if err := text(&value)(value); err != nil {
+		if err := path(&value)(value); err != nil {
 			return err
 		}
 		*dst = append(*dst, value)

@@ -87,6 +87,19 @@ func text(dst *string) func(string) error {
 	}
 }
 
+var errNoPath = errors.New("there is no path; give that of a file")
+
+// path is text for a file that must not be missing in silence: -auth "$FILE" of a variable that is
+// not set would ask nobody for a password.
+func path(dst *string) func(string) error {
+	return func(value string) error {
+		if value == "" {
+			return errNoPath
+		}
+		return text(dst)(value)
+	}
+}
+
 // account takes the name or the number of a user or a group.
 func account(dst *string) func(string) error {
 	return func(value string) error {
