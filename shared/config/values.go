@@ -254,12 +254,19 @@ func prefix(value string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// origins takes serialized origins (RFC 6454 6.2) with commas, or "*" alone.
+// usualPort is the port that a scheme has where an origin names none.
+var usualPort = map[string]string{"http": "80", "https": "443"}
+
+// origins takes serialized origins (RFC 6454 6.2) with commas, or "*" alone. They are compared byte
+// by byte with what browsers send: in another spelling one would never be like theirs.
 func origins(dst *[]string) func(string) error {
 	return each(func(value string) error {
 		u, err := url.Parse(value)
 		if value != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != value || !visible(value)) {
 			return fmt.Errorf("%q is not an origin; give scheme and host without a path, as https://example.org, or *", value)
+		}
+		if value != "*" && (strings.ToLower(value) != value || u.Port() != "" && u.Port() == usualPort[u.Scheme]) {
+			return fmt.Errorf("%q is not as browsers write it; give it in lower case, and without the port that the scheme has anyway", value)
 		}
 		if slices.Contains(*dst, value) || len(*dst) > 0 && (value == "*" || (*dst)[0] == "*") {
 			return fmt.Errorf("%q is one of several, and another says the same already; give each once, or * alone", value)
