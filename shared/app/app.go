@@ -103,6 +103,8 @@ type Inherited struct {
 	// Root is a name of the folder that others serve, whatever its own name leads to by now; empty
 	// to open it by its own.
 	Root string
+	// Known is where the names of relays' targets led last.
+	Known map[string][]sysnet.Addr
 	// Site is the built-in site where it has been unpacked already.
 	Site site.Unpacked
 	// Secrets is what the process that reads the certificates has passed on; nil to read the files.

@@ -17,6 +17,7 @@ import (
 	"fourways/shared/config"
 	"fourways/shared/shm"
 	"fourways/shared/site"
+	"fourways/shared/sysnet"
 )
 
 // Descriptors of a child behind the regions of the memory, counted from the first of these.
@@ -34,6 +35,8 @@ type Passed struct {
 	Site       site.Unpacked // the built-in site, if it has been unpacked
 	Listeners  []Listener    // in the order of their descriptors
 	Files      []string      // flags of what settings name, whose descriptors are behind the listeners
+
+	Known map[string][]sysnet.Addr // where the names of relays' targets led last
 }
 
 // Flags of what a worker is passed as its master has it: the folder that is served, and the texts
@@ -126,7 +129,7 @@ func (a *App) HandOver(c *children.Command, first int) (p Passed, err error) {
 
 // pass gives a child, under numbers from first on, what a worker and a new master both need.
 func (a *App) pass(c *children.Command, first int, listeners []Listener, p *Passed) error {
-	p.Site, p.Listeners = a.Unpacked(), listeners
+	p.Site, p.Listeners, p.Known = a.Unpacked(), listeners, a.known()
 	for i, fd := range a.stage.Memory.Files() {
 		c.Pass(first+i, fd)
 	}
@@ -151,7 +154,7 @@ func (p *Passed) Receive(first int) {
 
 // TakeOver has a stage begin with what its process was passed, from the descriptor first on.
 func (p *Passed) TakeOver(s *Stage, first int) (err error) {
-	s.Listeners, s.Site, s.Activated, s.Root = p.Listeners, p.Site, p.Activated, p.file(rootFlag, first)
+	s.Listeners, s.Known, s.Site, s.Activated, s.Root = p.Listeners, p.Known, p.Site, p.Activated, p.file(rootFlag, first)
 	if err = s.Memory.Inherit(first); err != nil || !p.Secured {
 		return err
 	}

@@ -47,6 +47,7 @@ func (a *App) openRelays() {
 	for i := range a.Config.Relays {
 		t := target(&a.Config.Relays[i])
 		if err := t.Look(first); err != nil {
+			t.Know(a.stage.Known[t.String()])
 			a.notFound(t, err)
 		}
 		a.relays.servers = append(a.relays.servers, &relay.Server{
@@ -54,6 +55,22 @@ func (a *App) openRelays() {
 			ConnectTimeout: clock.Time(opt.ConnectTimeout), Timeout: clock.Time(opt.TunnelTimeout),
 		})
 	}
+}
+
+// known is where the names of targets led last, for whoever takes this process's place or goes by
+// other settings, perhaps while no name server answers. The names of upstreams stand in the region
+// that all processes share.
+func (a *App) known() map[string][]sysnet.Addr {
+	if a.relays == nil {
+		return nil
+	}
+	list := map[string][]sysnet.Addr{}
+	for _, s := range a.relays.servers {
+		if s.Target.Named() {
+			list[s.Target.String()] = s.Target.Addrs()
+		}
+	}
+	return list
 }
 
 // relayed is the listener of a relay.

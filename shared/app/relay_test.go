@@ -1,11 +1,14 @@
 package app
 
 import (
+	"encoding/json"
+	"log/slog"
 	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"fourways/shared/config"
 	"fourways/shared/sysnet"
 )
 
@@ -31,4 +34,24 @@ func TestARelayLeadsToItselfByWhateverAddress(t *testing.T) {
 			require.Equal(t, tt.want, leadsTo(tt.to, Listener{Addr: tt.listener}))
 		})
 	}
+}
+
+// A process that takes another one's place, while no name server answers, goes by what that knew.
+func TestWhereATargetsNameLedLastIsHandedOn(t *testing.T) {
+	known := []sysnet.Addr{{IP: netip.MustParseAddrPort("192.0.2.7:80")}}
+	relayed := func(known map[string][]sysnet.Addr) *App {
+		a := &App{Config: &config.Config{Relays: []config.Relay{{Host: "no..name", Port: 80}, {Host: "192.0.2.8", Port: 80}}}, Log: slog.New(slog.DiscardHandler)}
+		a.stage.Known = known
+		a.openRelays()
+		t.Cleanup(a.relays.close)
+		return a
+	}
+	require.Empty(t, relayed(nil).relays.servers[0].Target.Addrs())
+	a := relayed(map[string][]sysnet.Addr{"no..name:80": known})
+	require.Equal(t, known, a.relays.servers[0].Target.Addrs())
+	text, err := json.Marshal(a.known())
+	require.NoError(t, err)
+	var told map[string][]sysnet.Addr
+	require.NoError(t, json.Unmarshal(text, &told))
+	require.Equal(t, map[string][]sysnet.Addr{"no..name:80": known}, told)
 }

@@ -13,7 +13,7 @@ package app
 func (a *App) Renewal(stage Stage) (open func() (next *App, err error)) {
 	before := a.settings()
 	stage.Inherited = a.stage.Inherited
-	stage.Listeners, stage.Site, stage.Earlier = a.Listeners, a.Unpacked(), a.Secrets()
+	stage.Listeners, stage.Known, stage.Site, stage.Earlier = a.Listeners, a.known(), a.Unpacked(), a.Secrets()
 	stage.Threads = nil // the new workers replace the old ones one by one, and each checks the limit itself
 	return func() (*App, error) {
 		cfg, changes, err := again(stage, before)
