@@ -413,6 +413,37 @@ func TestTheNameOfASocketStaysAcrossAHandOver(t *testing.T) {
 	require.NoFileExists(t, path)
 }
 
+// Who may connect to a socket is a setting like others, also where the socket is there already.
+func TestTheModeOfASocketFollowsTheSettings(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, file := filepath.Join(dir, "socket"), filepath.Join(dir, "config")
+	listen := func(access string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(file, []byte("workers 1\nlisten unix:"+path+access+"\n"), 0o600))
+	}
+	has := func(mode os.FileMode) {
+		t.Helper()
+		harness.Eventually(t, fmt.Sprintf("the mode is %o", mode), func() bool {
+			info, err := os.Lstat(path)
+			require.NoError(t, err)
+			return info.Mode().Perm() == mode
+		})
+	}
+	listen(",mode=0666")
+	s := harness.StartCommand(t, exec.Command(harness.Binary(), "-config", file))
+	ready(t, s, 1)
+	has(0o666)
+	listen(",mode=0600")
+	hup(t, s, reloadedLine, 1)
+	has(0o600)
+	listen(",mode=0640")
+	handOver(t, s)
+	require.Zero(t, s.Wait(t))
+	has(0o640)
+	ready(t, s, 1)
+}
+
 // A socket that systemd has made is not ours to remove, and the next program takes it over
 // as such.
 func TestASocketFromSystemdStaysSystemds(t *testing.T) {

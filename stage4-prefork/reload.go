@@ -84,7 +84,7 @@ func (m *master) opened(c *change, next settings, err error) bool {
 
 // serveOn follows the start and each reload. It begins the reload that was asked for meanwhile.
 func (m *master) serveOn() {
-	m.app.NotifyReady()
+	m.app.Renewed()
 	if m.reloadDue {
 		m.reloadDue = false
 		m.reload()

@@ -31,6 +31,17 @@ func (a *App) Notify(state string) {
 	}
 }
 
+// Renewed is for a server that has started or reloaded, perhaps with sockets from before: who may
+// connect to them is what its settings say now. It tells the service manager that it is ready.
+func (a *App) Renewed() {
+	for _, l := range a.Listeners {
+		if err := l.permit(); err != nil {
+			a.Log.Error(fmt.Sprintf("Who may connect to %v stays as it was: %v; restart the server", l.Addr, err))
+		}
+	}
+	a.NotifyReady()
+}
+
 // NotifyReady also says who the service's main process is: after a hand-over another one.
 func (a *App) NotifyReady() {
 	a.Notify(fmt.Sprintf("MAINPID=%d\n%s", os.Getpid(), daemon.SdNotifyReady))

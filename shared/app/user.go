@@ -149,3 +149,13 @@ func (l *Listener) access() (*sysnet.Access, error) {
 	}
 	return access, nil
 }
+
+// permit has a Unix socket's file say what the listener's address does, where it is still the
+// listener's own.
+func (l *Listener) permit() error {
+	access, err := l.access()
+	if access == nil || err != nil || sysnet.NameOf(l.Addr.Path) != l.Name {
+		return err
+	}
+	return access.Renew(l.Addr.Path)
+}

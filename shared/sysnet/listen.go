@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,6 +78,20 @@ func (a *Access) set(path string) error {
 		return nil
 	}
 	return chmodSocket(path, a.Mode)
+}
+
+// Renew is set for the file of a socket that listens already, unless it is so that it needs no
+// change: who may not change it need not know that.
+func (a *Access) Renew(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	group := info.Sys().(*syscall.Stat_t).Gid
+	if (a.Mode == 0 || info.Mode().Perm() == os.FileMode(a.Mode)) && (a.Group < 0 || int64(group) == int64(a.Group)) {
+		return nil
+	}
+	return a.set(path)
 }
 
 // chmodSocket changes the mode of a socket's file, and not of what a link leads to that somebody
