@@ -6,7 +6,6 @@ package main
 // files of the test's own.
 
 import (
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -15,8 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fourways/shared/app"
-	"fourways/shared/children"
-	"fourways/shared/sysnet"
 	"fourways/tests/harness"
 )
 
@@ -55,20 +52,6 @@ func TestWhoAProcessIsStandsInItsEnvironment(t *testing.T) {
 			assert.False(t, there && c.variable != "", "it is not for those whom this process starts")
 		})
 	}
-}
-
-// As many workers as there may be, with a socket each at 25 addresses, can still be handed on: the
-// variable may have 128 KiB (execve(2), MAX_ARG_STRLEN).
-func TestManySocketsFitIntoTheEnvironment(t *testing.T) {
-	const addresses, most = 25, 128 << 10
-	r := role{Master: true}
-	for i := range addresses * maxWorkers {
-		at := sysnet.Addr{IP: netip.AddrPortFrom(netip.IPv6Loopback(), uint16(50000+i))}
-		r.Listeners = append(r.Listeners, app.Listener{FD: fdPassed + i, Want: at, Addr: at, Set: i % maxWorkers})
-	}
-	var c children.Command
-	require.NoError(t, c.Give(roleVariable, r))
-	require.Less(t, len(c.Env[len(c.Env)-1]), most)
 }
 
 // A variable that somebody has set by hand ends the program with one line that says so.

@@ -179,19 +179,18 @@ type App struct {
 	logsAnew, settingsAnew, rootAnew, tlsAnew, readyAnew repeated // what HUP and USR1 ask for
 }
 
-// Listener is a listening socket. It does not block. A child is told of it in as few bytes as may
-// be: all listeners have to fit into one word of its environment, of 128 KiB (execve(2)).
+// Listener is a listening socket. It does not block.
 type Listener struct {
-	FD   int         `json:"-"` // in this process
+	FD   int
 	Want sysnet.Addr // as it was asked for
 	Addr sysnet.Addr // with the port it really has
 	Set  int         // which of the several sockets of its address it is
-	Name sysnet.Name `json:",omitzero"` // a Unix socket's, by which its path is known to be still its own
-	TLS  bool        `json:",omitzero"` // its connections begin with a handshake
+	Name sysnet.Name // a Unix socket's, by which its path is known to be still its own
+	TLS  bool        // its connections begin with a handshake
 	// Proxied says that they begin with a PROXY header, in front of all else.
-	Proxied bool           `json:",omitzero"`
-	Relay   *config.Relay  `json:",omitzero"` // where its connections are passed on to; nil for ours
-	Open    session.Opener `json:"-"`         // what its connections begin as; nil for plain HTTP
+	Proxied bool
+	Relay   *config.Relay  // where its connections are passed on to; nil for ours
+	Open    session.Opener `json:"-"` // what its connections begin as; nil for plain HTTP
 	mode    uint32         // of a Unix socket that is made, 0 as the umask says
 	group   string         // of such a one, empty for the process's
 

@@ -36,8 +36,8 @@ const (
 
 // Addr is where to listen: an IP address and port, or the path of a Unix socket.
 type Addr struct {
-	IP   netip.AddrPort `json:",omitzero"`
-	Path string         `json:",omitzero"` // of a Unix socket; the IP is then not used
+	IP   netip.AddrPort
+	Path string // of a Unix socket; the IP is then not used
 }
 
 func (a Addr) String() string {
