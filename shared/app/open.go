@@ -713,12 +713,12 @@ func randomWords() (w [2]uint64) {
 	return [2]uint64{binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// fieldLines renders the fields that -header adds, once for all answers.
 // forHTTPS reports whether a field must not be said to who has come by plain HTTP (RFC 6797 7.2).
 func forHTTPS(h config.Header) bool { return strings.EqualFold(h.Name, "Strict-Transport-Security") }
 
 func forAll(h config.Header) bool { return !forHTTPS(h) }
 
+// chosen is those of a list that are so.
 func chosen(headers []config.Header, are func(config.Header) bool) (list []config.Header) {
 	for _, h := range headers {
 		if are(h) {
@@ -728,6 +728,7 @@ func chosen(headers []config.Header, are func(config.Header) bool) (list []confi
 	return list
 }
 
+// fieldLines renders the fields that -header adds, once for all answers.
 func fieldLines(headers []config.Header) (b []byte) {
 	for _, h := range headers {
 		b = append(b, h.Name+": "+h.Value+"\r\n"...)

@@ -120,6 +120,7 @@ func (a *App) otherUpstreams(cfg, before *config.Config) (*upstreams, error) {
 	return next, nil
 }
 
+// added is the fields as package proxy wants them.
 func added(headers []config.Header) (list []proxy.Added) {
 	for _, h := range headers {
 		list = append(list, proxy.Added{Name: strings.ToLower(h.Name), Line: fieldLines([]config.Header{h})})
