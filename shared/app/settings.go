@@ -80,6 +80,9 @@ func (a *App) changeSettings() error {
 	if err != nil {
 		return err
 	}
+	if a.stage.Activated { // it listens where it did, whatever the flags call that
+		wantOnly(cfg, a.Listeners)
+	}
 	if len(changes.Taken) > 0 {
 		if err := a.take(before, cfg, slices.Contains(changes.Taken, "max-conns")); err != nil {
 			return err

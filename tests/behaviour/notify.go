@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,6 +156,28 @@ func socketsFromTheServiceManager(t *testing.T) {
 		require.Error(t, err, "%q sockets, and one is there", number)
 		require.Contains(t, string(out), "LISTEN_FDS")
 	}
+}
+
+var _ = test("SelfSignedUnderTheServiceManager", selfSignedUnderTheServiceManager, perProcess("app"))
+
+// selfSignedUnderTheServiceManager: the certificate is for the addresses of the sockets, and not
+// for those of the flags that name them, also once the settings are read again.
+func selfSignedUnderTheServiceManager(t *testing.T) {
+	plain, secured := listening(t, "tcp", "127.0.0.1:0"), listening(t, "tcp", "127.0.0.1:0")
+	file := filepath.Join(t.TempDir(), "settings")
+	_, port, err := net.SplitHostPort(secured.addr)
+	require.NoError(t, err)
+	settings := "tls-listen 0.0.0.0:" + port + "\ntls-self-signed\nworkers 1\n"
+	require.NoError(t, os.WriteFile(file, []byte(settings), 0o600))
+	cmd := activation([]string{"-config", file}, plain, secured)
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir())
+	s := harness.StartCommand(t, cmd)
+	client := &tls.Config{InsecureSkipVerify: true}
+	before := served(t, secured.addr, client)
+	require.NoError(t, os.WriteFile(file, []byte(settings+"rate 77\n"), 0o600))
+	s.Signal(t, syscall.SIGHUP)
+	s.Log.Await(t, regexp.MustCompile(`Settings changed: -rate(?s:.*)fingerprint|Reloaded: all workers`))
+	require.True(t, before.Equal(served(t, secured.addr, client)))
 }
 
 // handed is a socket that listens, for the server to get.

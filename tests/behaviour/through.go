@@ -89,7 +89,7 @@ var apartFromProxies = map[string][]string{
 	"how a process is started, run and told to read its settings again is the same whatever it does with requests": {
 		"CommandLine", "Check", "ShortForm", "FewDescriptors", "TooFewThreads",
 		"CrowdInLittleMemory", "IdleConnectionsInLittleMemory", "LargeSiteInLittleMemory", "SlowReadersInLittleMemory", "UploadsInLittleMemory", "TheKernelKeepsLittleInLittleMemory", "FilesInMemoryAreWarnedOf", "BuiltInSiteWithoutAHome", "LogsNameTheFlag",
-		"ServiceManager", "SocketsFromTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
+		"ServiceManager", "SocketsFromTheServiceManager", "SelfSignedUnderTheServiceManager", "ServiceManagerThatHangs", "StopWithAHungThread",
 		"LogsThatCannotBeOpenedAtTheStart", "StartsThatHang", "LogsThatCannotBeReopened", "LogsWhoseReaderStandsStill", "LostLinesAreTold",
 		"SettingsAreReadAgain", "NewSettingsAreDoubted", "BadSettingsChangeNothing", "BecomesAnotherUser", "LockedMemory", "CheckAsAnotherUser", "LogsOfAnotherUser", "UsersThatCannotBe", "UnixSocketForAGroup",
 	},
