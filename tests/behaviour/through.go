@@ -123,6 +123,7 @@ const impatience = "5s"
 func Through(t *testing.T) {
 	t.Parallel()
 	requireEachOnce(t, registeredNames(), sameThroughAProxy, slices.Collect(maps.Keys(otherThroughAProxy)), slices.Concat(slices.Collect(maps.Values(apartFromProxies))...))
+	reach{"134", "session and loop: a runner of stage 2 is one but for how it waits"}.skipElsewhere(t, "TestBehaviourThroughAProxy")
 	t.Run("the same", func(t *testing.T) {
 		t.Parallel()
 		names := slices.DeleteFunc(slices.Clone(sameThroughAProxy), runsElsewhere)
