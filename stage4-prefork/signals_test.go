@@ -104,8 +104,10 @@ func TestNoDeathIsMissedInAStormOfSignals(t *testing.T) {
 			gone(t, w.PID)
 		}
 		end()
+		for _, w := range victims {
+			succeeded(t, s, w.PID, 3)
+		}
 	}
-	ready(t, s, 3)
 	harness.Eventually(t, "three children, and none is a zombie", func() bool {
 		children := s.Children(t)
 		for _, pid := range children {

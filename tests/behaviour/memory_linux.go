@@ -129,10 +129,10 @@ func theKernelKeepsLittleInLittleMemory(t *testing.T) {
 	kept := func() (bytes int64) {
 		text, err := os.ReadFile("/proc/net/tcp")
 		require.NoError(t, err)
-		at := netip.MustParseAddrPort(s.Addr).Port()
+		port := func(addr string) string { return fmt.Sprintf(":%04X", netip.MustParseAddrPort(addr).Port()) }
 		for line := range strings.Lines(string(text)) {
 			words := strings.Fields(line) // number, own end, other end, state, tx_queue:rx_queue (proc_net_tcp)
-			if strings.HasSuffix(words[1], fmt.Sprintf(":%04X", at)) && words[3] == "01" {
+			if strings.HasSuffix(words[1], port(s.Addr)) && strings.HasSuffix(words[2], port(c.LocalAddr().String())) && words[3] == "01" {
 				queue, _, _ := strings.Cut(words[4], ":")
 				bytes, err = strconv.ParseInt(queue, 16, 64)
 				require.NoError(t, err)
