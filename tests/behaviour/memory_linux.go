@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"fourways/tests/harness"
 )
@@ -126,23 +127,44 @@ func theKernelKeepsLittleInLittleMemory(t *testing.T) {
 	require.NoError(t, err)
 	_, err = io.CopyN(io.Discard, c, read)
 	require.NoError(t, err)
-	kept := func() (bytes int64) {
-		text, err := os.ReadFile("/proc/net/tcp")
+	socket := socketOf(t, append(s.Children(t), s.PID), c.LocalAddr().String())
+	kept := func() int64 {
+		bytes, err := unix.IoctlGetInt(socket, unix.SIOCOUTQ) // tcp(7)
 		require.NoError(t, err)
-		port := func(addr string) string { return fmt.Sprintf(":%04X", netip.MustParseAddrPort(addr).Port()) }
-		for line := range strings.Lines(string(text)) {
-			words := strings.Fields(line) // number, own end, other end, state, tx_queue:rx_queue (proc_net_tcp)
-			if strings.HasSuffix(words[1], port(s.Addr)) && strings.HasSuffix(words[2], port(c.LocalAddr().String())) && words[3] == "01" {
-				queue, _, _ := strings.Cut(words[4], ":")
-				bytes, err = strconv.ParseInt(queue, 16, 64)
-				require.NoError(t, err)
-			}
-		}
-		return bytes
+		return int64(bytes)
 	}
 	awaitStill(t, "the socket is full", kept)
 	require.Positive(t, kept())
 	require.LessOrEqual(t, kept(), int64(most))
+}
+
+// socketOf is a copy of the socket, of one of some processes, whose other end is a client's
+// (pidfd_getfd(2)). A table of all sockets of a machine (proc_net_tcp) takes seconds to read where
+// others have thousands.
+func socketOf(t *testing.T, pids []int, client string) int {
+	for _, pid := range pids {
+		process, err := unix.PidfdOpen(pid, 0)
+		require.NoError(t, err)
+		defer unix.Close(process)
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		require.NoError(t, err)
+		for _, entry := range open {
+			number, err := strconv.Atoi(entry.Name())
+			require.NoError(t, err)
+			fd, err := unix.PidfdGetfd(process, number, 0)
+			if err != nil {
+				continue // it has been closed meanwhile
+			}
+			peer, _ := unix.Getpeername(fd)
+			if in, ok := peer.(*unix.SockaddrInet4); ok && netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port)).String() == client {
+				t.Cleanup(func() { unix.Close(fd) })
+				return fd
+			}
+			unix.Close(fd)
+		}
+	}
+	require.Fail(t, "no process has such a socket", client)
+	return -1
 }
 
 // relaysInLittleMemory: the same through a relay, which turns away whom it has no memory for.

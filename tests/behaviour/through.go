@@ -30,7 +30,7 @@ var sameThroughAProxy = []string{
 	"LargeFileOverTLS", "IdleTLSDoesNotHoldUpTheStop", "TLSOnAPlainPort", "HalfClosedTLS", "EndsWithoutAWord", "WrongPort", "HTTPSRedirect", "HTTPSRedirectBehindAProxy", "HTTPSPort",
 	"RefusalsAreLogged", "CountersOnlyGrow", "ProcessFigures", "UnrecordedClientsAreTold",
 	"Slowloris", "ALimitThatIsLoweredBelowWhatIsOpen", "AddressesThatComeLater", "APasswordIsCheckedOnceForAll", "GuessingIsLimited",
-	"ProxyHeaderNamesTheClient", "ProxyHeaderByAUnixSocket", "ProxyHeaderLimitsTheClient", "ProxyHeaderGivesNoRights",
+	"ProxyHeaderNamesTheClient", "ProxyHeaderByAUnixSocket", "ProxyHeaderLimitsTheClient",
 	"Signals", "Interruptions", "Addresses", "BuiltInSite", "RealClients", "CountedTLS", "FrontEnd",
 }
 
@@ -59,7 +59,7 @@ var apartFromProxies = map[string][]string{
 		"ASlowClientDoesNotHoldTheUpstream", "WhatWasSentBeforeAHangUpIsPassedOn", "AShortageInTheKernelCutsNobody", "KilledUpstreams", "ResetsRepeatNoPost",
 		"SignalsUnderProxiedLoad", "NothingIsSmuggledToTheUpstream", "NothingIsSmuggledToTheClient", "LargeBodiesOfManyClientsStayApart",
 		"SlowReadersOfAnAnswerDoNotHoldTheUpstream", "ASlowReaderByTLSDoesNotHoldTheUpstream", "ASlowReaderOfATunnelDoesNotHoldTheUpstream",
-		"ASuspendedServerBlamesNobody", "Passwords", "StrictTransportSecurity", "ProxyHeaderSaysTLS", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
+		"ASuspendedServerBlamesNobody", "Passwords", "StrictTransportSecurity", "ProxyHeaderGivesNoRights", "ProxyHeaderSaysTLS", "OtherUpstreamsOnHUP", "NoUpstreamIsBlamedForOurLackOfDescriptors",
 		"AFullQueueIsWaitedFor",
 	},
 	"the first process is unshare(1)'s, and what is in front of it changes nothing": {"OrphansAreReaped"},
