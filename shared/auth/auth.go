@@ -256,7 +256,7 @@ func (g *Gate) cost() int {
 // private reports whether nobody on the way can read what the client sends.
 func private(x *session.Exchange) bool {
 	who, known := x.Asker()
-	return x.Security().Version != 0 || x.CameByHTTPS() || known && !x.Proxied() && x.IsHere(who)
+	return x.Secured() || known && !x.Proxied() && x.IsHere(who)
 }
 
 // isBasic reports whether a field is of the scheme, and short enough.

@@ -174,7 +174,7 @@ func (t *transfer) write() {
 // origin is what the target is told of where the request comes from.
 func (t *transfer) origin() Origin {
 	x, r := t.x, t.x.Request()
-	o := Origin{Peer: x.Peer(), Unnamed: x.Unnamed(), Trusted: x.Proxied(), TLS: x.Security().Version != 0 || x.CameByHTTPS(), Host: r.Get(http1.Host)}
+	o := Origin{Peer: x.Peer(), Unnamed: x.Unnamed(), Trusted: x.Proxied(), TLS: x.Secured(), Host: r.Get(http1.Host)}
 	if r.Form == http1.AbsoluteForm {
 		o.Host = r.Authority // RFC 9112 3.2.2
 	}
