@@ -38,7 +38,7 @@ const (
 // Config is what all connections of a server have in common.
 type Config struct {
 	Limits
-	KeepAlive int    // seconds, announced in the Keep-Alive field
+	KeepAlive int    // seconds, announced in the Keep-Alive field; 0 for no such field
 	Extra     []byte // field lines added to every final answer, each with its CR LF
 	Secured   []byte // the same for those of clients who came by https
 }
@@ -77,7 +77,10 @@ func NewConn(cfg *Config, clk *clock.Clock, pool *bufpool.Pool) *Conn {
 	c.receiver.init(&cfg.Limits, requestRules, &c.req, &c.req.Message)
 	c.out = chain.New(pool)
 	c.head.s = &c.sender
-	c.keep = []byte("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=" + strconv.Itoa(cfg.KeepAlive))
+	c.keep = []byte("\r\nConnection: keep-alive")
+	if cfg.KeepAlive > 0 {
+		c.keep = append(c.keep, "\r\nKeep-Alive: timeout="+strconv.Itoa(cfg.KeepAlive)...)
+	}
 	return c
 }
 

@@ -186,7 +186,7 @@ func (c *Conn) appendConnection(b []byte) []byte {
 		return append(b, "\r\nConnection: close\r\n"...)
 	}
 	b = append(b, c.keep...)
-	if c.cfg.Requests > 0 {
+	if c.cfg.Requests > 0 && c.cfg.KeepAlive > 0 {
 		b = append(b, ", max="...)
 		b = strconv.AppendInt(b, int64(c.cfg.Requests-c.served), 10)
 	}

@@ -125,6 +125,14 @@ func TestTheLastAllowedRequestAnnouncesTheClose(t *testing.T) {
 	require.Equal(t, Closed, c.Next())
 }
 
+func TestATimeBelowASecondIsNotAnnounced(t *testing.T) {
+	c := newTestConn(&Config{Limits: testConfig.Limits})
+	ask(t, c, "GET / HTTP/1.1\r\n\r\n")
+	c.Begin(200, 0).End()
+	c.Finish()
+	require.Contains(t, sentAll(c), "\r\nConnection: keep-alive\r\nContent-Length: 0\r\n")
+}
+
 func TestContinueIsSentOnceAndOnlyToThoseWhoWait(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"it waits", "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"},

@@ -279,7 +279,7 @@ func TestAnswersArePassedOnWithoutWhatIsNotForTheClient(t *testing.T) {
 			h := newHop()
 			h.ask(t, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", &stranger)
 			got := h.answer(t, "HTTP/1.1 200 OK\r\n"+tt.in+"\r\n")
-			require.Equal(t, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=0\r\nContent-Length: 0\r\n"+tt.want+"\r\n", got)
+			require.Equal(t, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n"+tt.want+"\r\n", got)
 		})
 	}
 }
