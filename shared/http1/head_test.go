@@ -138,6 +138,7 @@ func TestContinueIsSentOnceAndOnlyToThoseWhoWait(t *testing.T) {
 		{"it waits", "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"},
 		{"it does not wait", "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", ""},
 		{"it has begun to send", "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx", ""},
+		{"items of its list are empty", "POST / HTTP/1.1\r\nExpect: , 100-continue,\r\nExpect:\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"},
 		{"HTTP/1.0 does not know it", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -200,11 +200,13 @@ func (r *Request) expectation() {
 	if r.Minor == 0 {
 		return // HTTP/1.0 has no Expect
 	}
-	for value := range r.All(Expect) {
-		if syntax.EqualFold(value, "100-continue") && r.Expects != OtherExpectation {
-			r.Expects = Continue100
-		} else {
-			r.Expects = OtherExpectation
+	for list := range r.All(Expect) {
+		for item := range syntax.ListItems(list) {
+			if syntax.EqualFold(item, "100-continue") && r.Expects != OtherExpectation {
+				r.Expects = Continue100
+			} else {
+				r.Expects = OtherExpectation
+			}
 		}
 	}
 }
