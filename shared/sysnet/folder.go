@@ -230,7 +230,7 @@ func (f *NewFile) Discard() {
 // cannot reports whether an error means that the file system has no such operation.
 func cannot(err error) bool {
 	for _, e := range [...]error{unix.EPERM, unix.EINVAL, unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOSYS, unix.EMLINK, unix.ENOTTY,
-		unix.EISDIR, errNoProc} {
+		unix.EISDIR, unix.EXDEV, errNoProc} {
 		if errors.Is(err, e) {
 			return true
 		}

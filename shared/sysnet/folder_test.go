@@ -84,6 +84,28 @@ func TestAFileIsWholeOrNotThere(t *testing.T) {
 	}
 }
 
+// Where folders belong to projects (xfs(5)), or file systems lie upon each other, a file may not get
+// a name in its own folder (EXDEV, link(2)).
+func TestAFileIsCopiedWhereNoLinkLeadsTo(t *testing.T) {
+	here, _ := openTestFolder(t)
+	there, err := OpenFolder("/dev/shm")
+	if err != nil {
+		t.Skip("no other file system:", err)
+	}
+	defer there.Close()
+	f, err := here.Create(".temp")
+	require.NoError(t, err)
+	defer f.Discard()
+	f.Write([]byte("text"))
+	f.folder = there
+	name := fmt.Sprintf("fourways-test-%d", os.Getpid())
+	require.NoError(t, f.Publish(name))
+	defer there.Remove(name)
+	text, err := os.ReadFile("/dev/shm/" + name)
+	require.NoError(t, err)
+	require.Equal(t, "text", string(text))
+}
+
 func TestANameIsGivenOnce(t *testing.T) {
 	for _, way := range naming {
 		t.Run(way.name, func(t *testing.T) {
