@@ -46,6 +46,7 @@ const (
 	// Below the wire: TLS. Those of a handshake come first.
 	PlainOnTLSPort
 	BadClientHello
+	BadServerName
 	NoTLSVersion
 	NoALPN
 	NoCipher
@@ -119,7 +120,7 @@ const (
 )
 
 // OfHandshakes are the reasons for which a handshake of TLS comes to nothing.
-var OfHandshakes = []Reason{BadClientHello, NoTLSVersion, NoALPN, NoCipher, HandshakeBroken, CertificateRefused, HandshakeRefused, HandshakeTimeout, HandshakeCut}
+var OfHandshakes = []Reason{BadClientHello, BadServerName, NoTLSVersion, NoALPN, NoCipher, HandshakeBroken, CertificateRefused, HandshakeRefused, HandshakeTimeout, HandshakeCut}
 
 // row is what the server knows of one reason.
 type row struct {
@@ -167,6 +168,7 @@ var table = [NumReasons]row{
 	ProxyHeaderCut:      {400, "proxy-header-cut-short", ordinary},
 	PlainOnTLSPort:      {400, "plain-on-tls-port", refusal},
 	BadClientHello:      {400, "tls-client-hello", refusal},
+	BadServerName:       {400, "tls-server-name", ordinary}, // a slip, and no attack
 	NoTLSVersion:        {400, "tls-version", refusal},
 	NoALPN:              {400, "tls-no-protocol", refusal},
 	NoCipher:            {400, "tls-no-cipher", refusal},

@@ -148,7 +148,7 @@ func (c *Conn) hello() machine.Want {
 
 // refuse ends a connection that has begun with no ClientHello that can be taken.
 func (c *Conn) refuse(alert byte) {
-	detail := "not a ClientHello"
+	why, detail := fault.BadClientHello, "not a ClientHello"
 	if alert != 0 {
 		c.out.Copy(alertRecord(alert))
 	}
@@ -157,8 +157,10 @@ func (c *Conn) refuse(alert byte) {
 		detail = "a ClientHello that is too long, or in too many records"
 	case alertIllegalParameter:
 		detail = "a server name that is too long"
+	case alertUnrecognizedName:
+		why, detail = fault.BadServerName, "a server name that ends in a dot (RFC 6066 3)"
 	}
-	c.fail(fault.BadClientHello, detail)
+	c.fail(why, detail)
 }
 
 // queue waits until one more handshake may be under way. The first of those that wait looks now

@@ -257,6 +257,7 @@ func TestWhatIsNoHelloIsRefusedWithoutAHandshake(t *testing.T) {
 		in    []byte
 		alert byte
 	}{
+		{"a server name with a dot at its end", bytes.Replace(hello(t, named(4)), []byte("nnnn"), []byte("nnn."), 1), alertUnrecognizedName},
 		{"noise", []byte{0, 1, 2}, 0},
 		{"SSL 2", []byte{0x80, 0x2e, 1, 0, 2}, 0},
 		{"an alert", []byte{21, 3, 1, 0, 2, 2, 40}, 0},
@@ -281,7 +282,11 @@ func TestWhatIsNoHelloIsRefusedWithoutAHandshake(t *testing.T) {
 				want = alertRecord(tt.alert)
 			}
 			require.Equal(t, want, got)
-			require.Equal(t, []string{"tls-client-hello"}, w.ev.reasons())
+			why := "tls-client-hello"
+			if tt.alert == alertUnrecognizedName {
+				why = "tls-server-name"
+			}
+			require.Equal(t, []string{why}, w.ev.reasons())
 			require.EqualValues(t, 1, w.count(stats.HandshakesFailed))
 			require.NotContains(t, d.wants, machine.WantWake)
 		})
@@ -474,6 +479,9 @@ func TestWhatIsNoTLSCountsTowardsABan(t *testing.T) {
 		{"a client of HTTP/2 alone", func(t *testing.T) []byte {
 			return hello(t, func(c *tls.Config) { c.NextProtos = []string{"h2"} })
 		}, "tls-no-protocol", 75},
+		{"a name with a dot at its end", func(t *testing.T) []byte {
+			return bytes.Replace(hello(t, named(4)), []byte("nnnn"), []byte("nnn."), 1)
+		}, "tls-server-name", 100},
 		{"one who leaves", cut, "handshake-cut-short", 100},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

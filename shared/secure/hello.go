@@ -30,6 +30,7 @@ const (
 	alertRecordOverflow    = 22
 	alertIllegalParameter  = 47
 	alertDecodeError       = 50
+	alertUnrecognizedName  = 112
 )
 
 // greeting is what a connection has begun with.
@@ -125,8 +126,8 @@ func (f *fields) vector(size int) (v fields, ok bool) {
 
 // judge looks at the extensions of a ClientHello (RFC 8446 4.1.2). Those of RFC 8446 4.2.11 and RFC
 // 5077 3.2 ask to resume a session. One that names a server (RFC 6066 3) by more bytes than a name
-// may have is bad: the name is kept as long as the connection. What cannot be read is for
-// crypto/tls to refuse.
+// may have is bad: the name is kept as long as the connection. One with a dot at its end has a
+// reason of its own, by which nobody is banned. What cannot be read is for crypto/tls to refuse.
 func judge(m []byte) (g greeting, ticket bool, alert byte) {
 	const fixed = messageHeader + 2 + 32 // version, random
 	if len(m) < fixed {
@@ -147,6 +148,8 @@ func judge(m []byte) (g greeting, ticket bool, alert byte) {
 		switch {
 		case kind == extName && len(body) > maxName:
 			return greetingBad, false, alertIllegalParameter
+		case kind == extName && len(body) > 0 && body[len(body)-1] == '.':
+			return greetingBad, false, alertUnrecognizedName
 		case len(body) > 0 && (kind == extTicket || kind == extPSK):
 			ticket = true
 		}
