@@ -241,6 +241,10 @@ func TestWhatIsDoubtfulAboutAPairIsSaid(t *testing.T) {
 		{"the chain is missing", issuer.LeafOf(certstest.P256(t), named, aia), nil, []string{`stands alone: without that of "Issuer of a test"`}},
 		{"the chain is in the wrong order", issuer.Leaf("a.test"), []*certstest.Certificate{root, issuer}, []string{"number 2 in the file did not sign"}},
 		{"a link is missing", issuer.Leaf("a.test"), []*certstest.Certificate{root}, []string{"a chain that breaks"}},
+		{"it is for clients", root.LeafOf(certstest.P256(t), named, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), nil, []string{"is not for servers"}},
+		{"nothing about one for both sides", root.LeafOf(certstest.P256(t), named, func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+		}), nil, nil},
 		{"a name of the old kind", root.LeafOf(certstest.P256(t)), nil, []string{"has no subjectAltName"}},
 		{"RSA", root.LeafOf(certstest.RSA(t, 2048), named), nil, []string{"four times"}},
 		{"short RSA", root.LeafOf(certstest.RSA(t, 1024), named), nil, []string{"of 1024 bits: browsers refuse", "four times"}},

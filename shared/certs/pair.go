@@ -325,6 +325,10 @@ func (p *pair) doubts(chain []*x509.Certificate) (list []string) {
 	if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
 		say("has no subjectAltName: browsers refuse it")
 	}
+	if all := leaf.ExtKeyUsage; len(all)+len(leaf.UnknownExtKeyUsage) > 0 &&
+		!slices.Contains(all, x509.ExtKeyUsageServerAuth) && !slices.Contains(all, x509.ExtKeyUsageAny) {
+		say("is not for servers (extendedKeyUsage without serverAuth): clients refuse it")
+	}
 	if k, ok := leaf.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < leastRSA {
 		say("has an RSA key of %d bits: browsers refuse less than %d", k.N.BitLen(), leastRSA)
 	}
