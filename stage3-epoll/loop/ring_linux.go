@@ -273,7 +273,7 @@ func entered(errno unix.Errno) {
 	switch errno {
 	case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY, unix.ENOMEM:
 	default:
-		panic(errno)
+		panic(fmt.Errorf("io_uring_enter: %w", errno))
 	}
 }
 
