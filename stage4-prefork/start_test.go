@@ -36,7 +36,13 @@ func TestAServerWithoutAnyWorkerIsNone(t *testing.T) {
 			says:    "there is no /proc to find the program in",
 			command: []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs none /proc && exec "$0" "$@"`},
 			try:     []string{"unshare", "--mount", "mount", "-t", "tmpfs", "none", "/proc"},
-			word:    "/proc/self/exe",
+			word:    "/proc/self/exe: no such file or directory; mount proc(5)",
+		},
+		{
+			says:    "the memory that they share is too large a file",
+			command: []string{"prlimit", "--fsize=1024"},
+			try:     []string{"prlimit", "--fsize=1024", "true"},
+			word:    "file too large; allow larger files",
 		},
 		{
 			says:    "there is no process to be had",

@@ -100,6 +100,9 @@ func Start(c Command, then func(report string)) (pid int, err error) {
 	}
 	if err != nil {
 		report.Close()
+		if errors.Is(err, unix.ENOENT) && strings.HasPrefix(c.Path, "/proc/") {
+			err = fmt.Errorf("%w; mount proc(5)", err)
+		}
 		return 0, fmt.Errorf("cannot start %s: %w", c.Path, err)
 	}
 	go func() {
