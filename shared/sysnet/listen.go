@@ -205,8 +205,8 @@ func tcpOptions(fd int, a Addr, opt ListenOptions) error {
 }
 
 // Adopt readies a listening socket that another program has made, and returns where it
-// listens. Its errors are those of getsockopt(2), ErrNoListener, and that of an address
-// that is neither of the Internet nor a path.
+// listens. Its errors are those of getsockopt(2), ErrNoListener, ErrNoStream, and that
+// of an address that is neither of the Internet nor a path.
 func Adopt(fd int) (Addr, error) {
 	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	if err != nil {
@@ -214,6 +214,9 @@ func Adopt(fd int) (Addr, error) {
 	}
 	if listens == 0 {
 		return Addr{}, ErrNoListener
+	}
+	if kind, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); kind != unix.SOCK_STREAM {
+		return Addr{}, ErrNoStream
 	}
 	bound, err := unix.Getsockname(fd)
 	if err != nil {
@@ -230,6 +233,9 @@ func Adopt(fd int) (Addr, error) {
 
 // ErrNoListener: the descriptor is not that of a socket that listens at an address.
 var ErrNoListener = errors.New("not a socket that listens")
+
+// ErrNoStream: the socket has messages, whose bounds HTTP does not know (SOCK_SEQPACKET, unix(7)).
+var ErrNoStream = errors.New("not a socket of streams; use ListenStream= in the socket unit")
 
 // ShareAddress lets further sockets listen on the address of one that listens already
 // (SO_REUSEPORT, socket(7)).

@@ -358,3 +358,18 @@ func useUpDescriptors(t *testing.T) (release func()) {
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
 	}
 }
+
+func TestASocketOfMessagesIsNotAdopted(t *testing.T) {
+	for kind, want := range map[int]error{unix.SOCK_STREAM: nil, unix.SOCK_SEQPACKET: ErrNoStream} {
+		fd, err := unix.Socket(unix.AF_UNIX, kind, 0)
+		if err == unix.EPROTONOSUPPORT {
+			continue
+		}
+		require.NoError(t, err)
+		defer unix.Close(fd)
+		require.NoError(t, unix.Bind(fd, &unix.SockaddrUnix{Name: filepath.Join(t.TempDir(), "s")}))
+		require.NoError(t, unix.Listen(fd, 1))
+		_, err = Adopt(fd)
+		require.ErrorIs(t, err, want)
+	}
+}
