@@ -32,9 +32,15 @@ func (a *App) Notify(state string) {
 }
 
 // Renewed is for a server that has started or reloaded, perhaps with sockets from before: who may
-// connect to them is what its settings say now. It tells the service manager that it is ready.
+// connect to them is what its settings say now, and so are their options, except where a service
+// manager has made them. It tells the service manager that it is ready.
 func (a *App) Renewed() {
 	for _, l := range a.Listeners {
+		if l.Addr.Path == "" && !a.stage.Activated {
+			if err := sysnet.Tune(l.FD, a.optionsOf(&l)); err != nil {
+				a.Log.Error(fmt.Sprintf("The options of %v stay as they were: %v", l.Addr, err))
+			}
+		}
 		if err := l.permit(); err != nil {
 			a.Log.Error(fmt.Sprintf("Who may connect to %v stays as it was: %v; restart the server", l.Addr, err))
 		}

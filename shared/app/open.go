@@ -532,10 +532,7 @@ func (a *App) listenOn(l *Listener) (err error) {
 		a.Listeners = append(a.Listeners, *l)
 		return shareFirst(l)
 	}
-	opt := a.stage.Listen
-	opt.SockBuf = a.Config.SockBuf
-	opt.ReusePort = l.Set > 0
-	opt.DeferAccept = opt.DeferAccept && l.Relay == nil // its client may wait for the target to speak first
+	opt := a.optionsOf(l)
 	if opt.Access, err = l.access(); err != nil {
 		return fmt.Errorf("cannot listen on %v: %w", l.Addr, err)
 	}
@@ -549,6 +546,15 @@ func (a *App) listenOn(l *Listener) (err error) {
 	}
 	a.Listeners = append(a.Listeners, *l)
 	return shareFirst(l)
+}
+
+// optionsOf are those of a TCP listener.
+func (a *App) optionsOf(l *Listener) sysnet.ListenOptions {
+	opt := a.stage.Listen
+	opt.SockBuf = a.Config.SockBuf
+	opt.ReusePort = l.Set > 0
+	opt.DeferAccept = opt.DeferAccept && l.Relay == nil // its client may wait for the target to speak first
+	return opt
 }
 
 // cannotListen says why, and what to do.

@@ -71,9 +71,11 @@ func newSocket(family, kind int) (int, error) {
 // works without it.
 func tuneListener(fd int, opt ListenOptions) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, fastOpenQueue)
+	seconds := 0
 	if opt.DeferAccept {
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
+		seconds = 1
 	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
 }
 
 // StopArrivals stops new connections to a listening TCP socket: no handshake begins, and those that

@@ -84,8 +84,8 @@ func TestAFileIsWholeOrNotThere(t *testing.T) {
 	}
 }
 
-// Where folders belong to projects (xfs(5)), or file systems lie upon each other, a file may not get
-// a name in its own folder (EXDEV, link(2)).
+// Where folders belong to projects (xfs(5)), or file systems lie upon each other, a file may get no
+// name in its own folder (EXDEV, link(2)).
 func TestAFileIsCopiedWhereNoLinkLeadsTo(t *testing.T) {
 	here, _ := openTestFolder(t)
 	there, err := OpenFolder("/dev/shm")

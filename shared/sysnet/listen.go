@@ -194,10 +194,17 @@ func tcpOptions(fd int, a Addr, opt ListenOptions) error {
 			return fmt.Errorf("SO_REUSEPORT: %w", err)
 		}
 	}
+	return Tune(fd, opt) // before listen(2): the window scale is settled in the handshake (tcp(7))
+}
+
+// Tune sets those options of a TCP socket that may change while it listens. Buffers that were asked
+// for once are never the kernel's to tune again.
+func Tune(fd int, opt ListenOptions) error {
 	if opt.SockBuf > 0 {
-		// Before listen(2): the window scale is settled in the handshake (tcp(7)).
-		if err := errors.Join(set(unix.SOL_SOCKET, unix.SO_RCVBUF, opt.SockBuf), set(unix.SOL_SOCKET, unix.SO_SNDBUF, opt.SockBuf)); err != nil {
-			return fmt.Errorf("socket buffers: %w", err)
+		for _, name := range []int{unix.SO_RCVBUF, unix.SO_SNDBUF} {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, opt.SockBuf); err != nil {
+				return fmt.Errorf("socket buffers: %w", err)
+			}
 		}
 	}
 	tuneListener(fd, opt)
