@@ -211,7 +211,7 @@ func (t *transfer) Waits() bool { return t.tried.All(t.rule.Group) }
 func (t *transfer) Interim() {
 	resp := t.link.Client().Response()
 	if t.interims++; t.interims > maxInterims {
-		t.disown()
+		t.link.Disown()
 		return
 	}
 	if resp.Status == 100 {
@@ -221,13 +221,6 @@ func (t *transfer) Interim() {
 		t.x.Interim(resp.Status, t.local.scratch)
 	}
 	t.x.Nudge()
-}
-
-// disown gives up a target whose answer is well-formed and makes no sense.
-func (t *transfer) disown() {
-	t.link.Drop()
-	t.link, t.why = nil, fault.Of(fault.UpstreamMalformed)
-	t.fail()
 }
 
 // Response begins the client's answer. One that comes before the request has ended is final all the

@@ -23,7 +23,7 @@ func (t *transfer) switchProtocols() {
 	lines, ok := SwitchLines(t.local.scratch[:0], &resp.Message, Upgrades(x.Request()))
 	t.local.scratch = lines
 	if !ok || !t.sent {
-		t.disown()
+		t.link.Disown()
 		return
 	}
 	t.times, t.answered, t.tunnels = t.link.Times(), true, true

@@ -76,7 +76,7 @@ func TestATargetThatFailsThreeTimesInARowRestsForAWhile(t *testing.T) {
 	bad := r.set.states[0]
 	fail := func(n int) {
 		for range n {
-			bad.failed(r.thread.Clock.Now(), 0)
+			bad.failed(r.thread.Clock.Now(), 0, Broken, nil)
 		}
 	}
 	fail(2)
@@ -106,7 +106,7 @@ func TestATargetThatFailsThreeTimesInARowRestsForAWhile(t *testing.T) {
 		require.ElementsMatch(t, []int{0, 1}, r.chosen(2))
 		require.ElementsMatch(t, []int{0, 1}, r.chosen(2))
 	})
-	require.Len(t, r.logged, 2, "%q", r.logged)
+	require.Len(t, r.logged, 3, "%q", r.logged)
 }
 
 // The request that is let through is one that the target gets, and not one for which it was only
@@ -114,7 +114,7 @@ func TestATargetThatFailsThreeTimesInARowRestsForAWhile(t *testing.T) {
 func TestATargetThatHasRestedLosesItsChanceToNoRequestOfAnother(t *testing.T) {
 	r := newRig(t, 2, nil)
 	for range failuresToRest {
-		r.set.states[0].failed(r.thread.Clock.Now(), 0)
+		r.set.states[0].failed(r.thread.Clock.Now(), 0, Broken, nil)
 	}
 	r.pass(restTime)
 	r.local.at[0].inFlight = 1 // a tunnel, say
@@ -126,7 +126,7 @@ func TestATargetThatHasRestedLosesItsChanceToNoRequestOfAnother(t *testing.T) {
 func TestATargetThatHasRestedIsTriedAgain(t *testing.T) {
 	r := newRig(t, 2, nil)
 	for range failuresToRest {
-		r.set.states[0].failed(r.thread.Clock.Now(), 0)
+		r.set.states[0].failed(r.thread.Clock.Now(), 0, Broken, nil)
 	}
 	require.Equal(t, []int{1, 1}, r.chosen(2))
 	r.pass(restTime)
@@ -137,7 +137,7 @@ func TestWhereAllTargetsRestOneIsTriedAnyway(t *testing.T) {
 	r := newRig(t, 2, nil)
 	for _, s := range r.set.states {
 		for range failuresToRest {
-			s.failed(r.thread.Clock.Now(), 0)
+			s.failed(r.thread.Clock.Now(), 0, Broken, nil)
 		}
 	}
 	require.ElementsMatch(t, []int{0, 1}, r.chosen(2))
@@ -148,7 +148,7 @@ func TestTheRestsOfManyServersDoNotEndTogether(t *testing.T) {
 	for random := range uint64(100) {
 		r := newRig(t, 1, nil)
 		for range failuresToRest {
-			r.set.states[0].failed(0, random*123456789)
+			r.set.states[0].failed(0, random*123456789, Broken, nil)
 		}
 		until := clock.Time(r.set.states[0].row.restUntil.Load())
 		least, most = min(least, until), max(most, until)
@@ -219,7 +219,7 @@ func TestARegionIsSharedByProcesses(t *testing.T) {
 	process(1, "b")
 	require.EqualValues(t, 3, b.InFlight(), "its successor begins with nothing")
 	for range failuresToRest {
-		other.failed(1, 0)
+		other.failed(1, 0, Broken, nil)
 	}
 	require.True(t, b.Resting(), "and what one has found out all know")
 	_, err := Open(mem, Layout{Targets: MaxTargets, Processes: 1, Slots: 2}, nil)
@@ -276,7 +276,7 @@ func TestWhatIsNotUsedAfterAllTakesNoRoomInTheRegion(t *testing.T) {
 	unused := must(set(0, "a", "b"))
 	must(set(0, "a", "c"))
 	unused.states[1].row.counts[0].counters[Requests].Add(7)
-	unused.states[1].failed(1, 0)
+	unused.states[1].failed(1, 0, Broken, nil)
 	unused.GiveBack()
 	unused.GiveBack()
 	a.states[0].row.counts[0].counters[Requests].Add(1)
@@ -295,7 +295,7 @@ func TestAnotherSetKnowsWhatTheOneBeforeHasLearnt(t *testing.T) {
 	r := newRig(t, 1, func(o *Options) { o.Check = "/" })
 	r.ask(0)
 	for range failuresToRest {
-		r.set.states[0].failed(r.thread.Clock.Now(), 0)
+		r.set.states[0].failed(r.thread.Clock.Now(), 0, Broken, nil)
 		r.set.states[0].checked(errors.New("it is ill"))
 	}
 	opt := r.set.opt

@@ -268,6 +268,9 @@ func (l *Link) Drop() {
 	l.Push()
 }
 
+// Disown gives up a target whose answer is well-formed and makes no sense. The user is told so.
+func (l *Link) Disown() { l.loseBy(Malformed, "it makes no sense") }
+
 // spent reports whether an idle link has had news since it was last stepped: its end, or bytes that
 // nobody asked for.
 func (l *Link) spent() bool { return l.shunned || l.eof || l.broken }
@@ -352,9 +355,9 @@ func (l *Link) knock(now clock.Time) machine.Want {
 		l.deadline = l.again
 		return machine.WantPeer
 	case full:
-		l.lose(SlowConnect)
+		l.loseBy(SlowConnect, "not connected")
 	case err != nil:
-		l.lose(NotConnected)
+		l.loseBy(NotConnected, err)
 	default:
 		l.moveTo(fd, to)
 	}
@@ -374,13 +377,10 @@ func (l *Link) moveTo(fd int, to *sysnet.Addr) {
 
 // connecting reports whether the connection is still being made.
 func (l *Link) connecting(now clock.Time) bool {
-	err := error(nil)
-	if !l.broken {
-		err = l.local.set.opt.Sockets.Connected(l.fd)
-	}
+	err := l.local.set.opt.Sockets.Connected(l.fd)
 	switch {
 	case l.broken || err != nil && !sysnet.Again(err):
-		l.lose(NotConnected)
+		l.loseBy(NotConnected, err)
 	case err == nil:
 		l.state, l.times.Connected, l.active = stateBusy, now, now
 		at := &l.local.at[l.target.number]
@@ -388,7 +388,7 @@ func (l *Link) connecting(now clock.Time) bool {
 		at.counts.counters[Opened].Add(1)
 		l.user.Connected()
 	case now >= l.times.Began+l.local.set.opt.Connect:
-		l.lose(SlowConnect)
+		l.loseBy(SlowConnect, "not connected")
 	default:
 		return true
 	}
@@ -420,7 +420,7 @@ func (l *Link) converse() {
 			if l.client.Fault().Reason == fault.CutShort {
 				l.lose(Broken)
 			} else {
-				l.lose(Malformed)
+				l.loseBy(Malformed, l.client.Fault().Reason)
 			}
 		}
 	}
@@ -620,14 +620,17 @@ func (l *Link) distrust() {
 }
 
 // lose ends the link, and tells its user why.
-func (l *Link) lose(why Loss) {
+func (l *Link) lose(why Loss) { l.loseBy(why, nil) }
+
+// loseBy is lose where more is known for the log, nil for nothing.
+func (l *Link) loseBy(why Loss, detail any) {
 	now, user, http := l.local.now(), l.user, l.state != stateTunnel
 	l.settle()
 	l.state, l.abortive = stateOver, true
 	if n, counted := lossCounter(why); counted && http {
 		l.local.at[l.target.number].counts.counters[n].Add(1)
 		if !why.Unsent() || l.local.missed(l.target, l.at) {
-			l.target.failed(now, rand.Uint64())
+			l.target.failed(now, rand.Uint64(), why, detail)
 		}
 	}
 	user.Lost(why)

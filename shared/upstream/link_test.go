@@ -738,3 +738,45 @@ func TestADroppedLinkIsClosedAtOnceAndTellsNobody(t *testing.T) {
 	require.Zero(t, r.local.at[0].inFlight)
 	require.Zero(t, r.set.states[0].row.failed.Load(), "it is not the target's fault")
 }
+
+// Why a target fails is told in the log, once a minute: its operator has nothing else to go by.
+func TestWhyATargetFailsIsTold(t *testing.T) {
+	const name = "The upstream http://127.0.0.1:9000 has failed: "
+	for want, happens := range map[string]func(*rig){
+		"upstream-refused (connection refused)": func(r *rig) {
+			r.Connects = func(sysnet.Addr) error { return unix.ECONNREFUSED }
+			r.local.Link(r.set.states[0], &asker{}, AnyKept)
+		},
+		"upstream-refused (no route to host)": func(r *rig) {
+			r.Connects = func(sysnet.Addr) error { return unix.EINPROGRESS }
+			r.ask(0)
+			r.last().Err = unix.EHOSTUNREACH
+			r.Run()
+		},
+		"upstream-malformed (head-too-large)": func(r *rig) {
+			r.ask(0)
+			r.last().Send("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", http1.ResponseLimits.Head))
+			r.Run()
+		},
+		"upstream-malformed (it makes no sense)": func(r *rig) { r.ask(0).link.Disown() },
+		"upstream-cut-short": func(r *rig) {
+			r.ask(0)
+			r.last().End()
+			r.Run()
+		},
+		"upstream-timeout": func(r *rig) {
+			r.ask(0)
+			r.pass(0)
+			r.pass(r.set.opt.Timeout)
+		},
+	} {
+		r := newRig(t, 1, func(o *Options) { o.Timeout = clock.Second })
+		happens(r)
+		require.Equal(t, []string{name + want}, r.logged)
+		happens(r)
+		require.Len(t, r.logged, 1)
+		r.pass(tellEvery)
+		happens(r)
+		require.Contains(t, r.logged[1:], name+want)
+	}
+}

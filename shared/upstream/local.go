@@ -121,7 +121,7 @@ func (l *Local) Link(s *State, user User, which Kept) (*Link, error) {
 	if err != nil {
 		at.counts.counters[Refused].Add(1)
 		if l.missed(s, to) {
-			s.failed(l.now(), rand.Uint64())
+			s.failed(l.now(), rand.Uint64(), NotConnected, err)
 		}
 		return nil, err
 	}

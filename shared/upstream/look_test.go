@@ -59,7 +59,8 @@ func TestANameIsLookedUpAndTheOldAnswerKeptWhereThatFails(t *testing.T) {
 	_, err = set.LocalOf(r.thread).Link(s, &asker{}, AnyKept)
 	require.ErrorIs(t, err, errUnknown)
 	stop()
-	require.Len(t, r.logged, 1)
+	require.Len(t, r.logged, 2)
+	require.Contains(t, r.logged[1], errUnknown.Error())
 
 	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::2")
 	answer, fails = []netip.Addr{one, two}, nil

@@ -85,7 +85,7 @@ type health struct {
 	looked       atomic.Int64 // when the last check began
 	checksFailed atomic.Int64 // in a row
 	down         atomic.Int64 // 1 for a target that fails its checks
-	_            [1]uint64
+	told         atomic.Int64 // when it was logged last why the target has failed
 	place        place
 }
 

@@ -40,6 +40,7 @@ const (
 	distrust       = 10 * clock.Second      // of kept connections, after one was closed under a request
 	restTime       = 10 * clock.Second      // of a target that has failed, give or take a tenth
 	failuresToRest = 3                      // in a row
+	tellEvery      = 60 * clock.Second      // between two lines of the log on why a target has failed
 	probeTime      = 10 * clock.Second      // after which the one request that was let through has had its chance
 	budgetSeconds  = 10                     // over which retries are held against requests
 	budgetShare    = 10                     // one retry for so many requests
