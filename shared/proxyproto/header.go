@@ -239,12 +239,19 @@ func addresses(family byte, b []byte) (h Header) {
 	return h
 }
 
+// unmapped is an end as its own family has it: a listener for IPv6 and IPv4 is told of clients by
+// IPv4 as of some by IPv6 (RFC 4291 2.5.5.2).
+func unmapped(end netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(end.Addr().Unmap(), end.Port())
+}
+
 // MaxWritten is how many bytes Append appends at most.
 const MaxWritten = v2Fixed + 2*(16+2)
 
 // Append appends a header of version 2 that names a client, and where it has connected to. Where
 // one of the two is invalid, as that of a Unix socket is, it says that the client is not known.
 func Append(b []byte, from, to netip.AddrPort) []byte {
+	from, to = unmapped(from), unmapped(to)
 	b = append(b, v2Signature...)
 	b = append(b, v2Proxy)
 	switch {
@@ -253,7 +260,7 @@ func Append(b []byte, from, to netip.AddrPort) []byte {
 	case from.Addr().Is4() && to.Addr().Is4():
 		b = append(b, v2TCP4, 0, byte(addressSize[v2TCP4]))
 		b = append(append(b, from.Addr().AsSlice()...), to.Addr().AsSlice()...)
-	default: // an IPv4 address among them is written as one of IPv6 (RFC 4291 2.5.5.2)
+	default: // an IPv4 address among them is written as one of IPv6
 		b = append(b, v2TCP6, 0, byte(addressSize[v2TCP6]))
 		one, other := from.Addr().As16(), to.Addr().As16()
 		b = append(append(b, one[:]...), other[:]...)

@@ -213,6 +213,8 @@ func TestWhatIsWrittenIsReadAsTheSame(t *testing.T) {
 		require.Equal(t, v2(v2Proxy, v2Unspec), string(Append(nil, h.From, h.To)), "nobody is named")
 	}
 	require.Equal(t, v2(v2Proxy, v2TCP4, four...), string(Append(nil, named("192.0.2.7:56324", "1.1.1.1:1").From, named("198.51.100.1:443", "1.1.1.1:1").From)), "byte for byte")
+	mapped := [2]netip.AddrPort{netip.MustParseAddrPort("[::ffff:192.0.2.7]:56324"), netip.MustParseAddrPort("[::ffff:198.51.100.1]:443")}
+	require.Equal(t, v2(v2Proxy, v2TCP4, four...), string(Append(nil, mapped[0], mapped[1])), "as they have come to a listener for both")
 }
 
 // FuzzHeader: whatever comes is no panic, is judged the same however it was cut, and whom a header
