@@ -203,13 +203,24 @@ func (r *relay) connected() {
 	r.open, r.moved = true, r.thread.Clock.Now()
 	if r.srv.Announce {
 		q := &r.target.queue().chain
-		q.Commit(proxyproto.Append(q.Reserve(proxyproto.MaxWritten), r.peer, r.reached()))
+		q.Commit(proxyproto.Append(q.Reserve(proxyproto.MaxWritten), r.named(), r.reached()))
 	}
 	if len(r.early) > 0 {
 		r.target.take(r.early, nil)
 		r.early = nil
 	}
 	r.nudge(r.client)
+}
+
+// named is who the target is told has come, invalid for nobody. Whom a proxy of connections does
+// not name must not pass for the proxy itself, nor one of another machine, as its 127.0.0.1, for
+// one of this machine.
+func (r *relay) named() (who netip.AddrPort) {
+	unnamed := r.adm.Marks&session.Unnamed != 0
+	if elsewhere := r.adm.Marks&session.Elsewhere != 0 && r.peer.Addr().Unmap().IsLoopback(); unnamed || elsewhere {
+		return who
+	}
+	return r.peer
 }
 
 // reached is where the client has connected to. The socket of one that has hung up is closed; it

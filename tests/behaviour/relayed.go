@@ -578,6 +578,13 @@ func relayAnnouncesTheClient(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Equal(t, "192.0.2.7", p.logged(t, "/?relayed"))
 	cutWithoutAWord(t, func() net.Conn { c := r.client(t); io.WriteString(c, "no header"); return c }())
+
+	c = r.client(t)
+	_, err = io.WriteString(c, "PROXY UNKNOWN\r\n")
+	require.NoError(t, err)
+	status, err = Exchange(c, "/health")
+	require.NoError(t, err)
+	require.Equal(t, 404, status, "whom the proxy does not name is not the proxy, behind the relay either")
 }
 
 var _ = test("RelayLimitsClients", relayLimitsClients)
