@@ -53,6 +53,7 @@ func (a *App) openRelays() {
 		a.relays.servers = append(a.relays.servers, &relay.Server{
 			Target: t, Announce: opt.Announce, Rate: opt.Rate,
 			ConnectTimeout: clock.Time(opt.ConnectTimeout), Timeout: clock.Time(opt.TunnelTimeout),
+			Log: func(format string, args ...any) { a.Log.Warn(fmt.Sprintf(format, args...)) },
 		})
 	}
 }

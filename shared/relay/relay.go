@@ -40,6 +40,7 @@ const (
 	chainLow   = 32 << 10               // bytes to send, below which more is taken out of the queue
 	slices     = 8                      // reads that a second's worth of bytes is cut into, where there is a rate
 	tryAgain   = 20 * clock.Millisecond // until a Unix socket whose queue was full is tried again
+	tellEvery  = 60 * clock.Second      // between two lines of the log on why the target cannot be reached
 	keptQueues = 64                     // queues that a thread keeps for reuse
 
 	smallRest   = 4 << 10                // bytes that the kernel may keep for the peer of a closed socket
@@ -59,9 +60,11 @@ type Server struct {
 	ConnectTimeout clock.Time // in all, however many addresses are tried
 	Timeout        clock.Time // that a connection may be silent, both ways
 	Queues         *spill.Spill
-	Sockets        sysnet.Sockets // of the system where it is nil
+	Sockets        sysnet.Sockets                // of the system where it is nil
+	Log            func(format string, a ...any) // why the target cannot be reached; may be nil
 
-	local sync.Map // *session.Thread to *local
+	told  atomic.Int64 // when that was logged last; 0 for never
+	local sync.Map     // *session.Thread to *local
 }
 
 // local is what the relays of one thread share.
@@ -175,11 +178,21 @@ func (r *relay) refuse() {
 	if r.why != nil {
 		detail = r.why.Error()
 	}
-	if r.thread.Clock.Now() >= r.deadline {
+	now := r.thread.Clock.Now()
+	if now >= r.deadline {
 		why, detail = fault.RelayTimeout, "the target does not answer"
 	}
+	r.srv.tell(now, detail)
 	r.thread.Unsecured(r.peer.Addr(), why, r.srv.Target.String()+": "+detail)
 	r.end()
+}
+
+// tell has the log say, now and then, why the target cannot be reached.
+func (s *Server) tell(now clock.Time, why string) {
+	last := s.told.Load()
+	if s.Log != nil && (last == 0 || now-clock.Time(last) >= tellEvery) && s.told.CompareAndSwap(last, int64(now)) {
+		s.Log("The target %v of a relay cannot be reached: %s", s.Target, why)
+	}
 }
 
 // missed notes that a connection to the target has failed.

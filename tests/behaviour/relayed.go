@@ -378,6 +378,8 @@ func relayTargetRefuses(t *testing.T) {
 	}
 	harness.Eventually(t, "all are counted", func() bool { return r.failures(t, "relay-refused") == 50 })
 	r.ended(t)
+	told := r.Log.Count("of a relay cannot be reached: connection refused")
+	require.True(t, 0 < told && told < 10, "each process says why, and not each time: %d", told)
 
 	r = startRelayTo(t, "unix:"+filepath.Join(t.TempDir(), "nobody"), "127.0.0.2:0")
 	if c, err := net.Dial("tcp", r.addr); err == nil {
