@@ -113,14 +113,15 @@ func (s *Site) part(x *session.Exchange, e *filecache.Entry, sp span) {
 	x.Finish()
 }
 
-// parts answers with several ranges, each with a head of its own (RFC 9110 14.6). The closing
-// delimiter follows a CR LF, as every delimiter but the first does (RFC 2046 5.1.1).
+// parts answers with several ranges, each with a head of its own (RFC 9110 14.6). Every delimiter
+// follows a CR LF: the first need not (RFC 2046 5.1.1), but zsync(1) reads no other, and all clients
+// have to take it (RFC 9110 15.3.7.2).
 func (s *Site) parts(x *session.Exchange, e *filecache.Entry, spans []span) {
 	end := "\r\n--" + s.boundary + "--\r\n"
 	length := int64(len(end))
 	var head []byte
-	for i, sp := range spans {
-		head = s.appendPartHead(head[:0], e, sp, i == 0)
+	for _, sp := range spans {
+		head = s.appendPartHead(head[:0], e, sp)
 		length += int64(len(head)) + sp.n
 	}
 	h := s.begin(x, 206, length)
@@ -128,8 +129,8 @@ func (s *Site) parts(x *session.Exchange, e *filecache.Entry, spans []span) {
 	h.Raw(e.Fields)
 	validators(h, x, e)
 	h.End()
-	for i, sp := range spans {
-		head = s.appendPartHead(head[:0], e, sp, i == 0)
+	for _, sp := range spans {
+		head = s.appendPartHead(head[:0], e, sp)
 		x.Write(head)
 		e.Retain()
 		appendSpan(x, e, sp)
@@ -139,11 +140,8 @@ func (s *Site) parts(x *session.Exchange, e *filecache.Entry, spans []span) {
 	e.Release()
 }
 
-func (s *Site) appendPartHead(b []byte, e *filecache.Entry, sp span, first bool) []byte {
-	if !first {
-		b = append(b, "\r\n"...)
-	}
-	b = append(append(b, "--"...), s.boundary...)
+func (s *Site) appendPartHead(b []byte, e *filecache.Entry, sp span) []byte {
+	b = append(append(b, "\r\n--"...), s.boundary...)
 	b = append(append(b, "\r\nContent-Type: "...), e.Type...)
 	b = appendContentRange(append(b, "\r\nContent-Range: "...), sp, e.Size)
 	return append(b, "\r\n\r\n"...)
