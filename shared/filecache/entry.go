@@ -25,6 +25,8 @@ import (
 // ErrFolder: the path names a folder.
 var ErrFolder = errors.New("the path names a folder")
 
+var errHuge = errors.New("the file says that it has more than 64 PiB")
+
 // Entry is one state of a file, as it is or in a content coding.
 type Entry struct {
 	Body   []byte // the whole contents; nil for a file that is sent from its descriptor
@@ -121,6 +123,10 @@ func (c *Cache) open(path string) (*Entry, error) {
 	if st.Folder {
 		sysnet.CloseFile(fd)
 		return nil, ErrFolder
+	}
+	if st.Size > mostBytes {
+		sysnet.CloseFile(fd)
+		return nil, errHuge
 	}
 	now := time.Now()
 	e := &Entry{

@@ -49,9 +49,13 @@ const (
 	// noTimeBefore is the end of what is no time of a change: 0, 1 and the beginning of 1980 are
 	// what archives and builders write who know of none, in nanoseconds since 1970.
 	noTimeBefore = int64(11*365*24) * int64(time.Hour)
-	lastNoTime   = 1    // the last second since 1970 that not even Last-Modified says
-	tagBytes     = 15   // of a hash that are in a tag: 20 characters
-	maxPassed    = 1000 // neighbours that are not sent of which the names are kept
+	lastNoTime   = 1 // the last second since 1970 that not even Last-Modified says
+	// mostBytes is the size of the largest file that is served: the lengths of its head and of the
+	// other answers that wait for the same client are added to it. A file with holes, or one of a
+	// file system in user space, may say that it is larger.
+	mostBytes = int64(1) << 56
+	tagBytes  = 15   // of a hash that are in a tag: 20 characters
+	maxPassed = 1000 // neighbours that are not sent of which the names are kept
 	// entryCost is what an Entry takes in addition to its body, in bytes: itself, its texts, its
 	// place in the table.
 	entryCost  = 5 << 8

@@ -6,6 +6,7 @@ package filecache
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,6 +115,28 @@ func TestWhatIsNotAFileIsAnError(t *testing.T) {
 	_, err = c.Load("nothing.txt", 0)
 	require.ErrorIs(t, err, sysnet.ErrNotFound)
 	require.Zero(t, c.Stats().Items, "neither is remembered")
+}
+
+// Lengths are added to the size of a file, which must not wrap around.
+func TestAFileWithMoreBytesThanCanBeCountedIsAnError(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "fourways") // few file systems take such a file
+	if err != nil {
+		t.Skip(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "a.txt")
+	put(t, file, "")
+	if err := os.Truncate(file, math.MaxInt64); err != nil {
+		t.Skip(err)
+	}
+	root, err := sysnet.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	c := New(root, Options{Bytes: 1 << 20, Item: item, Open: 4})
+	_, err = c.Load("a.txt", 0)
+	require.ErrorIs(t, err, errHuge)
+	require.NoError(t, os.Truncate(file, mostBytes))
+	load(t, c, "a.txt", 0).Release()
 }
 
 func TestChangesAreNoticedAfterASecond(t *testing.T) {

@@ -114,7 +114,7 @@ func (s *Site) part(x *session.Exchange, e *filecache.Entry, sp span) {
 }
 
 // parts answers with several ranges, each with a head of its own (RFC 9110 14.6). Every delimiter
-// follows a CR LF: the first need not (RFC 2046 5.1.1), but zsync(1) reads no other, and all clients
+// follows a CR LF. The first need not (RFC 2046 5.1.1), but zsync(1) reads no other, and clients
 // have to take it (RFC 9110 15.3.7.2).
 func (s *Site) parts(x *session.Exchange, e *filecache.Entry, spans []span) {
 	end := "\r\n--" + s.boundary + "--\r\n"
