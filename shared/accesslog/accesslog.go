@@ -28,12 +28,12 @@ const (
 	lastWords  = time.Second // that Reopen and Close wait for a write to the old file
 )
 
-// Entry is one request that was answered.
+// Entry is one request.
 type Entry struct {
 	Client   netip.Addr
 	Time     int64 // nanoseconds since 1970, when the request began
 	Duration int64 // nanoseconds, to the last byte handed to the kernel
-	Status   int
+	Status   int   // 0 for a request without an answer
 	Bytes    int64 // of the response's body, as sent
 
 	// As they came from the client, so they may hold anything. Empty ones are written as "-", or ""

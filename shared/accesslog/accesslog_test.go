@@ -61,6 +61,8 @@ func TestCombined(t *testing.T) {
 			`192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 5 "-" "-" "-" 0.001234`},
 		{"a request that could not be read", func(e *Entry) { e.Method, e.Target, e.Proto, e.Status = nil, nil, nil, 400 },
 			`192.0.2.1 - - [DATE] "-" 400 5 "http://example.org/" "curl/8" "a7b9" 0.001234`},
+		{"a request that had no answer", func(e *Entry) { e.Status, e.Bytes = 0, 0 },
+			`192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 000 0 "http://example.org/" "curl/8" "a7b9" 0.001234`},
 		{"an IPv4 client of an IPv6 socket", func(e *Entry) { e.Client = netip.MustParseAddr("::ffff:192.0.2.1") },
 			`192.0.2.1 - - [DATE] "GET /index.html HTTP/1.1" 200 5 "http://example.org/" "curl/8" "a7b9" 0.001234`},
 		{"a client of a Unix socket", func(e *Entry) { e.Client = netip.Addr{} },

@@ -30,7 +30,7 @@ const cutMark = "..."
 
 // bounds is how much a line takes of the target, and of each field.
 func (e *Entry) bounds() (target, field int) {
-	if e.Status >= 400 {
+	if e.Status >= 400 || e.Status == 0 {
 		return maxFailed, maxFailing
 	}
 	return maxTarget, maxHeader
@@ -60,6 +60,9 @@ func appendCombined(line []byte, e *Entry) []byte {
 		line = appendQuoted(line, e.Proto, maxShort)
 	}
 	line = append(line, `" `...)
+	if e.Status == 0 {
+		line = append(line, "00"...) // three digits, for who reads lines
+	}
 	line = strconv.AppendInt(line, int64(e.Status), 10)
 	line = append(line, ' ')
 	line = strconv.AppendInt(line, e.Bytes, 10)

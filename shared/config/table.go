@@ -277,7 +277,7 @@ func logRows(c *Config) []Flag {
 		{Group: groupLogs, Name: "log-file", Unit: "FILE", Default: "-",
 			Help: "where the log goes; - is standard error", Set: logFile(&c.Log.File)},
 		{Group: groupLogs, Name: "access-log", Unit: "FILE", Default: "off",
-			Help: "one line for each request; - is standard error", Set: accessLog(&c.Log.Access)},
+			Help: "one line for each request, of status 000 (0 in JSON) where it had no answer; - is standard error", Set: accessLog(&c.Log.Access)},
 		{Group: groupLogs, Name: "access-format", Unit: "FORMAT", Default: "combined",
 			Help: "combined or json", Set: choice(&c.Log.AccessJSON, "combined", "json")},
 		{Group: groupLogs, Name: "monitor-from", Unit: "CIDR", Repeat: true,

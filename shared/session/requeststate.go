@@ -68,7 +68,7 @@ func (x *Exchange) checkPath() (f fault.Fault) {
 }
 
 // account counts and logs an answer, once, when it is complete or given up. lost is how many of its
-// bytes will never be sent.
+// bytes will never be sent. A request may have none: its client has left, or the server ended.
 func (x *Exchange) account(lost int64) {
 	if x.logged {
 		return
@@ -78,7 +78,7 @@ func (x *Exchange) account(lost int64) {
 	st := x.thread.Stats
 	st.Answer(x.conn.Status())
 	st.Add(stats.BytesOut, uint64(x.sent))
-	if x.headComplete {
+	if x.headComplete && x.conn.Status() != 0 {
 		x.thread.answered(x.began)
 	}
 	if !x.probe {

@@ -339,7 +339,7 @@ func (s *Session) release() {
 		s.protect(x, (*Session).resume) // then answers with what the work made, or releases it
 	}
 	x.abandon()
-	if x.conn.Status() != 0 {
+	if x.conn.Status() != 0 || x.headComplete {
 		x.account(a.conn.Out().Len()) // the rest will not be sent; a complete answer is counted already
 	}
 	s.served = int32(a.conn.Served())

@@ -785,6 +785,25 @@ func TestAdmission(t *testing.T) {
 	require.EqualValues(t, 10, r.srv.Stats.MaxActive())
 }
 
+// A client may leave, or the server end, while nobody has answered: that is what an operator looks
+// for where an upstream hangs.
+func TestTheLogTellsOfARequestWithoutAnAnswer(t *testing.T) {
+	for _, under := range []string{request("answered-later"), "POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\nabc"} {
+		r := newRig(t)
+		r.send(request("plain") + under)
+		r.s.Fail()
+		r.step()
+		require.Equal(t, []int{200, 0}, r.ev.done)
+		r.thread.Settle(r.thread.Clock.Now())
+		require.EqualValues(t, 1, r.srv.Stats.Latency().Count, "of answers alone")
+	}
+	r := newRig(t)
+	r.send(request("plain") + "GET /half HTTP/1.1\r\n")
+	r.s.Fail()
+	r.step()
+	require.Equal(t, []int{200}, r.ev.done, "no request has come")
+}
+
 func TestTheLogTellsOfAnAnswerThatWasCut(t *testing.T) {
 	r := newRig(t)
 	r.held = true
