@@ -60,7 +60,7 @@ func TestRanges(t *testing.T) {
 		{"a blank inside", "bytes=1 -2", 200, "", ""},
 		{"a blank before the equals sign", "bytes =1-2", 200, "", ""},
 		{"one of several is malformed", "bytes=0-1,x", 200, "", ""},
-		{"thirty-three ranges", "bytes=" + strings.Repeat("0-0,", 33), 200, "", ""},
+		{"seventeen ranges", "bytes=" + strings.Repeat("0-0,", 17), 200, "", ""},
 		{"overlapping ones that ask for more than the file", "bytes=0-,0-", 200, "", ""},
 		{"overlapping ones that ask for one byte more than the file", "bytes=0-50,50-99", 200, "", ""},
 	}
@@ -253,7 +253,7 @@ func TestRangesAgreeWithAModel(t *testing.T) {
 		size := rapid.Int64Range(0, 120).Draw(t, "size")
 		var b strings.Builder
 		b.WriteString(rapid.SampledFrom([]string{"bytes=", "bytes=", "Bytes=", "byte=", "bytes"}).Draw(t, "unit"))
-		for range rapid.IntRange(0, 34).Draw(t, "ranges") {
+		for range rapid.IntRange(0, 18).Draw(t, "ranges") {
 			b.WriteString(number.Draw(t, "first"))
 			b.WriteString(rapid.SampledFrom([]string{"-", "-", "-", "-", "-", "", "--"}).Draw(t, "dash"))
 			b.WriteString(number.Draw(t, "last"))

@@ -35,7 +35,7 @@ import (
 const (
 	chunk        = 8 << 10  // bytes of a chunk where files are sent chunked
 	copied       = 8 << 10  // bytes of the largest body that is copied after its head
-	maxRanges    = 32       // ranges of one request; with more it gets the whole file. zsync(1) asks for 20
+	maxRanges    = 16       // ranges of one request; with more it gets the whole file
 	spillAt      = 64 << 10 // bytes of an upload in memory, above which they go to its file
 	spillSoon    = 8 << 10  // the same where memory is scarce
 	nameTries    = 64       // names tried for an upload before giving up

@@ -163,8 +163,8 @@ func rangeCases() []Case {
 		must("several-keep-open", severalParts, "a multipart's length is right", get(sample, "Range: bytes=1-2,4-5,7-8"), partial(partsOf(1, 2, 4, 5, 7, 8))),
 		should("overlapping", "9110 14.2", "ranges that overlap and ask for more than the file never multiply it", get(sample, "Range: bytes=0-,0-,0-,0-"), bad("200|206|416", notMultiplied)),
 		should("flood", "9110 14.2", "a flood of ranges never multiplies the bytes sent", get(sample, "Range: bytes="+strings.Repeat("0-,", 200)+"0-"), bad("200|206|416|431", notMultiplied)),
-		house("thirty-three", "9110 14.2", "more than thirty-two ranges are the whole file", get(sample, "Range: bytes="+strings.Join(singleBytes(33), ",")), ok(bodyOf(sample))),
-		house("thirty-two", "9110 14.2", "thirty-two ranges are served", get(sample, "Range: bytes="+strings.Join(singleBytes(32), ",")), answer("206", begins("Content-Type", "multipart/byteranges; boundary="))),
+		house("seventeen", "9110 14.2", "more than sixteen ranges are the whole file", get(sample, "Range: bytes="+strings.Join(singleBytes(17), ",")), ok(bodyOf(sample))),
+		house("sixteen", "9110 14.2", "sixteen ranges are served", get(sample, "Range: bytes="+strings.Join(singleBytes(16), ",")), answer("206", begins("Content-Type", "multipart/byteranges; boundary="))),
 
 		mustScript("past-4-gib", largeRange, "a range beyond 4 GiB is served", func(x *exchange) {
 			x.needRanges()
