@@ -27,9 +27,11 @@ type acceptance [len(byPreference)]int
 
 // acceptanceOf reads Accept-Encoding, over all its lines. "*" stands for whatever is not named; an
 // item with a malformed weight counts as refused. Without the field a client takes any coding, but
-// a server does best to send none.
+// a server does best to send none. So it does for a range of which the client does not say that it
+// is of a coded form: programs that accept gzip in each request mean bytes of the file, and decode
+// a piece from the middle as if it were whole.
 func acceptanceOf(r *http1.Request) (a acceptance) {
-	if !r.Has(http1.AcceptEncoding) {
+	if !r.Has(http1.AcceptEncoding) || r.Method == http1.GET && r.Has(http1.Range) && !r.Has(http1.IfRange) && !r.Has(http1.IfMatch) {
 		return a
 	}
 	var named [len(a)]bool

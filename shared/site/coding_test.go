@@ -213,12 +213,12 @@ func TestConditionsAreAboutTheFormThatIsSent(t *testing.T) {
 			{"If-Match with its tag", "If-Match: " + own, 200, ""},
 			{"If-Match with the other form's", "If-Match: " + other, 412, ""},
 			{"If-Modified-Since", "If-Modified-Since: " + date, 304, ""},
-			{"a range", "Range: bytes=2-4", 206, "bytes 2-4/" + size},
+			{"a range that its tag is wanted of", "Range: bytes=2-4\nIf-Match: " + own, 206, "bytes 2-4/" + size},
 			{"a range with its tag", "Range: bytes=2-4\nIf-Range: " + own, 206, "bytes 2-4/" + size},
 			{"a range with the other form's", "Range: bytes=2-4\nIf-Range: " + other, 200, ""},
 			{"a range with a date, which the forms share", "Range: bytes=2-4\nIf-Range: " + date, 200, ""},
-			{"a range that is not there", "Range: bytes=" + size + "-", 416, "bytes */" + size},
-			{"several ranges, which no field could call coded", "Range: bytes=0-0,2-2", 200, ""},
+			{"a range that is not there", "Range: bytes=" + size + "-\nIf-Range: " + own, 416, "bytes */" + size},
+			{"several ranges, which no field could call coded", "Range: bytes=0-0,2-2\nIf-Range: " + own, 200, ""},
 		}
 		for _, tt := range tests {
 			t.Run(path+", "+tt.name, func(t *testing.T) {
@@ -238,6 +238,14 @@ func TestConditionsAreAboutTheFormThatIsSent(t *testing.T) {
 				}
 			})
 		}
+		t.Run(path+", a range of which nobody says in which form", func(t *testing.T) {
+			got := r.ask("GET " + path + " HTTP/1.1\nRange: bytes=2-4" + accept)
+			require.Equal(t, 206, got.StatusCode)
+			require.Equal(t, plain.body[2:5], got.body)
+			require.Equal(t, other, got.Header.Get("ETag"))
+			require.Empty(t, got.Header.Get("Content-Encoding"))
+			require.Equal(t, size, r.ask("HEAD "+path+" HTTP/1.1\nRange: bytes=2-4"+accept).Header.Get("Content-Length"))
+		})
 	}
 	got := r.ask("GET /all.html HTTP/1.1\nRange: bytes=0-0,2-2")
 	require.Equal(t, 206, got.StatusCode, "without a coding several ranges are parts")
