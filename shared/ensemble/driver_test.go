@@ -369,7 +369,8 @@ func (w *world) expired(s *driven) {
 	if s.parked {
 		w.look(s)
 	} else {
-		w.drive(s, !s.asked)
+		s.asked = false // over io_uring: the receive is ended, and then it is read
+		w.drive(s, true)
 	}
 }
 

@@ -177,8 +177,10 @@ func (l *Loop) await(s *socket, want machine.Want) {
 func (l *Loop) expired(s *socket) {
 	if s.parked {
 		l.look(s)
+	} else if s.asked&askBytes != 0 {
+		l.uring.cancel(askBytes, s.fd)
 	} else {
-		l.drive(s, s.asked&askBytes == 0)
+		l.drive(s, true)
 	}
 }
 

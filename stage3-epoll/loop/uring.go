@@ -19,6 +19,7 @@ type completions interface {
 	run()                                   // see Run
 	watch(s *socket, want machine.Want)     // asks for what a machine waits for
 	send(s *socket, want machine.Want) bool // sends the bytes at the front of a machine's chain, if there are any
+	cancel(k kind, n int32)                 // lets go of a request, which then completes
 	release(s *socket, abortive bool)       // closes a socket, once the kernel has let go of it
 	listen(a *listener)                     // asks for connections
 	ignore(a *listener)                     // and no longer

@@ -120,12 +120,8 @@ func (u *uring) wait() int {
 	if len(u.nudged) == 0 && u.ring.waiting() == 0 {
 		timeout := u.timeout()
 		u.ring.sleep(timeout, sysnet.Unseen(timeout, u.working))
-		if u.ring.waiting() == 0 {
-			u.ring.look() // a process that was suspended wakes by a signal, before what has come meanwhile
-		}
 	}
-	// A call does no more than so many things besides. What is left may have come in time for a
-	// deadline that is due now.
+	// A call does no more than so many things besides. What is left has waited as long.
 	for had, has := 0, u.ring.waiting()-u.sends; has-had >= callBatch && has < eventBatch; had, has = has, u.ring.waiting()-u.sends {
 		u.ring.look()
 	}

@@ -185,7 +185,7 @@ func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 }
 
 // Where all come at once and there is one buffer, all are answered, one after the other.
-func TestWithoutABufferOneWaits(t *testing.T) {
+func TestWithoutABufferOneIsHeard(t *testing.T) {
 	ringed(t)
 	before := overUring
 	overUring = func(r *rig) turner {
@@ -212,6 +212,43 @@ func TestWithoutABufferOneWaits(t *testing.T) {
 	require.Equal(t, len(clients), r.loop.open)
 }
 
+// What came in time is answered, however late the loop looks for it: where a deadline has passed
+// before the kernel has received, and where there was no buffer for it.
+func TestWhatCameInTimeIsReadBeforeADeadline(t *testing.T) {
+	ringed(t)
+	before := overUring
+	for _, advance := range []bool{true, false} {
+		overUring = func(r *rig) turner {
+			r.scarce(1)
+			return before(r)
+		}
+		r := byHand(t, 100)
+		clients := []*client{r.connect(), r.connect(), r.connect()}
+		for _, c := range clients {
+			c.ask("/in-time")
+		}
+		for _, s := range r.conns() {
+			arrived(t, s)
+		}
+		r.now += r.srv.Timing.Idle + clock.Second // it was suspended
+		r.loop.thread.Clock.Set(r.now, int64(r.now))
+		if advance {
+			r.pass(0)
+		}
+		for _, c := range clients {
+			for !c.answered() {
+				r.turn()
+			}
+			c.hears("/in-time")
+		}
+		silent := r.connect()
+		r.pass(r.srv.Timing.Idle + clock.Second)
+		require.Zero(t, r.loop.open, "who has sent nothing is closed")
+		_, err := silent.from.ReadByte()
+		require.Equal(t, io.EOF, err)
+	}
+}
+
 // A descriptor is closed when the kernel has let go of all its requests, and not before.
 func TestADescriptorIsClosedAfterItsLastRequest(t *testing.T) {
 	ringed(t)
@@ -220,9 +257,7 @@ func TestADescriptorIsClosedAfterItsLastRequest(t *testing.T) {
 	c := r.connect()
 	old := r.conns()[0]
 	require.Equal(t, askBytes, old.asked)
-	r.now += r.srv.Timing.Idle + clock.Second
-	u.thread.Clock.Set(r.now, int64(r.now))
-	u.wheel.Advance(int64(r.now), u.due)
+	u.Loop.close(old)
 	require.Zero(t, r.loop.open)
 	require.Contains(t, u.leaving, old.fd)
 	_, err := unix.FcntlInt(uintptr(old.fd), unix.F_GETFD, 0)
@@ -294,9 +329,10 @@ func TestWhoLeavesDisturbsNobody(t *testing.T) {
 	r := byHand(t, 10)
 	u := r.loop.uring.(*uring)
 	r.connect()
-	r.pass(r.srv.Timing.Idle / 2)
+	leaves := r.conns()[0]
 	stays := r.connect()
-	r.pass(r.srv.Timing.Idle/2 + clock.Second)
+	u.Loop.close(leaves)
+	r.ring.settle()
 	require.Equal(t, 1, r.loop.open)
 	require.Empty(t, u.leaving)
 	stays.ask("/stays")

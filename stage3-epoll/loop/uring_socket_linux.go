@@ -90,7 +90,8 @@ func (u *uring) stillFull(s *socket, c *completion) {
 }
 
 // received takes what has come. The machine was idle when that was asked for, and an idle one wants
-// to read until something comes, or ends.
+// to read until something comes, or ends. Behind some errors bytes may lie that came in time: there
+// was no buffer, or the machine's time is over, and with that the receive.
 func (u *uring) received(s *socket, c *completion) {
 	p, reads := u.ring.bytes(c), !s.parked && s.Reads()
 	switch {
@@ -99,8 +100,10 @@ func (u *uring) received(s *socket, c *completion) {
 	case c.res == 0 && reads:
 		s.Recv() // as in every read: a session that ends while it has memory looks what is left to be read
 		s.EOF()
-	case c.err() == unix.EINTR || c.err() == unix.EAGAIN || c.err() == unix.ENOMEM:
-	case c.err() == unix.ENOBUFS: // at the end of the turn there are some again
+	case c.err() == unix.ECANCELED || c.err() == unix.ENOBUFS || c.err() == unix.EINTR || c.err() == unix.EAGAIN || c.err() == unix.ENOMEM:
+		if reads {
+			u.read(s)
+		}
 	case s.parked:
 		s.doomed = true
 	default:
