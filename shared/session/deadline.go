@@ -44,14 +44,21 @@ func (s *Session) leaveWait() {
 	waited := s.thread.Clock.Now() - s.since
 	switch s.wait {
 	case waitWork, waitPeer, waitAsked:
-		s.out.since += waited
-		fallthrough
+		s.excuse(waited)
 	case waitWrite:
 		if s.req != nil {
 			s.req.in.since += waited
 		}
 	}
 	s.wait = waitNone
+}
+
+// excuse has the rates stand still for a time.
+func (s *Session) excuse(t clock.Time) {
+	s.out.since += t
+	if s.req != nil {
+		s.req.in.since += t
+	}
 }
 
 // beginBody notes when a request's body begins to arrive. It is one transfer with one rate, even if
@@ -71,6 +78,7 @@ func (s *Session) headBegan() clock.Time {
 // expire decides what happens when the deadline has passed. It reports false when the connection is
 // to be closed without an answer.
 func (s *Session) expire() bool {
+	s.excuse(s.thread.Clock.Now() - s.deadline) // how late we look is our doing
 	switch s.wait {
 	case waitHead:
 		s.req.conn.Fail(fault.Of(fault.HeadTimeout))

@@ -464,6 +464,15 @@ func TestDeadlines(t *testing.T) {
 		require.Equal(t, []string{"408"}, r.statuses())
 		require.Equal(t, 1, r.h.aborted)
 	})
+	t.Run("a server that was suspended counts no body's time meanwhile", func(t *testing.T) {
+		r := newRig(t)
+		r.send("POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 12000\r\n\r\n")
+		n := copy(r.s.Recv(), strings.Repeat("x", 1200)) // all that one read brings
+		r.thread.Clock.Set(r.thread.Clock.Now()+3600*clock.Second, 0)
+		r.s.Received(n)
+		require.Equal(t, machine.WantRead, r.s.Step())
+		require.Empty(t, r.ev.refused)
+	})
 	t.Run("a body just fast enough is taken", func(t *testing.T) {
 		r := newRig(t)
 		r.send("POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 12000\r\n\r\n")
@@ -520,6 +529,16 @@ func TestDeadlines(t *testing.T) {
 		r.send(request("stream"))
 		r.unsent = 20000
 		r.s.Out().Ack(20000)
+		r.pass(5 * clock.Second)
+		require.True(t, r.over)
+	})
+	t.Run("nor any reader's", func(t *testing.T) {
+		r := newRig(t)
+		r.held = true
+		r.send(request("stream"))
+		r.s.Out().Ack(1200)
+		r.pass(3600 * clock.Second)
+		require.False(t, r.over)
 		r.pass(5 * clock.Second)
 		require.True(t, r.over)
 	})
