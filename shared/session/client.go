@@ -48,14 +48,15 @@ func (s *Session) reached(f fault.Fault, to guard.Addressee) bool {
 }
 
 // misdirected reports whether the connection cannot speak for the place that the request is for
-// (RFC 9110 7.4): one of https is asked for by a connection that nobody has secured, unless it is a
-// trusted proxy's; or by one that was secured for another name.
+// (RFC 9110 7.4): one of https is asked for by a connection that nobody has secured, or by one that
+// was secured for another name. What comes through a trusted proxy has come to that one first, and
+// many a proxy asks for no name, or sends on one connection what is for several.
 func (s *Session) misdirected(x *Exchange, to guard.Addressee) bool {
 	r, asked := x.Request(), s.thread.Server.Misdirected
 	if x.Security().Version == 0 {
 		return r.ForHTTPS() && !s.proxy && s.marks&ByTLS == 0
 	}
-	if asked == nil {
+	if asked == nil || s.proxy {
 		return false
 	}
 	host := to.Host

@@ -117,19 +117,20 @@ func certificateByName(t *testing.T) {
 var _ = test("MisdirectedRequests", misdirectedRequests, once("session"))
 
 // misdirectedRequests: a request gets 421 over a connection that cannot speak for its place (RFC
-// 9110 7.4): one of https over a plain connection that is no trusted proxy's, and one over TLS that
-// shows the certificate for another of our names, although there is one for that.
+// 9110 7.4): one of https over a plain connection, and one over TLS that shows the certificate for
+// another of our names, although there is one for that. A trusted proxy's speaks for all places.
 func misdirectedRequests(t *testing.T) {
 	root := certstest.Root(t)
 	pairs := append(Pair(t.TempDir(), "one", root.Leaf("one.test", "*.one.test")), Pair(t.TempDir(), "two", root.Leaf("two.test", "b.one.test", "127.0.0.1"))...)
 	s, addr := StartTLS(t, append(pairs, "-host", "*")...)
-	behind, _ := StartTLS(t, append(pairs, "-trusted-proxy", "127.0.0.0/8")...)
+	behind, behindTLS := StartTLS(t, append(pairs, "-host", "*", "-trusted-proxy", "127.0.0.0/8")...)
 	plain := func(s *harness.Server) func() net.Conn { return func() net.Conn { return s.Dial(t) } }
-	over := func(name string) func() net.Conn {
+	by := func(addr, name string) func() net.Conn {
 		return func() net.Conn {
 			return tls.Client(dialed(t, addr), &tls.Config{ServerName: name, InsecureSkipVerify: true})
 		}
 	}
+	over := func(name string) func() net.Conn { return by(addr, name) }
 	for _, tt := range []struct {
 		name         string
 		dial         func() net.Conn
@@ -151,6 +152,7 @@ func misdirectedRequests(t *testing.T) {
 		{"of nobody's name", over("one.test"), "/", "elsewhere.test", 200},
 		{"by who asked for nobody's name", over("elsewhere.test"), "/", "elsewhere.test", 200},
 		{"by who asked for no name", over(""), "/", "two.test", 421},
+		{"by a trusted proxy that asked for no name", by(behindTLS, ""), "/", "two.test", 200},
 		{"of an address, which cannot be asked for", over(""), "/", "127.0.0.1", 200},
 		{"a probe", over("one.test"), "/livez", "two.test", 200},
 	} {
