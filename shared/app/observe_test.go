@@ -15,7 +15,7 @@ import (
 // Reasons that say that we had no room, or that a proxy or a setting of ours is wrong; nobody is to
 // be banned for them.
 var notTheClients = []fault.Reason{fault.TooManyConnections, fault.TooManyRefused, fault.MemoryShort, fault.QueueFull,
-	fault.NoProxyHeader, fault.BadProxyHeader, fault.ProxyHeaderTimeout, fault.TooManyHops, fault.PasswordInTheOpen, fault.Misdirected}
+	fault.NoProxyHeader, fault.BadProxyHeader, fault.ProxyHeaderTimeout, fault.TooManyHops, fault.PasswordInTheOpen, fault.Misdirected, fault.TLSOnPlainPort}
 
 func TestTheFilterOfFail2BanKnowsEveryReason(t *testing.T) {
 	text, err := os.ReadFile("../../docs/deploy/fail2ban/filter.d/fourways.conf")

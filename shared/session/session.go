@@ -790,14 +790,15 @@ func (s *Session) refusalFor(x *Exchange, v limiter.Verdict) (f fault.Fault) {
 
 // malformed is the fault that a request is refused for when it cannot be parsed. It counts like any
 // other request, since otherwise a client that sends only malformed ones would have no limit. Where
-// it is malformed, and not only slow or cut short, it also counts towards a ban.
+// it is malformed, and not only slow or cut short, it also counts towards a ban. TLS does not: a
+// page by https with pictures of this server has browsers ask for them by https, too.
 func (s *Session) malformed(x *Exchange, f fault.Fault) fault.Fault {
 	state := limiter.MalformedBody
 	if !x.headComplete {
 		s.beginUnread(x)
 		state = limiter.Malformed
 	}
-	if f.Status/100 != 4 || f.Status == 408 || !f.Reason.Refusal() {
+	if f.Status/100 != 4 || f.Status == 408 || !f.Reason.Refusal() || f.Reason == fault.TLSOnPlainPort {
 		if x.headComplete {
 			return f
 		}

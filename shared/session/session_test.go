@@ -1057,6 +1057,7 @@ func TestWhatCannotBeReadCountsAsARequest(t *testing.T) {
 		{"heads", "", []string{bad, bad, bad}, "400 400 429", true},
 		{"over the rate", "", []string{request("a"), request("a"), request("a"), request("a"), bad}, "200 200 200 200 429", false},
 		{"bodies", "", []string{badBody, badBody, badBody}, "400 400 429", true},
+		{"TLS, as by a browser that makes https of a page's links", "", []string{tlsHello, tlsHello, tlsHello, bad}, "400", false},
 		{"too long", "", []string{"GET /" + strings.Repeat("a", 600), "GET /a HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 300), bad}, "414 431 429", true},
 		{"a good one between", "", []string{bad, bad, request("a"), bad}, "400 400 200 400", false},
 		{"an upload between", "", []string{bad, bad, "POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi", bad}, "400 400 200 400", false},
@@ -1406,10 +1407,13 @@ func TestAnAnswerThatComesLater(t *testing.T) {
 	}
 }
 
+// tlsHello is how a connection by TLS begins.
+const tlsHello = "\x16\x03\x01\x02\x00\x01"
+
 // TLS on a port of plain HTTP: whoever speaks it reads no HTML.
 func TestAHelloOfTLSIsClosedWithoutAnAnswerAndCounted(t *testing.T) {
 	r := newRig(t)
-	r.send("\x16\x03\x01\x02\x00\x01")
+	r.send(tlsHello)
 	require.True(t, r.over)
 	require.Empty(t, r.got)
 	require.Equal(t, []string{"tls-on-plain-port"}, r.ev.refused)
