@@ -293,6 +293,28 @@ func TestWhatIsNoHelloIsRefusedWithoutAHandshake(t *testing.T) {
 	}
 }
 
+// What a client still goes by that it has heard of another server under this name, or of this one at
+// a bad moment, is no garbage: it is not to be banned for that.
+func TestWhoOffersWhatWeDoNotIsNotToBlame(t *testing.T) {
+	old := hello(t, func(c *tls.Config) {
+		c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
+	})
+	for name, in := range map[string][]byte{
+		"early data (RFC 8446 4.2.10)":    bytes.Replace(hello(t), []byte{0, 18, 0, 0}, []byte{0, 42, 0, 0}, 1), // in place of the offer to take timestamps
+		"an older version, after a break": bytes.Replace(old, []byte{0, 4, 0xc0, 0x2b, 0xc0, 0x2c}, []byte{0, 4, 0xc0, 0x2b, 0x56, 0}, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, &script{})
+			d := w.connect()
+			d.Write(in)
+			io.ReadAll(d.wire)
+			d.Close()
+			d.over(t)
+			require.Equal(t, []string{"tls-version"}, w.ev.reasons())
+		})
+	}
+}
+
 func TestEachRefusalHasItsReason(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -15,12 +15,16 @@ import (
 // remoteError is the Op of an alert that came from the client (crypto/tls).
 const remoteError = "remote error"
 
-// sent are the alerts of ours that have a reason of their own (RFC 8446 6, RFC 7301 3.2).
+// sent are the alerts of ours that have a reason of their own (RFC 8446 6, RFC 7301 3.2). Two of
+// them come of what a client remembers: that its last handshake was cut, so that it tries an older
+// version (RFC 7507 3), or that another server under this name takes early data (RFC 8446 4.2.10).
 var sent = map[byte]fault.Reason{
 	40:               fault.NoCipher, // handshake_failure
 	71:               fault.NoCipher, // insufficient_security
 	alertDecodeError: fault.BadClientHello,
 	70:               fault.NoTLSVersion, // protocol_version
+	86:               fault.NoTLSVersion, // inappropriate_fallback
+	110:              fault.NoTLSVersion, // unsupported_extension: early data, which crypto/tls refuses
 	120:              fault.NoALPN,       // no_application_protocol
 	80:               fault.Internal,     // internal_error
 	112:              fault.Internal,     // unrecognized_name: there is no certificate at all
