@@ -175,6 +175,7 @@ func TestWhoIsOneClient(t *testing.T) {
 		{"two IPv4 addresses", "192.0.2.1", "192.0.2.2", false},
 		{"IPv4 and the same inside IPv6", "192.0.2.1", "::ffff:192.0.2.1", true},
 		{"two addresses of a /64", "2001:db8::1", "2001:db8::ffff:0:0:2", true},
+		{"two IPv4 addresses inside IPv6, as a translator writes them", "64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false},
 		{"two neighbouring /64", "2001:db8:0:1::1", "2001:db8:0:2::1", false},
 		{"one address with and without zone", "fe80::1%eth0", "fe80::1", true},
 	}

@@ -22,6 +22,10 @@ const (
 	second    = 1e9 // nanoseconds
 )
 
+// translated are the addresses by which a translator (NAT64) passes on clients of IPv4 (RFC 6052
+// 2.1). They would all be one client.
+var translated = netip.MustParsePrefix("64:ff9b::/96")
+
 // header is one cache line.
 type header struct {
 	magic       atomic.Uint64 // written last: a region without it is a new one
@@ -104,13 +108,14 @@ func (c *Config) burst() int64 {
 
 // identify names the client that addr belongs to, or says that there is nothing to limit: it is
 // exempt, or there is no address because it came by a Unix socket. IPv4 written as IPv6 (RFC 4291
-// 2.5.5.2) is IPv4; a zone does not count.
+// 2.5.5.2) is IPv4; a zone does not count. Behind an address that a translator writes there is one
+// of IPv4, whatever the prefix is.
 func (t *Table) identify(addr netip.Addr) (identity, bool) {
 	addr = addr.Unmap().WithZone("")
 	if t.Exempt(addr) {
 		return 0, false
 	}
-	if addr.Is6() {
+	if addr.Is6() && !translated.Contains(addr) {
 		p, _ := addr.Prefix(t.cfg.IPv6Prefix) // cannot fail: valid has seen the number of bits
 		addr = p.Addr()
 	}
