@@ -170,7 +170,7 @@ func (c *Conn) queue() machine.Want {
 	switch {
 	case first && c.srv.begin():
 		c.dequeue()
-		c.shake.under = true
+		c.shake.under, c.shake.silent = true, c.thread.Clock.Now()
 		c.admitNext()
 		c.tls, c.phase = tls.Server(&c.pipe, c.srv.Config()), phaseShaking
 		c.thread.Hold(connSize)
@@ -185,7 +185,6 @@ func (c *Conn) queue() machine.Want {
 
 // work has the handshake go on where it may take its time.
 func (c *Conn) work() machine.Want {
-	c.shake.silent = c.thread.Clock.Now()
 	c.shake.parked = c.thread.Clock.Now()
 	return machine.WantWake
 }
@@ -207,7 +206,7 @@ func (c *Conn) shaking() machine.Want {
 		c.fail(fault.HandshakeTimeout, "the handshake took too long")
 		return 0
 	case c.srv.Busy() && c.thread.Clock.Now() >= h.silent+patience:
-		c.fail(fault.HandshakeTimeout, "silent while others wait for their turn")
+		c.fail(fault.HandshakeTimeout, "too slow while others wait for their turn")
 		return 0
 	case !c.out.Empty():
 		return machine.WantWrite
@@ -628,9 +627,8 @@ func (c *Conn) RestartDeadline() {
 	case c.phase >= phaseOpen:
 		c.session.RestartDeadline()
 	case c.shake != nil && c.shake.parked > 0:
-		now := c.thread.Clock.Now()
-		c.deadline += now - c.shake.parked
-		c.shake.parked, c.shake.silent = 0, now
+		took := c.thread.Clock.Now() - c.shake.parked
+		c.deadline, c.shake.silent, c.shake.parked = c.deadline+took, c.shake.silent+took, 0
 	}
 }
 

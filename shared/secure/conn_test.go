@@ -293,8 +293,8 @@ func TestWhatIsNoHelloIsRefusedWithoutAHandshake(t *testing.T) {
 	}
 }
 
-// What a client still goes by that it has heard of another server under this name, or of this one at
-// a bad moment, is no garbage: it is not to be banned for that.
+// What a client still goes by that it has heard of another server under this name, or of this one
+// at a bad moment, is no garbage: it is not to be banned for that.
 func TestWhoOffersWhatWeDoNotIsNotToBlame(t *testing.T) {
 	old := hello(t, func(c *tls.Config) {
 		c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}

@@ -23,7 +23,7 @@ import (
 type handshake struct {
 	began  clock.Time // when the hello was complete
 	parked clock.Time // since when Work is wanted
-	silent clock.Time // since when the client's bytes are waited for, or Work
+	silent clock.Time // since when, without our own work, its client has let us wait
 	ticket bool       // the client asks to resume a session
 	under  bool       // it counts among those that are under way
 

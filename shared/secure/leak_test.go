@@ -204,7 +204,11 @@ func TestWhoIsSilentMakesWay(t *testing.T) {
 			}
 			w.later(patience - 1)
 			require.Equal(t, machine.WantRead, d.m.Step(), "it still has time")
-			d.feed([]byte{23, 3, 3})
+			d.feed([]byte{20, 3, 3, 0, 1, 1, 23, 3, 3}) // a record that says nothing (RFC 8446 5), and some of one
+			require.Equal(t, machine.WantWake, d.m.Step())
+			d.m.Work()
+			d.m.RestartDeadline()
+			require.Equal(t, machine.WantRead, d.m.Step())
 			w.later(1)
 			want := d.m.Step()
 			if want == machine.WantShut {

@@ -46,7 +46,7 @@ const (
 	lastCall   = 1 * clock.Second       // that a client may still begin in while the server stops
 	lookAgain  = 20 * clock.Millisecond // between two looks whether another handshake may begin
 	maxIdle    = 1000                   // records without data that a client may send on one connection, such as new keys (RFC 8446 4.6.3)
-	patience   = 1 * clock.Second       // that a client may be silent in its handshake while no more may begin
+	patience   = 1 * clock.Second       // that a client may take in its handshake, whatever it sends, while no more may begin
 
 	fullCost    = 5 // requests that a handshake counts for
 	resumedCost = 1 // the same of one by ticket
@@ -60,8 +60,8 @@ type Server struct {
 	// Timeout is how long a handshake may take in all, from the beginning of its connection.
 	Timeout clock.Time
 	// Most is how many handshakes may be under way at once, 0 for no limit. What is there beyond
-	// it waits for its turn, and the listeners for that. Meanwhile whoever is silent for patience
-	// makes way, or a few clients that say no more would keep out all others.
+	// it waits for its turn, and the listeners for that. Meanwhile whoever lets us wait for
+	// patience in all makes way, or a few clients that say no more would keep out all others.
 	Most int64
 
 	under atomic.Int64

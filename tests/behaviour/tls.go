@@ -108,7 +108,7 @@ func silentHandshakesMakeWay(t *testing.T) {
 	status, _, err := GetTLS(addr, anyone(), "/")
 	require.NoError(t, err)
 	require.Equal(t, 200, status)
-	s.Log.Await(t, regexp.MustCompile(`reason=handshake-timeout detail="silent while others wait for their turn"`))
+	s.Log.Await(t, regexp.MustCompile(`reason=handshake-timeout detail="too slow while others wait for their turn"`))
 }
 
 // noTLSIsBanned: whoever sends what is no TLS, over and over, is banned as if it was no HTTP, and
