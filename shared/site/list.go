@@ -8,7 +8,8 @@ package site
 // rate. What must not be done: nothing may be
 // listed that could not be asked for, be it hidden, of a type that is not served, or of a name that
 // the guard refuses. And names are somebody's text: in the page they are escaped, and in a link
-// encoded, behind a ./ so that none is taken for a scheme.
+// encoded, colons too, so that none is taken for a scheme. In front of a name nothing may stand:
+// programs that read such pages, as httpdirfs(1) and Kodi, know a file by a link that is its name.
 
 import (
 	"bytes"
@@ -260,7 +261,7 @@ func appendRow(b []byte, n sysnet.Named) []byte {
 	if n.Folder {
 		slash, size = "/", ""
 	}
-	b = append(b, `<tr><td><a href="./`...)
+	b = append(b, `<tr><td><a href="`...)
 	b = appendEscaped(b, n.Name, unreserved)
 	return fmt.Appendf(b, "%s\">%s%s</a><td>%s<td>%s\n", slash, visible(n.Name), slash, size, time.Unix(0, n.ModTime).UTC().Format("2006-01-02 15:04"))
 }

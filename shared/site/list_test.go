@@ -20,7 +20,7 @@ import (
 
 // links are the targets of a page's links that lead below the folder, decoded.
 func links(t *testing.T, page string) (all []string) {
-	for _, m := range regexp.MustCompile(`href="\./([^"]*)"`).FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(`href="([^".?][^"]*)"`).FindAllStringSubmatch(page, -1) {
 		name, err := url.PathUnescape(m[1])
 		require.NoError(t, err)
 		all = append(all, name)
@@ -41,6 +41,7 @@ func TestAListHasWhatCouldBeAskedFor(t *testing.T) {
 	require.Contains(t, got.Header.Get("Content-Security-Policy"), "default-src 'none'")
 	require.Equal(t, []string{"sub/", "Z.TXT", "a.txt", "b.txt", "evil<b>&\".txt", "javascript:alert(1).txt", "ü %41.txt"}, links(t, got.body))
 	require.NotContains(t, got.body, "<b>")
+	require.Contains(t, got.body, `<a href="javascript%3Aalert%281%29.txt">javascript:alert(1).txt</a>`)
 	require.Contains(t, got.body, `evil&lt;b&gt;&amp;&#34;.txt`)
 	require.Contains(t, got.body, `<a href="../">`)
 	for _, name := range links(t, got.body) {
