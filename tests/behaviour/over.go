@@ -1,6 +1,7 @@
 package behaviour
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"regexp"
@@ -15,8 +16,17 @@ import (
 )
 
 // With runs the tests that are named, with these settings, each a name=value, in the environment of
-// all servers that they start.
+// all servers that they start. Of -run TestBehaviour/Name, which the names of tests that call this
+// match as well, it runs that one test, if it is named.
 func With(t *testing.T, settings []string, named ...string) {
+	if _, part, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
+		asked, err := regexp.Compile(part)
+		require.NoError(t, err)
+		named = slices.DeleteFunc(named, func(name string) bool { return !asked.MatchString(name) })
+		if len(named) == 0 {
+			t.Skip("-run asks for none of its tests")
+		}
+	}
 	t.Parallel()
 	failed, said := apart(t, "TestBehaviour", named, settings...)
 	require.Empty(t, failed, said)

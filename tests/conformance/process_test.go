@@ -76,6 +76,9 @@ func TestEachCaseIsComplete(t *testing.T) {
 		assert.NotEmpty(t, c.Name(), c.ID)
 		assert.True(t, c.RFC != "" || c.Level == HOUSE, "%s has no RFC and is not of our policy", c.ID)
 		assert.True(t, c.script != nil || c.bytes != "" && len(c.wants) > 0, "%s sends or wants nothing", c.ID)
+		for i, w := range c.wants {
+			assert.NotEmpty(t, w.status, "%s demands no status of answer %d", c.ID, i+1)
+		}
 		assert.Contains(t, FourWays, c.variant, c.ID)
 	}
 }
