@@ -166,9 +166,16 @@ func (r *Region) ownRow(name string) *row {
 	return have
 }
 
-// claim is the row of a target, which gets one if it has none; made says so. Of a shared region a
-// process claims each row once: what had its place before has ended.
-func (r *Region) claim(name string, process int) (at *row, made bool, err error) {
+// begin has a process of a shared region have nothing under way, at whatever targets: what had its
+// place before has ended, perhaps in the midst of requests to some that this one has not.
+func (r *Region) begin(process int) {
+	for i := range r.health {
+		r.gauges[i*r.layout.Processes+process].reset()
+	}
+}
+
+// claim is the row of a target, which gets one if it has none; made says so.
+func (r *Region) claim(name string) (at *row, made bool, err error) {
 	if r.own != nil {
 		return r.ownRow(name), false, nil
 	}
@@ -177,22 +184,21 @@ func (r *Region) claim(name string, process int) (at *row, made bool, err error)
 	sum := max(h.Sum64(), 1)
 	for i := range r.health { // behind rows that were given back, perhaps
 		if r.health[i].name.Load() == sum {
-			return r.at(i, process), false, nil
+			return r.at(i), false, nil
 		}
 	}
 	for i := range r.health {
 		of := &r.health[i].name
 		if made = of.CompareAndSwap(0, sum); made || of.Load() == sum {
-			return r.at(i, process), made, nil
+			return r.at(i), made, nil
 		}
 	}
 	return nil, false, ErrTooMany
 }
 
-// at is the i-th row, for a process that begins with it.
-func (r *Region) at(i, process int) *row {
+// at is the i-th row.
+func (r *Region) at(i int) *row {
 	p, s := r.layout.Processes, r.layout.Slots
-	r.gauges[i*p+process].reset()
 	return &row{health: &r.health[i], gauges: r.gauges[i*p : (i+1)*p], counts: r.counts[i*s : (i+1)*s], alive: r.alive}
 }
 

@@ -147,6 +147,7 @@ func New(opt Options, groups [][]Target) (*Set, error) {
 	if opt.lookup == nil {
 		opt.lookup = resolve.System
 	}
+	opt.Region.begin(opt.Process)
 	s := &Set{opt: opt}
 	for i, targets := range groups {
 		g := &Group{number: i}
@@ -170,7 +171,7 @@ func (s *Set) state(t Target) (*State, error) {
 			return have, nil
 		}
 	}
-	row, made, err := s.opt.Region.claim(t.Name, s.opt.Process)
+	row, made, err := s.opt.Region.claim(t.Name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
