@@ -157,7 +157,8 @@ func (f *folder) leave() (err error) {
 
 // What Check finds of a root.
 var (
-	// ErrGone: the folder was removed, or there is none under its name.
+	// ErrGone: the folder was removed, or there is none under its name, or the program has ended
+	// that its file system is.
 	ErrGone = errors.New("the folder is gone")
 	// ErrUnseen: the look at it has failed, by a disk, for want of memory, or because its name
 	// leads where we may not look. It may be served all the same.
@@ -200,7 +201,7 @@ func (r *Root) Check() error {
 // notSeen says what an error of stat(2) means for a folder.
 func notSeen(err error) error {
 	switch err {
-	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ESTALE:
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ESTALE, unix.ENOTCONN:
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnseen, err)
@@ -381,7 +382,7 @@ func IsFull(err error) bool {
 // IsUnwritable reports whether an error of making a file means that none can be made in that folder
 // as it is: it is read-only, we may not write to it, or it is gone.
 func IsUnwritable(err error) bool {
-	for _, e := range [...]error{unix.EROFS, unix.EACCES, unix.EPERM, unix.ENOENT, unix.ENOTDIR, unix.ESTALE, ErrForbidden, ErrNotFound} {
+	for _, e := range [...]error{unix.EROFS, unix.EACCES, unix.EPERM, unix.ENOENT, unix.ENOTDIR, unix.ESTALE, unix.ENOTCONN, ErrForbidden, ErrNotFound} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -325,6 +325,13 @@ func TestARootWhoseNameChanges(t *testing.T) {
 	}
 }
 
+// All calls fail like this once the program behind a file system in user space has ended.
+func TestAFolderWhoseFileSystemHasDiedIsGone(t *testing.T) {
+	require.ErrorIs(t, notSeen(unix.ENOTCONN), ErrGone)
+	require.True(t, IsUnwritable(&os.PathError{Err: unix.ENOTCONN}))
+	require.ErrorIs(t, notSeen(unix.EIO), ErrUnseen, "which may be over in a moment")
+}
+
 // What was served before is closed by its last user, and not when a collector finds it.
 func TestAReplacedRootIsClosedByItsLastUser(t *testing.T) {
 	parent := t.TempDir()
