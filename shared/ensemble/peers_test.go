@@ -171,7 +171,7 @@ func (c *client) header() []byte {
 	if c.number%3 == 0 {
 		return fmt.Appendf(nil, "PROXY TCP4 %v 192.0.2.99 %d 80\r\n", c.address().Addr(), c.address().Port())
 	}
-	return proxyproto.Append(nil, c.address(), netip.MustParseAddrPort("192.0.2.99:80"))
+	return proxyproto.Append(nil, c.address(), netip.MustParseAddrPort("192.0.2.99:80"), false)
 }
 
 // address is who it is.

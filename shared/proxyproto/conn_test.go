@@ -283,7 +283,7 @@ func TestANamedClientIsLetInOrNotByItself(t *testing.T) {
 	var err error
 	w.srv.Limiter, err = limiter.New(make([]byte, limiter.Size(64)), limiter.Config{Key: [2]uint64{1, 2}, IPv6Prefix: 64, MaxConns: 1})
 	require.NoError(t, err)
-	header := string(Append(nil, netip.MustParseAddrPort("192.0.2.7:1"), netip.MustParseAddrPort("192.0.2.1:2")))
+	header := string(Append(nil, netip.MustParseAddrPort("192.0.2.7:1"), netip.MustParseAddrPort("192.0.2.1:2"), false))
 	one := w.open("127.0.0.1:1")
 	_, want := play(one, header)
 	require.Equal(t, machine.WantRead, want)

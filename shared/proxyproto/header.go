@@ -246,25 +246,34 @@ func unmapped(end netip.AddrPort) netip.AddrPort {
 }
 
 // MaxWritten is how many bytes Append appends at most.
-const MaxWritten = v2Fixed + 2*(16+2)
+const MaxWritten = v2Fixed + 2*(16+2) + tlvFixed + tlsSize
 
-// Append appends a header of version 2 that names a client, and where it has connected to. Where
-// one of the two is invalid, as that of a Unix socket is, it says that the client is not known.
-func Append(b []byte, from, to netip.AddrPort) []byte {
+// Append appends a header of version 2 that names a client, and where it has connected to, and says
+// whether it has come by TLS. Where one of the two is invalid, as that of a Unix socket is, it says
+// that the client is not known.
+func Append(b []byte, from, to netip.AddrPort, tls bool) []byte {
 	from, to = unmapped(from), unmapped(to)
 	b = append(b, v2Signature...)
 	b = append(b, v2Proxy)
+	size := byte(0)
+	if tls {
+		size = tlvFixed + tlsSize
+	}
 	switch {
 	case !from.IsValid() || !to.IsValid():
 		return append(b, v2Unspec, 0, 0)
 	case from.Addr().Is4() && to.Addr().Is4():
-		b = append(b, v2TCP4, 0, byte(addressSize[v2TCP4]))
+		b = append(b, v2TCP4, 0, byte(addressSize[v2TCP4])+size)
 		b = append(append(b, from.Addr().AsSlice()...), to.Addr().AsSlice()...)
 	default: // an IPv4 address among them is written as one of IPv6
-		b = append(b, v2TCP6, 0, byte(addressSize[v2TCP6]))
+		b = append(b, v2TCP6, 0, byte(addressSize[v2TCP6])+size)
 		one, other := from.Addr().As16(), to.Addr().As16()
 		b = append(append(b, one[:]...), other[:]...)
 	}
 	b = binary.BigEndian.AppendUint16(b, from.Port())
-	return binary.BigEndian.AppendUint16(b, to.Port())
+	b = binary.BigEndian.AppendUint16(b, to.Port())
+	if tls {
+		b = append(b, tlvTLS, 0, tlsSize, clientTLS, 0, 0, 0, 1) // 1: no certificate of the client was verified
+	}
+	return b
 }

@@ -202,19 +202,24 @@ func TestWhatIsWrittenIsReadAsTheSame(t *testing.T) {
 		{"one of each", "192.0.2.7:1", "[2001:db8::1]:2", "192.0.2.7:1", "[2001:db8::1]:2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := Append([]byte("before"), netip.MustParseAddrPort(tt.from), netip.MustParseAddrPort(tt.to))
-			h, n, err := Parse(b[len("before"):])
-			require.NoError(t, err)
-			require.Equal(t, len(b)-len("before"), n)
-			require.Equal(t, named(tt.readFrom, tt.readTo), h)
+			for _, tls := range []bool{false, true} {
+				b := Append([]byte("before"), netip.MustParseAddrPort(tt.from), netip.MustParseAddrPort(tt.to), tls)
+				h, n, err := Parse(b[len("before"):])
+				require.NoError(t, err)
+				require.Equal(t, len(b)-len("before"), n)
+				require.LessOrEqual(t, n, MaxWritten)
+				want := named(tt.readFrom, tt.readTo)
+				want.TLS = tls
+				require.Equal(t, want, h)
+			}
 		})
 	}
 	for _, h := range []Header{{}, {From: netip.MustParseAddrPort("192.0.2.7:1")}, {To: netip.MustParseAddrPort("192.0.2.7:1")}} {
-		require.Equal(t, v2(v2Proxy, v2Unspec), string(Append(nil, h.From, h.To)), "nobody is named")
+		require.Equal(t, v2(v2Proxy, v2Unspec), string(Append(nil, h.From, h.To, h.TLS)), "nobody is named")
 	}
-	require.Equal(t, v2(v2Proxy, v2TCP4, four...), string(Append(nil, named("192.0.2.7:56324", "1.1.1.1:1").From, named("198.51.100.1:443", "1.1.1.1:1").From)), "byte for byte")
+	require.Equal(t, v2(v2Proxy, v2TCP4, four...), string(Append(nil, named("192.0.2.7:56324", "1.1.1.1:1").From, named("198.51.100.1:443", "1.1.1.1:1").From, false)), "byte for byte")
 	mapped := [2]netip.AddrPort{netip.MustParseAddrPort("[::ffff:192.0.2.7]:56324"), netip.MustParseAddrPort("[::ffff:198.51.100.1]:443")}
-	require.Equal(t, v2(v2Proxy, v2TCP4, four...), string(Append(nil, mapped[0], mapped[1])), "as they have come to a listener for both")
+	require.Equal(t, v2(v2Proxy, v2TCP4, four...), string(Append(nil, mapped[0], mapped[1], false)), "as they have come to a listener for both")
 }
 
 // FuzzHeader: whatever comes is no panic, is judged the same however it was cut, and whom a header
@@ -236,8 +241,7 @@ func FuzzHeader(f *testing.F) {
 		}
 		agreesWithItsBeginnings(t, b)
 		if h.From.IsValid() {
-			again, n, err := Parse(Append(nil, h.From, h.To))
-			again.TLS = h.TLS // which is not written
+			again, n, err := Parse(Append(nil, h.From, h.To, h.TLS))
 			if again != h || n == 0 || err != nil {
 				t.Fatal(again, n, err)
 			}

@@ -216,7 +216,7 @@ func (r *relay) connected() {
 	r.open, r.moved = true, r.thread.Clock.Now()
 	if r.srv.Announce {
 		q := &r.target.queue().chain
-		q.Commit(proxyproto.Append(q.Reserve(proxyproto.MaxWritten), r.named(), r.reached()))
+		q.Commit(proxyproto.Append(q.Reserve(proxyproto.MaxWritten), r.named(), r.reached(), r.adm.Marks&session.ByTLS != 0))
 	}
 	if len(r.early) > 0 {
 		r.target.take(r.early, nil)

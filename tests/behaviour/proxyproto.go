@@ -85,7 +85,7 @@ func (p *proxied) refusals(t *testing.T, reason string) int {
 
 // headerOf is a header of version 2.
 func headerOf(from string) string {
-	return string(proxyproto.Append(nil, netip.MustParseAddrPort(from), netip.MustParseAddrPort("192.0.2.1:443")))
+	return string(proxyproto.Append(nil, netip.MustParseAddrPort(from), netip.MustParseAddrPort("192.0.2.1:443"), false))
 }
 
 const (

@@ -587,6 +587,19 @@ func relayAnnouncesTheClient(t *testing.T) {
 	status, err = Exchange(c, "/health")
 	require.NoError(t, err)
 	require.Equal(t, 404, status, "whom the proxy does not name is not the proxy, behind the relay either")
+
+	r = relayFrom(t, "-relay-proxy-protocol", "-proxy-protocol", "127.0.0.2:0", "-trusted-proxy", "127.0.0.1")
+	c = r.client(t)
+	byTLS := proxyproto.Append(nil, netip.MustParseAddrPort("192.0.2.7:1"), netip.MustParseAddrPort("192.0.2.8:443"), true)
+	_, err = c.Write(byTLS)
+	require.NoError(t, err)
+	head = make([]byte, len(byTLS))
+	_, err = io.ReadFull(r.accept(t), head)
+	require.NoError(t, err)
+	h, _, err = proxyproto.Parse(head)
+	require.NoError(t, err)
+	require.Equal(t, "192.0.2.7:1", h.From.String())
+	require.True(t, h.TLS, "it has come to the proxy by TLS")
 }
 
 var _ = test("RelayLimitsClients", relayLimitsClients)
