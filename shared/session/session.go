@@ -796,6 +796,9 @@ func (s *Session) malformed(x *Exchange, f fault.Fault) fault.Fault {
 	state := limiter.MalformedBody
 	if !x.headComplete {
 		s.beginUnread(x)
+		if f.Reason == fault.BodyTooLarge { // nothing is wrong with the head, which says whose it is
+			s.identifyClient(x)
+		}
 		state = limiter.Malformed
 	}
 	if f.Status/100 != 4 || f.Status == 408 || !f.Reason.Refusal() || f.Reason == fault.TLSOnPlainPort {

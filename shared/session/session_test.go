@@ -1013,6 +1013,23 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 	}
 }
 
+// A request of which only the body is too large has a whole head, which says whose it is. Where no
+// field does, it is not the proxy's: others would be banned with whom it speaks for.
+func TestWhoseBodyIsTooLargeIsKnown(t *testing.T) {
+	for want, fields := range map[string][]string{
+		"198.51.100.1": {"X-Forwarded-For: 198.51.100.1\r\nContent-Length: 99999999", "Content-Length: 99999999\r\nX-Forwarded-For: 198.51.100.1"},
+		"unknown":      {"Content-Length: 99999999", "X-Forwarded-For: 198.51.100.1\r\nContent-Length: -1"},
+	} {
+		for _, lines := range fields {
+			r := newRig(t)
+			r.trust("192.0.2.0/24")
+			r.connectFrom(netip.MustParseAddrPort("192.0.2.7:1234"))
+			r.send("POST /a HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n\r\n")
+			require.Equal(t, []string{want}, r.ev.clients, lines)
+		}
+	}
+}
+
 // trust makes a network a proxy's, or the peers of Unix sockets proxies, and connects again.
 func (r *rig) trust(who string) {
 	switch who {
