@@ -2,8 +2,8 @@ package sysnet
 
 // Files below a served folder. Whatever a path says, and wherever symbolic links lead, nothing
 // outside the folder is opened: the kernel sees to it (openat2(2) with RESOLVE_BENEATH), or os.Root
-// where it cannot. Opening never waits for another process, as for the writer of a FIFO, and gives
-// regular files and folders only.
+// where it cannot. Opening waits no longer than a moment for another process, and for the writer of
+// a FIFO not at all, and gives regular files and folders only.
 
 import (
 	"bytes"
@@ -14,9 +14,14 @@ import (
 	"math"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// leasePause is the longest of the pauses, each twice as long as the one before, in which a program
+// is waited for that has a lease on a file.
+const leasePause = 64 * time.Millisecond
 
 // What opening a file can fail with. Anything else is the system's error as it came.
 var (
@@ -28,8 +33,9 @@ var (
 	ErrForbidden = errors.New("reading the file is not permitted")
 	// ErrNameTooLong: no file can have this name.
 	ErrNameTooLong = errors.New("the name is too long for a file")
-	// ErrBusy: the system is out of descriptors or memory; later it may work.
-	ErrBusy = errors.New("out of descriptors or memory")
+	// ErrBusy: the system is out of descriptors or memory, or another program does not give its
+	// lease on the file back; later it may work.
+	ErrBusy = errors.New("out of descriptors or memory, or another program has a lease on the file (fcntl(2))")
 )
 
 // Stat is what tells one state of a file from another, and its size. The system
@@ -252,6 +258,11 @@ func (r *Root) Open(path []byte, st *Stat) (fd int, err error) {
 		return -1, ErrNotFound
 	}
 	fd, err = r.open(path)
+	// The program that has a lease on the file has just been asked for it, and gives it back.
+	for pause := time.Millisecond; errors.Is(err, unix.EAGAIN) && pause <= leasePause; pause *= 2 {
+		time.Sleep(pause)
+		fd, err = r.open(path)
+	}
 	if err != nil {
 		return -1, classify(err)
 	}
