@@ -115,7 +115,7 @@ func (s *Session) identifyClient(x *Exchange) {
 				n.add(node)
 			}
 		}
-	} else {
+	} else if !passedOn(r) {
 		return // the proxy asks for itself
 	}
 	if !n.any {
@@ -187,14 +187,17 @@ func (x *Exchange) CameByHTTPS() bool {
 // client, be it by a field or by its PROXY header. A known address that is not valid is that of a
 // peer on a Unix socket.
 func (x *Exchange) Asker() (who netip.Addr, known bool) {
-	r := x.Request()
-	named := r.Has(http1.XForwardedFor) || r.Has(http1.Forwarded)
-	// Proxies that name no client leave other traces (RFC 9110 7.6.3; X-Real-IP is nginx's custom).
-	// A client that forges them only loses rights by it.
-	if forwarded := named || r.Has(http1.Via) || r.Has(http1.XRealIP); forwarded && (!x.s.proxy || !named) {
+	if !x.s.proxy && passedOn(x.Request()) {
 		return netip.Addr{}, false
 	}
 	return x.client, !x.unknown && !x.Unnamed()
+}
+
+// passedOn reports whether a request has come through a proxy. One that names no client leaves
+// other traces (RFC 9110 7.6.3; X-Real-IP is nginx's custom). A client that forges them only loses
+// rights by it.
+func passedOn(r *http1.Request) bool {
+	return r.Has(http1.XForwardedFor) || r.Has(http1.Forwarded) || r.Has(http1.Via) || r.Has(http1.XRealIP)
 }
 
 // Unnamed reports whether a trusted proxy of connections speaks for somebody whom it does not name.

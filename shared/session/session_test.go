@@ -988,6 +988,8 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 		{"Forwarded from anybody", "192.0.2.7", "", none + "Forwarded: for=10.0.0.1", "192.0.2.7"},
 		{"Forwarded passed on beside the other", "192.0.2.7", "192.0.2.0/24", "198.51.100.1\r\nForwarded: for=10.0.0.1", "198.51.100.1"},
 		{"a proxy that asks for itself", "192.0.2.7", "192.0.2.0/24", none, "192.0.2.7"},
+		{"a proxy that passes on and names nobody", "192.0.2.7", "192.0.2.0/24", none + "Via: 1.1 front", "unknown"},
+		{"a proxy that names the client in a field of its own", "192.0.2.7", "192.0.2.0/24", none + "X-Real-IP: 198.51.100.1", "unknown"},
 		{"IPv4 in IPv6 is IPv4", "192.0.2.7", "192.0.2.0/24", "::ffff:198.51.100.1", "198.51.100.1"},
 		{"a zone is nothing from elsewhere", "192.0.2.7", "192.0.2.0/24", "fe80::1%a b", "fe80::1"},
 		{"nobody is trusted, nor who comes by a Unix socket", "", "", "198.51.100.1", "invalid IP"},

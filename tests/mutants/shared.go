@@ -60,8 +60,8 @@ var common = []Mutant{
 	// Who is who.
 	{
 		Name: "neighbour-speaks-for-the-world", Stage: eventLoop, File: "shared/session/client.go",
-		Old:   "forwarded && (!x.s.proxy || !named) {",
-		New:   "forwarded && x.s.proxy && !named {",
+		Old:   "!x.s.proxy && passedOn(x.Request()) {",
+		New:   "x.s.proxy && x.unknown {",
 		Check: "shared/site TestWhoSpeaksForOthersDoesNotLookInsideForHimself/a_proxy_on_this_machine_that_nobody_named",
 		Why: "Who comes from the server's own machine may look inside, and a proxy there comes from it with the requests of the whole " +
 			"world. Nobody notices until a stranger draws the operator's figures.",
