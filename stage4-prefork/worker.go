@@ -83,7 +83,7 @@ func runWorker(r *role) int {
 	signal.Ignore(ignored...) // they go to the whole group, and the master handles them
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, sigDrain, sigRetire, sigReopen)
-	os.WriteFile("/proc/self/comm", []byte("stage4-prefork"), 0) // and not "exe"; for ps(1)
+	os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", os.Getpid()), []byte("stage4-prefork"), 0) // and not "exe"; for ps(1)
 	report := os.NewFile(fdReport, "report")
 
 	s := &server{role: r, ended: make(chan struct{})}

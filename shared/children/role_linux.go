@@ -22,6 +22,9 @@ import (
 const (
 	longest  = 100 << 10
 	textMark = "@"
+	// closedMark is before that where other processes of our user cannot look inside us, because we
+	// were root's: with execve(2) that ends, and what root alone may read would be theirs.
+	closedMark = "!"
 )
 
 // Give writes a child's role, as JSON, into an environment variable, beside our own environment
@@ -37,6 +40,9 @@ func (c *Command) Give(variable string, role any, without ...string) error {
 			return err
 		}
 		text = fmt.Append(nil, textMark, number)
+	}
+	if open, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil && open != 1 {
+		text = append([]byte(closedMark), text...)
 	}
 	c.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
@@ -54,6 +60,10 @@ func Role(variable string, role any) (bool, error) {
 		return false, nil
 	}
 	os.Unsetenv(variable)
+	text, closed := strings.CutPrefix(text, closedMark)
+	if closed {
+		unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	}
 	whole, err := wholeRole(text)
 	if err == nil {
 		err = json.Unmarshal(whole, role)

@@ -39,8 +39,8 @@ func asRoot(t *testing.T) (uid, gid, dir string) {
 
 var _ = test("BecomesAnotherUser", becomesAnotherUser)
 
-// becomesAnotherUser: no thread of any process is root's, nothing leads back, and what the user may
-// not read is not served. A reload changes nothing of that.
+// becomesAnotherUser: no thread of any process is root's, nothing leads back, what the user may not
+// read is not served, and his other processes cannot look inside. A reload changes nothing of that.
 func becomesAnotherUser(t *testing.T) {
 	uid, gid, root := asRoot(t)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "page.html"), []byte("<p>"), 0o644))
@@ -62,6 +62,9 @@ func becomesAnotherUser(t *testing.T) {
 				require.Equal(t, []string{"0000000000000000"}, statusLine(t, task, "CapEff:"))
 				require.Equal(t, []string{"0000000000000000"}, statusLine(t, task, "CapPrm:"))
 			}
+			other := exec.Command("cat", fmt.Sprintf("/proc/%d/environ", pid)) // as that is, so are its memory and its files
+			other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: number(t, uid), Gid: number(t, gid)}}
+			require.Error(t, other.Run(), "another process of the user's reads what process %d has, as keys of root's", pid)
 		}
 	}
 	look()
@@ -70,6 +73,12 @@ func becomesAnotherUser(t *testing.T) {
 	look()
 	s.Signal(t, syscall.SIGTERM)
 	require.Zero(t, s.Wait(t))
+}
+
+func number(t *testing.T, text string) uint32 {
+	n, err := strconv.ParseUint(text, 10, 32)
+	require.NoError(t, err)
+	return uint32(n)
 }
 
 var _ = test("LockedMemory", lockedMemory, perProcess("limits"))
