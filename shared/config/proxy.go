@@ -45,7 +45,7 @@ func proxyRows(p *Proxy) []Flag {
 		{Group: groupProxy, Name: flagProxy, Unit: "/PREFIX=UPSTREAM", Repeat: true,
 			Help: "pass on what is below the prefix; the longest prefix wins; UPSTREAM is http://HOST:PORT or unix:/PATH, or several with commas", Set: proxyRule(&p.Rules)},
 		{Group: groupProxy, Name: "proxy-strip",
-			Help: "take the prefix away from what is passed on", Set: Switch(&p.Strip)},
+			Help: "take the prefix away from what is passed on; what is answered (Location, paths of cookies) stays as it is", Set: Switch(&p.Strip)},
 		{Group: groupProxy, Name: "proxy-host", Unit: "WHICH", Default: "received",
 			Help: "which Host an upstream gets: received, or its own name with upstream", Set: choice(&p.TargetHost, "received", "upstream")},
 		{Group: groupProxy, Name: "proxy-timeout", Unit: "SECONDS", Default: "30",
