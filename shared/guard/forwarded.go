@@ -76,9 +76,13 @@ func ForwardedProto(value []byte) iter.Seq[[]byte] { return parameters(value, "p
 // parameters yields, for each element of a Forwarded field, the value of a parameter.
 func parameters(value []byte, name string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for len(value) > 0 {
-			var element []byte
-			element, value = cutOutsideQuotes(value, ',')
+		for quotes := true; len(value) > 0; {
+			element, rest, open := cutOutsideQuotes(value, ',', quotes)
+			if open { // by the client, before what the proxies have appended: that must not be hidden
+				quotes = false
+				continue
+			}
+			value = rest
 			if len(syntax.TrimOWS(element)) > 0 && !yield(parameter(element, name)) {
 				return
 			}
@@ -90,7 +94,7 @@ func parameters(value []byte, name string) iter.Seq[[]byte] {
 func parameter(element []byte, name string) (value []byte) {
 	for found := false; len(element) > 0; {
 		var pair []byte
-		pair, element = cutOutsideQuotes(element, ';')
+		pair, element, _ = cutOutsideQuotes(element, ';', true)
 		key, is, ok := bytes.Cut(syntax.TrimOWS(pair), []byte("="))
 		if !ok || !syntax.EqualFold(key, name) {
 			continue
@@ -103,18 +107,19 @@ func parameter(element []byte, name string) (value []byte) {
 	return value
 }
 
-// cutOutsideQuotes cuts b at the first separator that is not in a quoted string.
-func cutOutsideQuotes(b []byte, sep byte) (before, after []byte) {
+// cutOutsideQuotes cuts b at the first separator that is not in a quoted string, if there may be
+// any. open reports that there is none, and a string that does not end.
+func cutOutsideQuotes(b []byte, sep byte, quotes bool) (before, after []byte, open bool) {
 	quoted := false
 	for i := 0; i < len(b); i++ {
 		switch {
-		case b[i] == '"':
+		case b[i] == '"' && quotes:
 			quoted = !quoted
 		case b[i] == '\\' && quoted:
 			i++
 		case b[i] == sep && !quoted:
-			return b[:i], b[i+1:]
+			return b[:i], b[i+1:], false
 		}
 	}
-	return b, nil
+	return b, nil, quoted
 }

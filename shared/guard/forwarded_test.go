@@ -66,7 +66,8 @@ func TestForwardedSaysFromWhom(t *testing.T) {
 		{"a quote in quotes", `by="a\",for=192.0.2.9";for=192.0.2.1`, []string{"192.0.2.1"}},
 		{"an element that does not say", "for=192.0.2.1, by=203.0.113.1", []string{"192.0.2.1", ""}},
 		{"an element that says it twice", "for=192.0.2.1;for=192.0.2.2", []string{""}},
-		{"an open quote hides what follows", `for=192.0.2.1, for="192.0.2.2, for=192.0.2.3`, []string{"192.0.2.1", `"192.0.2.2, for=192.0.2.3`}},
+		{"an open quote hides nothing that a proxy appends", `for=192.0.2.1, for="192.0.2.2, for=192.0.2.3`, []string{"192.0.2.1", `"192.0.2.2`, "192.0.2.3"}},
+		{"nor what it appends in quotes", `for="\, for="[2001:db8::1]:47"`, []string{`"\`, `"[2001:db8::1]:47"`}},
 		{"no parameters", "192.0.2.1", []string{""}},
 		{"nothing", "", nil},
 	} {

@@ -985,6 +985,7 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 		{"Forwarded does as well", "192.0.2.7", "192.0.2.0/24", none + "Forwarded: for=10.0.0.1, For=\"[2001:db9::1]:4711\";proto=https, for=192.0.2.9", "2001:db9::1"},
 		{"Forwarded on two lines", "192.0.2.7", "192.0.2.0/24", none + "Forwarded: for=10.0.0.1\r\nForwarded: for=10.0.0.2;by=x", "10.0.0.2"},
 		{"Forwarded that does not say", "192.0.2.7", "192.0.2.0/24", none + "Forwarded: for=10.0.0.1, proto=https", "unknown"},
+		{"Forwarded behind what its client has left open", "192.0.2.7", "192.0.2.0/24", none + "Forwarded: for=\"x, for=198.51.100.1", "198.51.100.1"},
 		{"Forwarded from anybody", "192.0.2.7", "", none + "Forwarded: for=10.0.0.1", "192.0.2.7"},
 		{"Forwarded passed on beside the other", "192.0.2.7", "192.0.2.0/24", "198.51.100.1\r\nForwarded: for=10.0.0.1", "198.51.100.1"},
 		{"a proxy that asks for itself", "192.0.2.7", "192.0.2.0/24", none, "192.0.2.7"},
