@@ -326,6 +326,9 @@ func (c *Conn) serve() machine.Want {
 		c.session.Out().Ack(c.sealed)
 		c.sealed = 0
 	}
+	if c.session.Reads() { // before it judges a deadline: what came in time counts
+		c.feed()
+	}
 	for c.phase == phaseOpen {
 		before := c.last
 		c.last = c.session.Step()

@@ -946,6 +946,25 @@ func TestHowAConnectionEnds(t *testing.T) {
 		d.over(t)
 		require.Equal(t, before+2, d.writes, "one for the answers, one for the goodbye")
 	})
+	for name, sent := range map[string][2]string{
+		"between two requests": {"", get("/echo/two")},
+		"in a head":            {get("/echo/two")[:9], get("/echo/two")[9:]},
+	} {
+		t.Run("what came in time is answered, however late we look: "+name, func(t *testing.T) {
+			w := newWorld(t, &script{})
+			d := w.connect()
+			c := d.client()
+			r := bufio.NewReader(c)
+			io.WriteString(c, get("/echo/one")+sent[0])
+			answers(t, r, 1)
+			d.do(func() { d.held = true })
+			io.WriteString(c, sent[1])
+			d.do(func() { w.now += 3600 * clock.Second; d.held = false })
+			require.Equal(t, []string{"200 two"}, answers(t, r, 1))
+			c.Close()
+			d.over(t)
+		})
+	}
 	t.Run("a drain lets an idle one go after its last call", func(t *testing.T) {
 		w := newWorld(t, &script{})
 		d := w.connect()
