@@ -284,6 +284,17 @@ func TestATunnelIsNotSilentWhileItsClientReads(t *testing.T) {
 	require.Equal(t, "reset", stateOf(r.client), "now it is")
 }
 
+// What came in time may lie in a socket that has not had its turn yet.
+func TestATunnelsTimeBeginsAgainWhereTheServerWasSuspended(t *testing.T) {
+	r := newRig(t, false, func(s *setting) { s.up.TunnelTimeout = 60 * clock.Second })
+	r.send(r.client, upgrade)
+	r.send(r.target(), switched)
+	r.pass(3600 * clock.Second)
+	require.Equal(t, "open", stateOf(r.client))
+	r.pass(60 * clock.Second)
+	require.Equal(t, "reset", stateOf(r.client))
+}
+
 // What lies in the kernel is read long before there is room for more: on either side.
 func TestATunnelIsNotSilentWhileTheKernelsBuffersAreRead(t *testing.T) {
 	for _, side := range []string{"client", "target"} {

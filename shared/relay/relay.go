@@ -42,6 +42,7 @@ const (
 	tryAgain   = 20 * clock.Millisecond // until a Unix socket whose queue was full is tried again
 	tellEvery  = 60 * clock.Second      // between two lines of the log on why the target cannot be reached
 	keptQueues = 64                     // queues that a thread keeps for reuse
+	tooLate    = clock.Second           // after a relay's time: whoever looks only then was suspended
 
 	smallRest   = 4 << 10                // bytes that the kernel may keep for the peer of a closed socket
 	firstLook   = 10 * clock.Millisecond // until it is looked again how much that is; twice the time after each look
@@ -129,21 +130,20 @@ type relay struct {
 }
 
 // drains reports whether an end has taken, or got, some of what the kernel holds for it, since the
-// last look, or has said something that is not read yet. A socket of which megabytes are unread has
-// no room for more until a third of them is read, which takes a slow reader longer than a short
-// timeout; and where we were suspended, one end's deadline comes before the other end's bytes.
+// last look. A socket of which megabytes are unread has no room for more until a third of them is
+// read, which takes a slow reader longer than a short timeout. Where we look too late ourselves, an
+// end may have said something that is not read yet.
 func (r *relay) drains() bool {
-	held, says := int64(0), false
+	held, now := int64(0), r.thread.Clock.Now()
 	for _, l := range []*leg{r.client, r.target} {
 		if !l.closed {
 			held += r.srv.Sockets.Unsent(int(l.fd))
-			says = says || l.hungry() && !r.srv.Sockets.Silent(int(l.fd))
 		}
 	}
-	if held == r.held && !says {
+	if held == r.held && now < r.moved+r.srv.Timeout+tooLate {
 		return false
 	}
-	r.held, r.moved = held, r.thread.Clock.Now()
+	r.held, r.moved = held, now
 	return true
 }
 

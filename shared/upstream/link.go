@@ -494,10 +494,11 @@ func (l *Link) silence() clock.Time {
 
 // drains reports whether either end of a tunnel has taken, or got, some of what the kernel holds
 // for it, since the last look. Then the tunnel is not silent, however long its sockets have no room
-// for more: a slow reader makes some only when he has read a third of megabytes.
+// for more: a slow reader makes some only when he has read a third of megabytes. Where we look too
+// late ourselves, as after a suspension, what an end has said may not be read yet.
 func (l *Link) drains(now clock.Time) bool {
 	held := l.local.set.opt.Sockets.Unsent(l.fd) + l.user.Held()
-	if held == l.held {
+	if held == l.held && now < l.deadline+tooLate {
 		return false
 	}
 	l.held, l.active, l.deadline = held, now, now+l.silence()

@@ -52,6 +52,7 @@ const (
 	firstKnock     = 10 * clock.Millisecond // until a Unix socket whose queue was full is tried again; then twice as long
 	longestKnock   = clock.Second / 4       // the longest of these times
 	checkTimeout   = 5 * clock.Second       // of a check
+	tooLate        = clock.Second           // after a tunnel's time: whoever looks only then was suspended
 )
 
 // received is how many bytes of an answer's beginning are read at once.
