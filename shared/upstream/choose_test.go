@@ -285,6 +285,7 @@ func TestWhatIsNotUsedAfterAllTakesNoRoomInTheRegion(t *testing.T) {
 	other := must(set(0, "e"))
 	require.Zero(t, other.states[0].Total(Requests), "nothing is left of whose row it was")
 	require.Zero(t, other.states[0].row.failed.Load())
+	require.Zero(t, other.states[0].row.told.Load())
 	_, err = set(0, "f")
 	require.ErrorIs(t, err, ErrTooMany)
 }

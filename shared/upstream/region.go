@@ -204,7 +204,7 @@ func (r *Region) at(i int) *row {
 
 // clear makes a row free for another target. Nobody uses it any more.
 func (r *row) clear() {
-	for _, n := range []*atomic.Int64{&r.failed, &r.restUntil, &r.probed, &r.looked, &r.checksFailed, &r.down} {
+	for _, n := range []*atomic.Int64{&r.failed, &r.restUntil, &r.probed, &r.looked, &r.checksFailed, &r.down, &r.told} {
 		n.Store(0)
 	}
 	r.place.remember(nil)
