@@ -74,6 +74,10 @@ func (w *worker) attend(want machine.Want) {
 	}
 	w.carryOut(c, want)
 	for !c.over || w.finishing() {
+		if !c.over && w.pool.over.Load() {
+			c.Fail()
+			w.carryOut(c, c.Step())
+		}
 		w.workOff()
 		w.stepNudged()
 		if (!c.over || w.finishing()) && len(w.slow) == 0 {

@@ -129,6 +129,9 @@ func (w *worker) serve(c conn) {
 // took and how long the thread was busy.
 func (w *worker) step() machine.Want {
 	w.turn()
+	if w.pool.over.Load() {
+		w.client.Fail()
+	}
 	want := w.client.Step()
 	if want != machine.WantWrite {
 		w.thread.Settle(w.thread.Clock.Now())
@@ -169,9 +172,6 @@ func (w *worker) begin(c conn) bool {
 		return false
 	}
 	w.hold(c.fd)
-	if w.pool.over.Load() {
-		w.cut() // it came out of the queue too late for Stop to see it here
-	}
 	w.client = socket{fd: c.fd}
 	if c.open != nil {
 		w.client.Machine = c.open(w.thread, c.adm, c.peer, c.fd)
@@ -294,12 +294,13 @@ func (w *worker) hold(fd int) {
 	w.mu.Unlock()
 }
 
-// cut ends the connection that is being served, from another thread. The lock keeps
-// the descriptor from being closed and given to another connection in between.
+// cut wakes the thread where it waits for its client, from another thread. It then sees that it is
+// to end the connection, by a reset: an end in order could make what was sent look whole. The lock
+// keeps the descriptor from being closed and given to another connection in between.
 func (w *worker) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd >= 0 {
-		sysnet.Cut(w.fd)
+		sysnet.EndReceiving(w.fd)
 	}
 }

@@ -38,6 +38,7 @@ func TestAThreadThatWaitsIsNotBusy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			region := stats.New(1)
 			w := &worker{
+				pool:   &pool{},
 				thread: session.NewThread(&session.Server{Stats: region}, region.Slot(0), "worker-1", 7),
 				client: socket{Machine: &scripted{wants: []machine.Want{tt.want, machine.WantClose}}},
 			}

@@ -3,8 +3,8 @@ package sysnet
 // The calls on connected sockets: reading, writing, time-outs, and the ways to end.
 //
 // A descriptor belongs to one thread, and only that closes it. What must not be done: another
-// thread must not close it, since its number may be a new connection's at once. It calls Cut
-// instead, under a lock that keeps the owner from closing meanwhile.
+// thread must not close it, since its number may be a new connection's at once. It calls
+// EndReceiving instead, under a lock that keeps the owner from closing meanwhile.
 
 import (
 	"net/netip"
@@ -81,9 +81,8 @@ func LocalAddr(fd int) netip.AddrPort {
 // sent.
 func EndSending(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
-// Cut ends both directions at once and wakes a thread that is blocked on the socket. The owner
-// still has to close the descriptor.
-func Cut(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
+// EndReceiving wakes a thread that is blocked in reading the socket. The peer does not hear of it.
+func EndReceiving(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) }
 
 // Close closes a socket. Where abortive is set the peer gets a reset and the kernel
 // drops what is unsent (SO_LINGER with no time, socket(7)).

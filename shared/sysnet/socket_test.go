@@ -181,7 +181,7 @@ func TestAReadTimesOut(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestACutSocketWakesWhoIsBlockedOnIt(t *testing.T) {
+func TestTheEndOfReceivingWakesWhoIsBlockedInIt(t *testing.T) {
 	fd, _ := pair(t)
 	done := make(chan error, 1)
 	go func() {
@@ -191,7 +191,7 @@ func TestACutSocketWakesWhoIsBlockedOnIt(t *testing.T) {
 		}
 		done <- err
 	}()
-	require.NoError(t, Cut(fd))
+	require.NoError(t, EndReceiving(fd))
 	require.NoError(t, <-done)
 }
 
