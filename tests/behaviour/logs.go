@@ -295,7 +295,6 @@ var refused = []string{
 	"BREW / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 	"PUT / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 	"GET / HTTP/1.1\r\n", // and no more: the head's time passes
-	"\x16",               // TLS
 }
 
 // refusedOverTLS has a listener of TLS refuse for each of its own reasons.
