@@ -101,7 +101,7 @@ func (u *uring) received(s *socket, c *completion) {
 		s.Recv() // as in every read: a session that ends while it has memory looks what is left to be read
 		s.EOF()
 	case c.err() == unix.ECANCELED || c.err() == unix.ENOBUFS || c.err() == unix.EINTR || c.err() == unix.EAGAIN || c.err() == unix.ENOMEM:
-		if reads {
+		if reads && u.thread.Clock.Now() >= s.Deadline() { // else it is asked for again, and at the end of the turn there are buffers
 			u.read(s)
 		}
 	case s.parked:
