@@ -75,7 +75,7 @@ var things = []thing{
 	{"a deadline comes", func(c *course, n byte) { c.toDeadline(n&1 != 0) }},
 	{"a turn", func(c *course, n byte) { c.turnOf(uint(n)) }},
 	{"slow work", func(c *course, n byte) { c.work(n) }},
-	{"files", func(c *course, n byte) { c.files = int(n) % 3 }},
+	{"files", func(c *course, n byte) { c.files = int(n) % 6 }},
 	{"memory", func(c *course, n byte) { c.thread.Memory = []int64{0, 1, 200 << 10, 400 << 10}[n%4] }},
 	{"pipes", func(c *course, n byte) { c.lent.most = int(n) % 3 }},
 	{"the server", func(c *course, n byte) { c.server(n) }},
@@ -242,7 +242,7 @@ func (c *course) waitsForDisk(n byte) {
 	})
 	c.late = true
 	for range 6 {
-		c.files = filesCold
+		c.files = []int{filesCold, queuesCold, queuesBroken, queuesFull}[n/8%4]
 		c.client(0).take(1 << 20)
 		c.settle()
 	}

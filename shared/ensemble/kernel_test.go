@@ -208,5 +208,8 @@ func (c calls) Unsent(fd int) int64                { return int64(len(c.w.at(fd)
 func (c calls) OnlyHungUp(fd int) bool             { return c.w.at(fd).onlyHungUp() }
 func (c calls) Silent(fd int) bool {
 	k := c.w.at(fd)
-	return len(k.in) == 0 && !k.eof && !k.dead && k.err == nil
+	if len(k.in) == 0 && !k.eof && k.told() != nil { // recv(2) tells it, also with MSG_PEEK
+		return false
+	}
+	return len(k.in) == 0 && !k.eof && !k.dead
 }

@@ -454,7 +454,7 @@ func (t *target) answer(kind int) {
 	head, foot, status := "", "", "200 OK"
 	a := &answer{of: t, to: q, body: 5}
 	final := true
-	switch kind %= 16; kind {
+	switch kind %= 19; kind {
 	case 1:
 		a.body = 300_000
 	case 2:
@@ -489,6 +489,8 @@ func (t *target) answer(kind int) {
 		status, a.body, foot = "500 Internal Server Error", 1000, "X-Foot: f\r\n"
 	case 15:
 		a.body = 900_000
+	case 16, 17, 18:
+		status, head = t.senseless(kind)
 	}
 	t.w.answers = append(t.w.answers, a)
 	nth := len(t.w.answers) - 1
@@ -497,6 +499,19 @@ func (t *target) answer(kind int) {
 	if final {
 		t.answered++
 	}
+}
+
+// senseless begins an answer that makes no sense, though it may be well-formed.
+func (t *target) senseless(kind int) (status, head string) {
+	switch kind {
+	case 16: // to what nobody has asked for
+		return "101 Switching Protocols", "Connection: upgrade\r\nUpgrade: y\r\n"
+	case 17: // after more than anybody passes on
+		t.say(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 12))
+	case 18:
+		head = "X-Long: " + strings.Repeat("x", 60_000) + "\r\n"
+	}
+	return "200 OK", head
 }
 
 // sayBody is the rest of an answer.

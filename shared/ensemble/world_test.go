@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/fault"
@@ -60,6 +62,9 @@ const (
 	filesWarm = iota
 	filesCold
 	filesBroken
+	queuesCold   // what waits for slow readers has to be read from the disk
+	queuesBroken // and cannot be
+	queuesFull   // nor be written
 )
 
 // world is all there is.
@@ -171,6 +176,7 @@ func newWorld(t testing.TB, dir string, settings byte) *world {
 	if w.spill, err = spill.New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	w.spill.Disturb(w.coldQueue, w.brokenQueue)
 	w.srv = &session.Server{
 		HTTP:     http1.Config{Limits: http1.Limits{RequestLine: 512, Head: 2048, Fields: 32, Body: 4 << 20, Requests: 50}, KeepAlive: 30},
 		Timing:   session.Timing{Head: 10 * clock.Second, Idle: 30 * clock.Second, MinRate: 240},
@@ -191,6 +197,25 @@ func newWorld(t testing.TB, dir string, settings byte) *world {
 	w.srv.Prober = w.site
 	w.openLayers(settings)
 	return w
+}
+
+// coldQueue and brokenQueue say how the disk is of what waits for slow readers.
+func (w *world) coldQueue() bool {
+	if w.files == queuesCold {
+		w.files = filesWarm
+		return true
+	}
+	return w.files == queuesBroken
+}
+
+func (w *world) brokenQueue(write bool) error {
+	switch {
+	case write && w.files == queuesFull:
+		return unix.ENOSPC
+	case !write && w.files == queuesBroken:
+		return unix.EIO
+	}
+	return nil
 }
 
 // newThread makes the one thread.

@@ -209,3 +209,22 @@ func (s *Spill) Thread(host machine.Host, c *clock.Clock, pool *bufpool.Pool) *T
 	}
 	return &Thread{spill: s, host: host, clock: c, pool: pool}
 }
+
+// Disturb has a disk be in the place of the system's of which nothing is in memory while cold says
+// so, and whose work fails with what broken says. It is for tests.
+func (s *Spill) Disturb(cold func() bool, broken func(write bool) error) {
+	d := s.disk
+	s.disk.inCache = func(fd int, off, n int64) bool { return !cold() && d.inCache(fd, off, n) }
+	s.disk.read = func(c sysnet.Cold) error {
+		if err := broken(false); err != nil {
+			return err
+		}
+		return d.read(c)
+	}
+	s.disk.write = func(fd int, segs [][]byte, off int64) (int64, error) {
+		if err := broken(true); err != nil {
+			return 0, err
+		}
+		return d.write(fd, segs, off)
+	}
+}
