@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -178,46 +177,6 @@ type App struct {
 
 	logsAnew, settingsAnew, rootAnew, tlsAnew, readyAnew repeated // what HUP and USR1 ask for
 }
-
-// Listener is a listening socket. It does not block.
-type Listener struct {
-	FD   int
-	Want sysnet.Addr // as it was asked for
-	Addr sysnet.Addr // with the port it really has
-	Set  int         // which of the several sockets of its address it is
-	Name sysnet.Name // a Unix socket's, by which its path is known to be still its own
-	TLS  bool        // its connections begin with a handshake
-	// Proxied says that they begin with a PROXY header, in front of all else.
-	Proxied bool
-	Relay   *config.Relay  // where its connections are passed on to; nil for ours
-	Open    session.Opener `json:"-"` // what its connections begin as; nil for plain HTTP
-	mode    uint32         // of a Unix socket that is made, 0 as the umask says
-	group   string         // of such a one, empty for the process's
-
-	// Waits reports that no more of its connections are to be accepted for now; nil for never.
-	Waits func() bool `json:"-"`
-}
-
-// ListenersOf are the listeners of the i-th accepting thread, which closes them: one of its own for
-// each address, or the one that all share. Of a shared one, all threads but the first get a
-// duplicate: the socket exists until the last of them is closed.
-func (a *App) ListenersOf(i int) (list []Listener, err error) {
-	for _, l := range a.Listeners {
-		switch {
-		case l.Set == Everybody && i > 0:
-			if l.FD, err = sysnet.Duplicate(l.FD); err != nil {
-				return nil, fmt.Errorf("cannot duplicate a listener: %w", err)
-			}
-		case l.Set != Everybody && l.Set != i:
-			continue
-		}
-		list = append(list, l)
-	}
-	return list, nil
-}
-
-// Everybody is the Set of a socket that is its address's only one.
-const Everybody = -1
 
 // The main goroutine, which hears signals, keeps the main thread for itself. The kernel gives a
 // process's signal to its main thread if that can take one (complete_signal in its
@@ -458,94 +417,6 @@ func (a *App) notifyReloaded() {
 // daemons, or USR1, as for those where HUP means more.
 func reopens(sig os.Signal) bool { return slices.Contains(Reloads, sig) }
 
-// Reopen has the log files opened again, after something has renamed them. It does not wait for
-// that: a folder may not answer.
-func (a *App) Reopen() { a.logsAnew.ask(a.reopenLogs) }
-
-// repeated is work that may hang, and may be asked for at any time: it is done once more however
-// often it is asked for meanwhile, so callers do not add up.
-type repeated struct {
-	mu           sync.Mutex
-	going, asked bool
-	done         chan struct{} // closed when it no longer goes
-}
-
-// ask has the work done from now on, and does not wait for it. It is the same each time.
-func (r *repeated) ask(work func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.asked = true
-	if r.going {
-		return
-	}
-	done := make(chan struct{})
-	r.going, r.done = true, done
-	go func() {
-		defer close(done)
-		for r.next() {
-			work()
-		}
-	}()
-}
-
-// wait waits until the work that was asked for is done.
-func (r *repeated) wait() {
-	r.mu.Lock()
-	done := r.done
-	r.mu.Unlock()
-	if done != nil {
-		<-done
-	}
-}
-
-// next reports whether the work was asked for since it was begun last.
-func (r *repeated) next() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.going, r.asked = r.asked, false
-	return r.going
-}
-
-func (a *App) reopenLogs() {
-	var lost error
-	err := a.logFile.Reopen()
-	if access := a.access.Load(); access != nil {
-		if again := access.Reopen(); errors.Is(again, accesslog.ErrOldFile) {
-			lost = again
-		} else {
-			err = errors.Join(err, again)
-		}
-	}
-	a.catchStacks()
-	switch {
-	case err != nil:
-		a.Log.Error("Log files not reopened, the old ones stay in use", "error", err)
-	case lost != nil:
-		a.Log.Warn("Log files reopened; lines of the access log could not be written to the old one", "error", lost)
-	default:
-		a.Log.Info("Log files reopened")
-	}
-}
-
-// catchStacks has the stacks of a process that ends by a fault go to the log file as well,
-// where the stage wants it.
-func (a *App) catchStacks() {
-	if !a.stage.CatchStacks {
-		return
-	}
-	if err := a.logFile.CatchStacks(); err != nil {
-		a.Log.Warn("Stacks will not go to the log file", "error", err)
-	}
-}
-
-// FlushLogs has what is in front of the log files written. The App logs nothing afterwards.
-func (a *App) FlushLogs() {
-	if access := a.access.Load(); access != nil {
-		access.Flush()
-	}
-	a.lines.Close()
-}
-
 // Banner logs which program serves what, and where.
 func (a *App) Banner() {
 	urls := ""
@@ -588,23 +459,6 @@ func (a *App) takingUploads() string {
 	return says
 }
 
-// url is the listener's address as a browser wants it. A browser cannot speak to one that is for a
-// proxy.
-func (l *Listener) url() (url string) {
-	switch {
-	case l.Addr.Path != "":
-		url = l.Addr.String()
-	case l.TLS:
-		url = "https://" + l.Addr.IP.String()
-	default:
-		url = "http://" + l.Addr.IP.String()
-	}
-	if l.Proxied {
-		url += " (PROXY protocol)"
-	}
-	return url
-}
-
 // Name is the default name of a worker in the log.
 func (a *App) Name() string {
 	if a.stage.LogName == "" {
@@ -621,10 +475,6 @@ func (a *App) atWork() int {
 	return min(a.Config.Workers, runtime.NumCPU())
 }
 
-// Room is how many sockets of connections this process has descriptors for: those of clients, and
-// those of the servers that these are passed on to. It is known once the driver is made.
-func (a *App) Room() int { return a.room }
-
 // Thread makes the session state of one thread: its i-th slot of statistics, and the
 // name it has in the log.
 func (a *App) Thread(slot int, worker string) *session.Thread {
@@ -639,21 +489,4 @@ func (a *App) Thread(slot int, worker string) *session.Thread {
 	l.Memory = a.memoryOfThread()
 	sysnet.ReadClock(&l.Clock)
 	return l
-}
-
-// localAddrs is every address under which the listeners can be reached: for [::] and
-// 0.0.0.0 those of the machine's interfaces.
-func localAddrs(listeners []Listener) (addrs []netip.AddrPort) {
-	for _, l := range listeners {
-		if l.Addr.Path != "" {
-			continue
-		}
-		addrs = append(addrs, l.Addr.IP)
-		if l.Addr.IP.Addr().IsUnspecified() {
-			for _, ip := range interfaceAddrs() {
-				addrs = append(addrs, netip.AddrPortFrom(ip, l.Addr.IP.Port()))
-			}
-		}
-	}
-	return addrs
 }

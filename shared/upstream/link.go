@@ -12,9 +12,6 @@ package upstream
 // the driver may be about to send what is in Out.
 
 import (
-	"math"
-	"math/rand/v2"
-
 	"fourways/shared/chain"
 	"fourways/shared/clock"
 	"fourways/shared/fault"
@@ -23,58 +20,6 @@ import (
 	"fourways/shared/offload"
 	"fourways/shared/sysnet"
 )
-
-// User is who has sent a request on a Link, and waits for the answer. Its methods are called on the
-// thread of both, and may use and drop the link. After Lost it is no longer the user's, nor after
-// the end of an answer or of a tunnel.
-type User interface {
-	Connected()    // the connection is there: the request's body may follow
-	Moved(*Link)   // the request goes on there; what was written of it is there, too
-	Room()         // less than a little of what was written is left: more may be written
-	Interim()      // the answer so far is an interim one
-	Response()     // the head of the answer is complete
-	End()          // the answer is complete; of a tunnel, that the target sends nothing more
-	Closed()       // the tunnel has ended, both ways
-	Lost(why Loss) // the answer will not come, or not whole
-	Waits() bool   // no other target is left: this one is waited for, where its queue is full
-	Held() int64   // of a tunnel: bytes that the kernel holds for the user's own peer
-
-	// Body is given some of the answer's body. With it passes one reference of ref; where that is
-	// nil, p is valid during the call.
-	Body(p []byte, ref chain.Ref)
-	// TakesPipe reports whether it may come in a pipe instead. Pipe is given that, with n bytes.
-	TakesPipe() bool
-	Pipe(p chain.Pipe, n int64)
-}
-
-// Loss is why a Link was lost.
-type Loss uint8
-
-const (
-	NotConnected Loss = iota // no connection was made: nothing of the request has been sent
-	Overtaken                // a kept connection was closed before any of the answer came
-	Broken                   // the connection ended too early
-	Malformed                // what came is no HTTP, or more than is allowed
-	TooLate                  // nothing came in time
-	SlowConnect              // no connection was made in time: nothing of the request has been sent
-	Unasked                  // a kept connection had news before the request was sent: nothing of it has been
-)
-
-// Fault is what the client of a lost answer is told.
-func (w Loss) Fault() fault.Fault {
-	switch w {
-	case NotConnected:
-		return fault.Of(fault.UpstreamRefused)
-	case Malformed:
-		return fault.Of(fault.UpstreamMalformed)
-	case TooLate, SlowConnect:
-		return fault.Of(fault.UpstreamTimeout)
-	}
-	return fault.Of(fault.UpstreamCut)
-}
-
-// Unsent reports whether nothing of the request can have reached the target.
-func (w Loss) Unsent() bool { return w == NotConnected || w == SlowConnect || w == Unasked }
 
 // state is how far a Link has come.
 type state uint8
@@ -204,61 +149,6 @@ func (l *Link) Resume() {
 	}
 }
 
-// Tunnel makes the link a tunnel, after the target has answered with 101: bytes go as they are both
-// ways. What comes is told by Body, and that nothing more comes by End; then the user may still
-// send. It returns what has come already, valid during the call that this is in.
-func (l *Link) Tunnel() (rest []byte) {
-	l.state, l.timed = stateTunnel, false
-	l.gauges().tunnels.Add(1)
-	return l.client.Rest()
-}
-
-// Send sends bytes through a tunnel. One reference of ref passes on; without one p is copied.
-func (l *Link) Send(p []byte, ref chain.Ref) {
-	l.client.Out().Append(p, ref)
-	l.active = l.local.now()
-	l.Push()
-}
-
-// Stir says that a tunnel is not silent, although nothing moves on this side of it: the user still
-// passes on what it has from here.
-func (l *Link) Stir() { l.active = l.local.now() }
-
-// EndSending ends the user's direction of a tunnel.
-func (l *Link) EndSending() {
-	l.ends = true
-	l.Push()
-}
-
-// Detach leaves a tunnel to itself whose user has said all and wants to hear nothing more: what is
-// left still goes to the target, which has as long for it as for an answer.
-func (l *Link) Detach() {
-	l.user, l.detached, l.paused = nobody{}, true, false
-	l.Push()
-}
-
-// nobody is the user of a link that is left to itself.
-type nobody struct{}
-
-func (nobody) Connected()  {}
-func (nobody) Moved(*Link) {}
-func (nobody) Room()       {}
-func (nobody) Interim()    {}
-func (nobody) Response()   {}
-func (nobody) End()        {}
-func (nobody) Closed()     {}
-func (nobody) Lost(Loss)   {}
-func (nobody) Waits() bool { return false }
-func (nobody) Held() int64 { return 0 }
-
-func (nobody) TakesPipe() bool            { return false }
-func (nobody) Pipe(p chain.Pipe, _ int64) { p.Release() }
-func (nobody) Body(_ []byte, ref chain.Ref) {
-	if ref != nil {
-		ref.Release()
-	}
-}
-
 // Once has the connection closed after the answer, whatever the target says of that.
 func (l *Link) Once() { l.once = true }
 
@@ -267,9 +157,6 @@ func (l *Link) Drop() {
 	l.user, l.dropped = nil, true
 	l.Push()
 }
-
-// Disown gives up a target whose answer is well-formed and makes no sense. The user is told so.
-func (l *Link) Disown() { l.loseBy(Malformed, "it makes no sense") }
 
 // spent reports whether an idle link has had news since it was last stepped: its end, or bytes that
 // nobody asked for.
@@ -336,65 +223,6 @@ func (l *Link) step() machine.Want {
 	return l.wanting()
 }
 
-// knock tries again to connect to a Unix socket whose queue was full, as a connect that blocks
-// would wait, and one by TCP tries by itself. Once that is begun, a link at that socket takes this
-// one's place, with all that was written.
-func (l *Link) knock(now clock.Time) machine.Want {
-	if l.broken { // the server cuts what is left
-		l.lose(NotConnected)
-		return machine.WantClose
-	}
-	if l.deadline = l.again; now < l.again {
-		return machine.WantPeer
-	}
-	fd, to, err := l.local.connect(l.target)
-	full, waited := sysnet.Again(err) || sysnet.IsBusy(err), now-l.times.Began
-	switch {
-	case full && waited < l.local.set.opt.Connect:
-		l.again = now + min(max(waited, firstKnock), longestKnock)
-		l.deadline = l.again
-		return machine.WantPeer
-	case full:
-		l.loseBy(SlowConnect, "not connected")
-	case err != nil:
-		l.loseBy(NotConnected, err)
-	default:
-		l.moveTo(fd, to)
-	}
-	return machine.WantClose
-}
-
-// moveTo has a link at another socket take this one's place.
-func (l *Link) moveTo(fd int, to *sysnet.Addr) {
-	next := *l
-	next.fd, next.at, next.crowded, next.order = fd, to, false, machine.Order{}
-	next.order.Opened()
-	next.gauges().conns.Add(1)
-	l.user, l.client, l.state = nil, nil, stateOver
-	next.user.Moved(&next)
-	next.local.thread.Host.Adopt(fd, &next)
-}
-
-// connecting reports whether the connection is still being made.
-func (l *Link) connecting(now clock.Time) bool {
-	err := l.local.set.opt.Sockets.Connected(l.fd)
-	switch {
-	case l.broken || err != nil && !sysnet.Again(err):
-		l.loseBy(NotConnected, err)
-	case err == nil:
-		l.state, l.times.Connected, l.active = stateBusy, now, now
-		at := &l.local.at[l.target.number]
-		at.misses = 0
-		at.counts.counters[Opened].Add(1)
-		l.user.Connected()
-	case now >= l.times.Began+l.local.set.opt.Connect:
-		l.loseBy(SlowConnect, "not connected")
-	default:
-		return true
-	}
-	return false
-}
-
 // converse tells the user what has come, and when there is room for more of the request.
 func (l *Link) converse() {
 	for l.state == stateBusy && !l.dropped && (!l.paused || l.broken || l.hungUp) {
@@ -455,64 +283,6 @@ func (l *Link) Stalled() {
 	}
 }
 
-// tunnel is step for a link that is no HTTP any more.
-func (l *Link) tunnel(now clock.Time) machine.Want {
-	l.moved()
-	l.deadline = l.active + l.silence()
-	out := l.client.Out()
-	switch {
-	case l.eof && l.hungUp:
-		l.part()
-		return machine.WantClose
-	case l.broken:
-		l.lose(Broken)
-		return machine.WantClose
-	case now >= l.deadline && !l.drains(now):
-		l.lose(TooLate)
-		return machine.WantClose
-	case l.ends && out.Empty() && !l.shut:
-		l.shut = true
-		return machine.WantShut
-	case l.shut && (l.eof || l.detached):
-		l.part()
-		return machine.WantClose
-	}
-	if l.wants && out.Len() < roomAt {
-		l.wants = false
-		l.user.Room()
-	}
-	return l.wanting()
-}
-
-// silence is how long a tunnel may be silent.
-func (l *Link) silence() clock.Time {
-	if l.detached {
-		return l.local.set.opt.Timeout
-	}
-	return l.local.set.opt.TunnelTimeout
-}
-
-// drains reports whether either end of a tunnel has taken, or got, some of what the kernel holds
-// for it, since the last look. Then the tunnel is not silent, however long its sockets have no room
-// for more: a slow reader makes some only when he has read a third of megabytes. Where we look too
-// late ourselves, as after a suspension, what an end has said may not be read yet.
-func (l *Link) drains(now clock.Time) bool {
-	held := l.local.set.opt.Sockets.Unsent(l.fd) + l.user.Held()
-	if held == l.held && now < l.deadline+tooLate {
-		return false
-	}
-	l.held, l.active, l.deadline = held, now, now+l.silence()
-	return true
-}
-
-// part is the end of a tunnel, both ways.
-func (l *Link) part() {
-	user := l.user
-	l.settle()
-	l.state = stateOver
-	user.Closed()
-}
-
 // answered notes that the target has answered, whatever it says.
 func (l *Link) answered() {
 	now := l.local.now()
@@ -568,88 +338,6 @@ func (l *Link) takes(now clock.Time) bool {
 	}
 	l.held, l.active, l.deadline = held, now, now+l.local.set.opt.Timeout
 	return true
-}
-
-// readOn reads once more, where the beginning of an answer has filled the buffer and the rest of
-// its body is much, but too little for a pipe. Nearly always that has come too. Both leave for the
-// user's peer together, which saves a send. An end or a failure is the driver's to find.
-func (l *Link) readOn() {
-	l.filled = false
-	due := l.due()
-	if l.local.thread.Pipes == nil || !l.reading() || l.broken || due < largeRead || due >= leastPiped {
-		return
-	}
-	if n, _ := l.local.set.opt.Sockets.Read(l.fd, l.intake(due)); n > 0 {
-		l.pass(n)
-		l.converse()
-	}
-}
-
-// salvage reads what the target has sent before its connection broke. A target that refuses an
-// upload often closes right after its answer, while we still write.
-func (l *Link) salvage() {
-	for l.state == stateBusy && !l.eof && !l.dropped {
-		n, err := l.local.set.opt.Sockets.Read(l.fd, l.client.Recv())
-		if n <= 0 || err != nil {
-			return
-		}
-		l.heard = true
-		l.client.Received(n)
-		l.salvaging = true
-		l.converse()
-		l.salvaging = false
-	}
-}
-
-// gone is the end of a connection that came too early.
-func (l *Link) gone() {
-	switch {
-	case !l.reused || l.heard:
-		l.lose(Broken)
-	case l.client.Out().Sent() == l.from:
-		l.distrust()
-		l.lose(Unasked)
-	default:
-		l.distrust()
-		l.lose(Overtaken)
-	}
-}
-
-// distrust has requests that cannot be repeated get new connections for a while.
-func (l *Link) distrust() {
-	l.local.at[l.target.number].distrusted = l.local.now() + distrust
-}
-
-// lose ends the link, and tells its user why.
-func (l *Link) lose(why Loss) { l.loseBy(why, nil) }
-
-// loseBy is lose where more is known for the log, nil for nothing.
-func (l *Link) loseBy(why Loss, detail any) {
-	now, user, http := l.local.now(), l.user, l.state != stateTunnel
-	l.settle()
-	l.state, l.abortive = stateOver, true
-	if n, counted := lossCounter(why); counted && http {
-		l.local.at[l.target.number].counts.counters[n].Add(1)
-		if !why.Unsent() || l.local.missed(l.target, l.at) {
-			l.target.failed(now, rand.Uint64(), why, detail)
-		}
-	}
-	user.Lost(why)
-}
-
-// lossCounter is what a loss is counted as. That a kept connection is closed is the target's right.
-func lossCounter(why Loss) (Counter, bool) {
-	switch why {
-	case NotConnected, SlowConnect:
-		return Refused, true
-	case Broken:
-		return Cut, true
-	case Malformed:
-		return Nonsense, true
-	case TooLate:
-		return Late, true
-	}
-	return 0, false
 }
 
 // needsNone notes that the request will not be repeated, or just was.
@@ -715,139 +403,6 @@ func (l *Link) close() machine.Want {
 
 // Deadline is when to step although nothing has come.
 func (l *Link) Deadline() clock.Time { return l.deadline }
-
-// Reads reports whether the link waits for its target to send something.
-func (l *Link) Reads() bool { return l.order.May(machine.CallRead) && l.reading() && !l.pipes() }
-
-// pipes reports whether what comes next is moved to the user by a pipe, and not read: much has come
-// at once, much is still to come, and the user has handed on all that came before.
-func (l *Link) pipes() bool {
-	return l.bulk && l.reading() && !l.broken && !l.hungUp && l.local.thread.Pipes != nil && l.due() >= leastPiped && l.user.TakesPipe()
-}
-
-// move moves what has come to the user by a pipe.
-func (l *Link) move() {
-	pipe := l.local.thread.Pipe()
-	if pipe == nil {
-		l.bulk = false
-		return
-	}
-	n, err := pipe.Fill(l.fd, min(l.due(), chain.PipeSize))
-	switch {
-	case n > 0:
-		l.bulk, l.active = n >= largeRead, l.local.now()
-		if l.state == stateBusy {
-			l.client.Passed(n)
-		}
-		l.user.Pipe(pipe, n)
-		return
-	case err == nil:
-		l.endOfStream()
-	case sysnet.Again(err):
-	case sysnet.NoSplice(err):
-		l.bulk, l.copies = false, true
-	default:
-		l.broken = true
-	}
-	pipe.Release()
-}
-
-// Recv is the memory to read the socket into.
-func (l *Link) Recv() []byte {
-	l.order.Called(machine.CallRead)
-	if l.client == nil {
-		return l.local.dropped[:]
-	}
-	if n := l.due(); n >= largeRead {
-		return l.intake(n)
-	}
-	return l.client.Recv()
-}
-
-// intake is memory for at most n bytes that go to the user as they are.
-func (l *Link) intake(n int64) []byte {
-	p := l.local.thread.Room()
-	return p[:min(int64(len(p)), n)]
-}
-
-// due is how many bytes come next that are nothing but the answer's body, or go through a tunnel.
-// Where they are many, they are read into memory that goes to the user as it is.
-func (l *Link) due() int64 {
-	switch l.state {
-	case stateTunnel:
-		return math.MaxInt64
-	case stateBusy:
-		return l.client.Due()
-	}
-	return 0
-}
-
-// Received notes that n bytes were read. Nobody has asked an idle target for any.
-func (l *Link) Received(n int) {
-	l.order.Called(machine.CallRead)
-	if l.client == nil {
-		l.shunned = true
-		return
-	}
-	if l.early() {
-		return
-	}
-	l.heard = true
-	l.active = l.local.now()
-	l.bulk = n >= largeRead && !l.copies
-	if l.due() < largeRead {
-		l.filled = n >= received
-		l.client.Received(n)
-		return
-	}
-	l.pass(n)
-}
-
-// pass gives the user n bytes that were read into the intake.
-func (l *Link) pass(n int) {
-	if l.state == stateBusy {
-		l.client.Passed(int64(n))
-	}
-	l.user.Body(l.local.thread.Intake().Took(n))
-}
-
-// EOF notes that the target has ended its sending direction.
-func (l *Link) EOF() {
-	l.order.Called(machine.CallRead)
-	l.endOfStream()
-}
-
-// endOfStream notes that the target sends nothing more.
-func (l *Link) endOfStream() {
-	l.eof = true
-	if l.early() {
-		return
-	}
-	switch {
-	case l.state == stateTunnel:
-		l.user.End()
-	case l.client != nil:
-		l.client.EOF()
-	}
-}
-
-// early notes, and reports, that something has come on a kept connection before the first byte of
-// its request has left. It can be no answer to that: many servers announce with a 408 that they
-// close (RFC 9110 15.5.9), and whoever has brought a target to answer twice wants the second answer
-// to be another client's.
-//
-// Step looks for it once more, with one system call for each request on a kept connection: right
-// after Step the request is written, and what comes from then on is taken for its answer. So only
-// what is on its way in that moment can still be.
-func (l *Link) early() bool {
-	l.unasked = l.unasked || l.fresh()
-	return l.unasked
-}
-
-// fresh reports whether a kept connection has a new request, of which nothing has left.
-func (l *Link) fresh() bool {
-	return l.reused && l.state == stateBusy && !l.heard && l.client.Out().Sent() == l.from
-}
 
 // Out is what is to be sent of the request.
 func (l *Link) Out() *chain.Chain {

@@ -12,9 +12,10 @@ import (
 
 // How long things may be, in lines.
 const (
-	needsContract = 60 // a file of so many says what it is for
-	leastContract = 2  // and takes so many to say it
-	oneScreen     = 60 // a function
+	needsContract = 60  // a file of so many says what it is for
+	leastContract = 2   // and takes so many to say it
+	oneScreen     = 60  // a function
+	longestSource = 500 // a file of what the stages share; theirs are shorter still (sizes_test.go)
 )
 
 // hasContract reports whether a comment stands before the package clause, or directly after it,
@@ -58,6 +59,14 @@ func TestAFunctionFitsOneScreen(t *testing.T) {
 			if f, ok := d.(*ast.FuncDecl); ok && linesOf(set, f) > oneScreen {
 				t.Errorf("%s: %s has %d lines", s.path, f.Name.Name, linesOf(set, f))
 			}
+		}
+	}
+}
+
+func TestAFileIsReadAtOneSitting(t *testing.T) {
+	for _, s := range sources(t) {
+		if n := strings.Count(s.text, "\n"); strings.HasPrefix(s.path, "shared/") && !strings.HasSuffix(s.path, "_test.go") && n > longestSource {
+			t.Errorf("%s has %d lines: which of its topics can stand in a file of their own?", s.path, n)
 		}
 	}
 }

@@ -33,7 +33,7 @@ var stage1 = []Mutant{
 			"pauses for a second is reset: a browser's spare connection, a person at telnet.",
 	},
 	{
-		Name: "refusal-gets-lost", Stage: threadPool, File: "shared/session/session.go",
+		Name: "refusal-gets-lost", Stage: threadPool, File: "shared/session/ending.go",
 		Old:   "s.silent = a.conn.Request().WantsClose() && a.conn.Clean()",
 		New:   "s.silent = a.conn.Closing()",
 		Check: "shared/session TestLingering/a_refused_message_may_still_be_on_its_way",

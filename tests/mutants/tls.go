@@ -7,7 +7,7 @@ package mutants
 var overTLS = []Mutant{
 	// The handshake.
 	{
-		Name: "everybody-waits-for-a-handshake", Stage: eventLoop, File: "shared/secure/conn.go",
+		Name: "everybody-waits-for-a-handshake", Stage: eventLoop, File: "shared/secure/opening.go",
 		Old:   "c.shake.parked = c.thread.Clock.Now()\n\treturn machine.WantWake",
 		New:   "c.resume()\n\treturn 0",
 		Check: "shared/secure TestTheHandshakeBeginsWhenTheWholeHelloIsHere/in_one_record",
@@ -50,7 +50,7 @@ var overTLS = []Mutant{
 
 	// Records.
 	{
-		Name: "upload-stops-in-the-middle", Stage: eventLoop, File: "shared/secure/conn.go",
+		Name: "upload-stops-in-the-middle", Stage: eventLoop, File: "shared/secure/records.go",
 		Old:   "for c.more || c.pipe.whole() {",
 		New:   "for c.pipe.whole() {",
 		Check: "shared/secure TestWhatIsDecryptedIsHandedOnBeforeMoreIsWaitedFor",
@@ -60,7 +60,7 @@ var overTLS = []Mutant{
 
 	// The end.
 	{
-		Name: "answer-looks-cut-short", Stage: eventLoop, File: "shared/secure/conn.go",
+		Name: "answer-looks-cut-short", Stage: eventLoop, File: "shared/secure/records.go",
 		Old:   "\t\tc.tls.CloseWrite()\n",
 		New:   "",
 		Check: "shared/secure TestTheLastRecordIsTheGoodbye",
@@ -68,7 +68,7 @@ var overTLS = []Mutant{
 			"strict (RFC 8446 6.1) reports a truncation, and rightly: anybody on the way can end a TCP connection.",
 	},
 	{
-		Name: "goodbye-cuts-the-answer", Stage: eventLoop, File: "shared/secure/conn.go",
+		Name: "goodbye-cuts-the-answer", Stage: eventLoop, File: "shared/secure/records.go",
 		Old:   "case err == io.EOF:\n\t\t\tc.hear()",
 		New:   "case err == io.EOF:\n\t\t\tc.goodbye(true)",
 		Check: "shared/secure TestHowAConnectionEnds/a_client_that_has_said_goodbye_still_gets_its_answers",
@@ -76,7 +76,7 @@ var overTLS = []Mutant{
 			"A script that sends its request, closes its direction and then reads gets half an answer, or none.",
 	},
 	{
-		Name: "silence-on-the-wrong-port", Stage: eventLoop, File: "shared/secure/conn.go",
+		Name: "silence-on-the-wrong-port", Stage: eventLoop, File: "shared/secure/opening.go",
 		Old:   "c.layer.Bypassed, c.phase = true, phasePlain",
 		New:   "c.phase = phaseOver",
 		Check: "shared/secure TestPlainHTTPIsToldThatItIsInTheWrongPlace/0_bytes_at_once",

@@ -14,7 +14,7 @@ var ofUpstreams = []Mutant{
 			"closed. A POST without a body, such as a button that pays, is done twice, on days on which the upstream is restarted.",
 	},
 	{
-		Name: "second-half-of-an-upload", Stage: eventLoop, File: "shared/proxy/transfer.go",
+		Name: "second-half-of-an-upload", Stage: eventLoop, File: "shared/proxy/bodies.go",
 		Old:   "\tt.taken = true\n",
 		New:   "",
 		Check: "shared/proxy TestAKeptConnectionThatWasClosedMeanwhile/nor_is_what_has_a_body_that_has_begun",
@@ -32,7 +32,7 @@ var ofUpstreams = []Mutant{
 
 	// Connections that are kept.
 	{
-		Name: "what-nobody-asked-for-is-forgotten", Stage: eventLoop, File: "shared/upstream/link.go",
+		Name: "what-nobody-asked-for-is-forgotten", Stage: eventLoop, File: "shared/upstream/receive.go",
 		Old:   "\tif l.client == nil {\n\t\tl.shunned = true\n\t\treturn\n",
 		New:   "\tif l.client == nil {\n\t\treturn\n",
 		Check: "shared/upstream TestAConnectionThatIsKeptIsUsedAgainUntilItsTimeIsOver/until_something_comes_unasked",
@@ -67,7 +67,7 @@ var ofUpstreams = []Mutant{
 	},
 
 	{
-		Name: "next-answer-is-swallowed", Stage: eventLoop, File: "shared/upstream/link.go",
+		Name: "next-answer-is-swallowed", Stage: eventLoop, File: "shared/upstream/receive.go",
 		Old:   "return p[:min(int64(len(p)), n)]",
 		New:   "return p",
 		Check: "shared/upstream TestALargeBodyIsReadInLargePieces/of_known_length,_with_bytes_behind_it",
@@ -92,7 +92,7 @@ var ofUpstreams = []Mutant{
 			"counts as a retry, and is refused where none is left.",
 	},
 	{
-		Name: "whats-behind-an-answer-is-in-the-pipe", Stage: eventLoop, File: "shared/upstream/link.go",
+		Name: "whats-behind-an-answer-is-in-the-pipe", Stage: eventLoop, File: "shared/upstream/receive.go",
 		Old:   "pipe.Fill(l.fd, min(l.due(), chain.PipeSize))",
 		New:   "pipe.Fill(l.fd, chain.PipeSize)",
 		Check: "shared/upstream TestALargeBodyGoesByPipes/with_bytes_behind_it",
@@ -130,7 +130,7 @@ var ofUpstreams = []Mutant{
 
 	// The ends.
 	{
-		Name: "half-a-page-looks-whole", Stage: eventLoop, File: "shared/session/session.go",
+		Name: "half-a-page-looks-whole", Stage: eventLoop, File: "shared/session/ending.go",
 		Old:   "s.phase != phaseOpen || !s.req.conn.Delimited() {\n",
 		New:   "s.phase != phaseOpen {\n",
 		Check: "shared/proxy TestScripts/nor_one_in_chunks_to_a_client_of_HTTP/1.0,_byte_by_byte_false",
