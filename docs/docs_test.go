@@ -46,8 +46,9 @@ var testedElsewhere = map[string]string{
 
 const readme = "README.md"
 
-// operating is no chapter: it is for operators, and tests/deploy runs its commands.
-const operating = "docs/operating.md"
+// guides are no chapters: they are for who runs the server. tests/deploy runs the commands of
+// operating.md.
+var guides = []string{"docs/manual.md", "docs/operating.md"}
 
 // project opens the project by a path that runs through this folder, and is not cleaned: the go
 // command repeats a test that passed only when a file changed that it opened below its own module,
@@ -69,18 +70,18 @@ func open(t *testing.T, p book.Project, names ...string) []*book.Doc {
 	return out
 }
 
-// chapters gives every Markdown file of this folder except operating.
+// chapters gives every Markdown file of this folder except the guides.
 func chapters(t *testing.T, p book.Project) []*book.Doc {
 	names, err := fs.Glob(p.FS, "docs/*.md")
 	require.NoError(t, err)
-	return open(t, p, slices.DeleteFunc(names, func(name string) bool { return name == operating })...)
+	return open(t, p, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(guides, name) })...)
 }
 
-// pages gives the chapters, operating, the README, and what stands beside it.
+// pages gives the chapters, the guides, the README, and what stands beside it.
 func pages(t *testing.T, p book.Project) []*book.Doc {
 	names, err := fs.Glob(p.FS, "*.md")
 	require.NoError(t, err)
-	names = append(names, operating)
+	names = append(names, guides...)
 	return append(open(t, p, names...), chapters(t, p)...)
 }
 

@@ -98,7 +98,7 @@ func (r *release) archive(arch string, programs map[string][]byte, helps map[str
 	t.link("bin/"+service, r.stages[len(r.stages)-1])
 	t.link("man/man1/"+service+".1", r.stages[len(r.stages)-1]+".1")
 	if err := t.take(r.root, "README.md", "README.md", "LICENSE", "LICENSE", "CHANGELOG.md", "CHANGELOG.md", "SECURITY.md", "SECURITY.md",
-		"operating.md", "docs/operating.md"); err != nil {
+		"docs/manual.md", "docs/manual.md", "docs/operating.md", "docs/operating.md"); err != nil {
 		return "", err
 	}
 	if err := t.pictures(r.root, "README.md", ""); err != nil {
@@ -217,7 +217,8 @@ func (r *release) installed(programs map[string][]byte, helps map[string]help) (
 	t.link("usr/share/man/man1/"+service+".1", last+".1")
 	t.link("usr/share/bash-completion/completions/"+service, last)
 	const doc = "usr/share/doc/fourways/"
-	if err := t.take(r.root, doc+"copyright", "LICENSE", doc+"README.md", "README.md", doc+"CHANGELOG.md", "CHANGELOG.md", doc+"operating.md", "docs/operating.md",
+	if err := t.take(r.root, doc+"copyright", "LICENSE", doc+"README.md", "README.md", doc+"CHANGELOG.md", "CHANGELOG.md",
+		doc+"docs/manual.md", "docs/manual.md", doc+"docs/operating.md", "docs/operating.md",
 		"etc/fourways/fourways.conf", "docs/deploy/fourways.conf", "etc/logrotate.d/fourways", "docs/deploy/logrotate/fourways",
 		"usr/lib/systemd/system/fourways.service", "docs/deploy/systemd/fourways.service",
 		"usr/lib/systemd/system/fourways.socket", "docs/deploy/systemd/fourways.socket",

@@ -64,7 +64,7 @@ func archiveHolds(t *testing.T, r *release) {
 	base := "fourways-1.2.3-linux-" + runtime.GOARCH
 	untar(t, filepath.Join(r.out, base+".tar.gz"), dir)
 	in := func(name string) string { return filepath.Join(dir, base, name) }
-	for _, name := range []string{"README.md", "LICENSE", "CHANGELOG.md", "operating.md", "deploy/systemd/fourways.service"} {
+	for _, name := range []string{"README.md", "LICENSE", "CHANGELOG.md", "docs/manual.md", "docs/operating.md", "deploy/systemd/fourways.service"} {
 		require.FileExists(t, in(name))
 	}
 	showsItsPictures(t, in("README.md"))
