@@ -29,7 +29,8 @@ const (
 	// moment is how long a thread may wait for its client and still count as busy all the time: in
 	// so short a wait it could not have served another client.
 	moment = 10 * clock.Millisecond
-	// writeTurn is how many bytes are written between two looks at the clock.
+	// writeTurn is how many bytes are written between two steps of a machine at most: patience, and
+	// the end of the server, bound a turn as well (endsTurn).
 	writeTurn = 2 << 20
 )
 
@@ -46,6 +47,7 @@ type worker struct {
 	session session.Session // the machine of plain HTTP
 	reads   clock.Time      // the socket's present read timeout
 	since   clock.Time      // the busy time before this is counted already
+	until   clock.Time      // when a turn of writing ends
 	rests   bool            // it waits for its client, or for another machine
 
 	further []*socket // that the connection's machine has opened
@@ -68,6 +70,7 @@ func newWorker(p *pool, i int) *worker {
 		out:    sysnet.NewCopier(),
 		fd:     -1,
 	}
+	w.out.Rest = w.endsTurn
 	w.thread.Host, w.thread.Works = w, true
 	w.doing.Store(free)
 	return w
@@ -236,9 +239,13 @@ func (s *socket) readBy(read func(fd int, p []byte) (int, error)) {
 	}
 }
 
+// endsTurn reports, between two writes, whether a slow client has had enough of its thread for now.
+func (w *worker) endsTurn() bool { return w.pool.over.Load() || sysnet.Now() >= w.until }
+
 // write blocks until everything is written, the time is up, or a turn is over. It reports whether
 // the machine can go on although not all is written.
 func (w *worker) write(s *socket) (failed bool) {
+	w.until = w.thread.Clock.Now() + patience
 	err := w.out.Send(s.fd, s.Out(), writeTurn)
 	switch {
 	case err == nil:
@@ -294,9 +301,10 @@ func (w *worker) hold(fd int) {
 	w.mu.Unlock()
 }
 
-// cut wakes the thread where it waits for its client, from another thread. It then sees that it is
-// to end the connection, by a reset: an end in order could make what was sent look whole. The lock
-// keeps the descriptor from being closed and given to another connection in between.
+// cut wakes the thread where it reads, from another thread; one that writes looks up by itself, at
+// most patience later. It then sees that it is to end the connection, by a reset: an end in order
+// could make what was sent look whole. The lock keeps the descriptor from being closed and given to
+// another connection in between.
 func (w *worker) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

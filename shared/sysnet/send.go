@@ -48,6 +48,9 @@ type Copier struct {
 	// Impatient makes Send fail with ErrCold rather than wait for a disk. The caller has
 	// the front of the chain read elsewhere ([Warm]) and tries again.
 	Impatient bool
+	// Rest, unless nil, is asked after each write whether Send is to return before its budget is
+	// spent: on a socket that blocks each may take long.
+	Rest func() bool
 
 	buf []byte
 	iov [maxSegs + 1][]byte
@@ -94,6 +97,9 @@ func (c *Copier) Send(fd int, q *chain.Chain, budget int64) error {
 		budget -= int64(n)
 		if q.CorkPassed() {
 			uncork(fd, q)
+		}
+		if c.Rest != nil && c.Rest() {
+			break
 		}
 	}
 	return nil

@@ -137,6 +137,31 @@ func stopCutsWhatIsLeft(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
+var _ = test("StopCutsSlowReaders", stopCutsSlowReaders)
+
+// stopCutsSlowReaders: one who reads all the time, and slowly, holds up no stop either. A thread
+// that writes to him may never be blocked for long at once.
+func stopCutsSlowReaders(t *testing.T) {
+	s := harness.Start(t, "-root", rootWith(t, "big.txt", 64<<20), "-drain-timeout", "0.2", "-sock-buf", "16384")
+	c := s.Dial(t)
+	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(8<<10))
+	fmt.Fprintf(c, "GET /big.txt HTTP/1.0\r\nHost: localhost\r\n\r\n")
+	read := make(chan error)
+	go func() {
+		slow := time.NewTicker(20 * time.Millisecond)
+		defer slow.Stop()
+		for p := make([]byte, 1<<10); ; <-slow.C {
+			if _, err := io.ReadFull(c, p); err != nil {
+				read <- err
+				return
+			}
+		}
+	}()
+	s.Signal(t, syscall.SIGTERM)
+	require.Zero(t, s.Wait(t))
+	require.ErrorIs(t, <-read, syscall.ECONNRESET)
+}
+
 var _ = test("StopEndsIdleConnections", stopEndsIdleConnections)
 
 // stopEndsIdleConnections: a client that has nothing to ask does not hold the stop up.

@@ -22,7 +22,7 @@ import (
 
 // sameThroughAProxy is the tests that pass through a proxy as they do without.
 var sameThroughAProxy = []string{
-	"StopUnderLoad", "StopCutsWhatIsLeft", "StopEndsIdleConnections", "StopAnswersTheBacklog", "StopFinishesDownloads", "StopLosesNobodyWhoHasConnected",
+	"StopUnderLoad", "StopCutsWhatIsLeft", "StopCutsSlowReaders", "StopEndsIdleConnections", "StopAnswersTheBacklog", "StopFinishesDownloads", "StopLosesNobodyWhoHasConnected",
 	"ASuccessorKeepsItsSocket", "DrainDelay", "HAProxyDrains", "Probes", "ProxiesDoNotLookInside",
 	"RudeClientsLeakNothing", "OutOfDescriptors", "ConnectionLimit", "KeptConnectionsEndAtOnce", "NonsenseIsLimited", "TrustedProxy", "WhomAProxyNames",
 	"AnAnswerInTheKernelIsNotRead", "PausedReader", "AbsentReader", "SteadyReadersAreNotCut", "RefusalWhileSending", "ColdFiles",
