@@ -78,7 +78,12 @@ func (s *Session) headBegan() clock.Time {
 // expire decides what happens when the deadline has passed. It reports false when the connection is
 // to be closed without an answer.
 func (s *Session) expire() bool {
-	s.excuse(s.thread.Clock.Now() - s.deadline) // how late we look is our doing
+	if late := s.thread.Clock.Now() - max(s.deadline, s.since); late > tooLate {
+		s.excuse(late)
+		if s.wait == waitWrite {
+			s.since += late // leaveWait excuses the body for all of the wait
+		}
+	}
 	switch s.wait {
 	case waitHead:
 		s.req.conn.Fail(fault.Of(fault.HeadTimeout))

@@ -80,6 +80,7 @@ const (
 	maxSilence  = 60 * clock.Second      // at most so long may a transfer rest that was faster than the minimum before
 	LingerTime  = 2 * clock.Second       // for a client to read the last answer before its connection is closed
 	LingerBytes = 16 << 20               // bytes from the client that are read and dropped meanwhile
+	tooLate     = 2 * clock.Second       // after a deadline: whoever looks only then was suspended, and that is no client's doing
 	lastCall    = 1 * clock.Second       // after an answer, for one more request while the server stops
 	highWater   = 64 << 10               // bytes waiting to be sent, above which no further request is looked at
 	smallAnswer = 4 << 10                // bytes that the kernel may keep of a closed connection's answer

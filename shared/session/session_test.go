@@ -532,6 +532,30 @@ func TestDeadlines(t *testing.T) {
 		r.pass(5 * clock.Second)
 		require.True(t, r.over)
 	})
+	t.Run("but only once: the body's time goes on after it", func(t *testing.T) {
+		r := newRig(t)
+		r.srv.Timing.MinRate = 10
+		r.held = true
+		r.send(request("plain") + "POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 12000\r\n\r\n" + strings.Repeat("x", 100))
+		r.s.Out().Ack(60)
+		r.pass(3605 * clock.Second)
+		r.held = false
+		r.pass(0)
+		require.Equal(t, rateGrace, r.s.deadline-r.thread.Clock.Now())
+	})
+	t.Run("nor is a look a little late, again and again, a suspension", func(t *testing.T) {
+		r := newRig(t)
+		r.held = true
+		r.send(request("stream"))
+		for range 100 {
+			if r.over {
+				break
+			}
+			r.s.Out().Ack(5 * r.srv.Timing.MinRate)
+			r.pass(6 * clock.Second)
+		}
+		require.True(t, r.over)
+	})
 	t.Run("nor any reader's", func(t *testing.T) {
 		r := newRig(t)
 		r.held = true
