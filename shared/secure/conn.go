@@ -293,9 +293,8 @@ func (c *Conn) RestartDeadline() {
 	case c.phase >= phaseParting:
 	case c.phase >= phaseOpen:
 		c.session.RestartDeadline()
-	case c.shake != nil && c.shake.parked > 0:
-		took := c.thread.Clock.Now() - c.shake.parked
-		c.deadline, c.shake.silent, c.shake.parked = c.deadline+took, c.shake.silent+took, 0
+	case c.shake != nil:
+		c.worked()
 	}
 }
 

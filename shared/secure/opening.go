@@ -96,9 +96,19 @@ func (c *Conn) work() machine.Want {
 	return machine.WantWake
 }
 
+// worked gives a handshake back the time that our own work took. Who does the work at once, as a
+// thread of stage 1, does not restart the deadline.
+func (c *Conn) worked() {
+	if h := c.shake; h.parked > 0 {
+		took := c.thread.Clock.Now() - h.parked
+		c.deadline, h.silent, h.parked = c.deadline+took, h.silent+took, 0
+	}
+}
+
 // shaking goes on with the handshake when a whole record is here. What it has written leaves first.
 func (c *Conn) shaking() machine.Want {
 	h := c.shake
+	c.worked()
 	c.takeFlight()
 	switch {
 	case h.over:
