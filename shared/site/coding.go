@@ -31,7 +31,7 @@ type acceptance [len(byPreference)]int
 // is of a coded form: programs that accept gzip in each request mean bytes of the file, and decode
 // a piece from the middle as if it were whole.
 func acceptanceOf(r *http1.Request) (a acceptance) {
-	if !r.Has(http1.AcceptEncoding) || r.Method == http1.GET && r.Has(http1.Range) && !r.Has(http1.IfRange) && !r.Has(http1.IfMatch) {
+	if !r.Has(http1.AcceptEncoding) || r.Method == http1.GET && r.Has(http1.Range) && !ofCoded(r) {
 		return a
 	}
 	var named [len(a)]bool
@@ -80,6 +80,18 @@ func (a *acceptance) best(e *filecache.Entry) filecache.Coding {
 		}
 	}
 	return best
+}
+
+// ofCoded reports whether a range can be one of a coded form: a condition has the tag of one, which
+// alone has a dot, or a date, which is that of all forms.
+func ofCoded(r *http1.Request) bool {
+	for i := range r.Fields {
+		id, value := r.Fields[i].ID, r.Fields[i].Value
+		if (id == http1.IfRange || id == http1.IfMatch) && bytes.IndexByte(value, '.') >= 0 || id == http1.IfRange && bytes.IndexByte(value, '"') < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // negotiate answers with the form of a file that the client prefers. The entry's reference passes
