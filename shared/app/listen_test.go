@@ -24,7 +24,7 @@ func TestAnAddressThatCannotBeListenedOnIsExplained(t *testing.T) {
 		{sysnet.Addr{IP: netip.MustParseAddrPort("127.0.0.1:80")}, sysnet.ErrInUse,
 			"cannot listen on 127.0.0.1:80: the address is in use; stop what uses it or give another -listen"},
 		{sysnet.Addr{IP: netip.MustParseAddrPort("127.0.0.1:80")}, fmt.Errorf("bind: %w", unix.EACCES),
-			"cannot listen on 127.0.0.1:80: such a port is for root (see -user) and for who has CAP_NET_BIND_SERVICE; give another -listen"},
+			"cannot listen on 127.0.0.1:80: bind: permission denied: such a port is for root (see -user) and for who has CAP_NET_BIND_SERVICE; give another -listen"},
 		{sysnet.Addr{Path: "/x"}, fmt.Errorf("bind: %w", unix.EACCES),
 			"cannot listen on unix:/x: bind: permission denied; give another -listen"},
 	} {

@@ -271,7 +271,7 @@ func cannotListen(at sysnet.Addr, err error) error {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("cannot listen on %v: no interface of this machine has the address; give another -listen", at)
 	case errors.Is(err, unix.EACCES) && at.Path == "" && at.IP.Port() < 1024:
-		return fmt.Errorf("cannot listen on %v: such a port is for root (see -user) and for who has CAP_NET_BIND_SERVICE; give another -listen", at)
+		return fmt.Errorf("cannot listen on %v: %w: such a port is for root (see -user) and for who has CAP_NET_BIND_SERVICE; give another -listen", at, err)
 	}
 	return fmt.Errorf("cannot listen on %v: %w; give another -listen", at, err)
 }

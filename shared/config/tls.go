@@ -54,7 +54,7 @@ func tlsRows(t *TLS) []Flag {
 		{Group: groupTLS, Name: "handshake-timeout", Fixed: true, Unit: "SECONDS", Default: "10",
 			Help: "for a handshake, from its first byte", Set: Seconds(&t.HandshakeTimeout, shortest, longest)},
 		{Group: groupTLS, Name: "tls-handshakes", Fixed: true, Unit: "N", Default: "1024",
-			Help: "handshakes under way at once, per process; beyond that the listener waits, and whoever is silent for 1 s makes way", Set: Int(&t.Handshakes, 1, maxHandshakes)},
+			Help: "handshakes under way at once, per process; beyond that the listener waits, and whoever lets us wait for 1 s in all makes way", Set: Int(&t.Handshakes, 1, maxHandshakes)},
 		{Group: groupTLS, Name: "inject-days", Fixed: true, Unit: "FILE", Hidden: true,
 			Help: "a file of the days by which the calendar is ahead, for certificates and session tickets", Set: text(&t.Days)},
 		{Group: groupTLS, Name: flagRedirect, Fixed: true,

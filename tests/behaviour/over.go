@@ -20,6 +20,7 @@ import (
 // match as well, it runs that one test, if it is named.
 func With(t *testing.T, settings []string, named ...string) {
 	if _, part, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
+		part, _, _ = strings.Cut(part, "/")
 		asked, err := regexp.Compile(part)
 		require.NoError(t, err)
 		named = slices.DeleteFunc(named, func(name string) bool { return !asked.MatchString(name) })
