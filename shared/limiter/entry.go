@@ -83,9 +83,11 @@ func (s *set) claim(id identity, now int64) int {
 		if victim < 0 {
 			return -1
 		}
+		due, until := s.due[victim].Load(), s.until[victim].Load()
 		if s.swap(victim, old, fresh(id)) {
-			s.due[victim].Store(0)
-			s.until[victim].Store(0)
+			// Another thread may have found the entry by now, and have banned the client.
+			s.due[victim].CompareAndSwap(due, 0)
+			s.until[victim].CompareAndSwap(until, 0)
 			return victim
 		}
 	}

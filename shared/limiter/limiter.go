@@ -299,6 +299,9 @@ func (t *Table) ban(s *set, way int, e entry, now int64) bool {
 		t.header.mitigations.Add(1)
 		return true
 	}
+	if entry(s.entries[way].Load()).banned() {
+		return false // another one has banned: whoever saw its end gone for a moment would lift the ban
+	}
 	before = min(before, now+t.burst) // what another one has written there and will take back is none
 	if s.until[way].CompareAndSwap(end, before) && entry(s.entries[way].Load()).banned() {
 		s.until[way].Store(end)
