@@ -289,8 +289,9 @@ func (t *Table) refuse(s *set, way int, id identity, wait, now int64) Verdict {
 // since whoever sees the one looks at the other. Where the entry has changed meanwhile, the end is
 // taken back: it would be the due time of a flood (see floods), for as long as a ban lasts. Others
 // may do the same at the same time: so who bans writes the end once more, and who takes it back
-// looks whether there is a ban after all. Whichever of the two is last leaves the end of a ban
-// where there is one.
+// looks whether there is a ban, before and after. Whichever of the two is last leaves the end of a
+// ban where there is one. A ban could still be lost that is made between that look and the swap
+// behind it, if somebody asks about the client before the end is back.
 func (t *Table) ban(s *set, way int, e entry, now int64) bool {
 	before, end := s.until[way].Load(), now+t.cfg.Ban
 	s.until[way].Store(end)
@@ -300,7 +301,7 @@ func (t *Table) ban(s *set, way int, e entry, now int64) bool {
 		return true
 	}
 	if entry(s.entries[way].Load()).banned() {
-		return false // another one has banned: whoever saw its end gone for a moment would lift the ban
+		return false // another one has banned, and whoever saw the end gone for a moment would lift that
 	}
 	before = min(before, now+t.burst) // what another one has written there and will take back is none
 	if s.until[way].CompareAndSwap(end, before) && entry(s.entries[way].Load()).banned() {

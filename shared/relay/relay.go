@@ -189,8 +189,7 @@ func (r *relay) refuse() {
 
 // tell has the log say, now and then, why the target cannot be reached.
 func (s *Server) tell(now clock.Time, why string) {
-	last := s.told.Load()
-	if s.Log != nil && (last == 0 || now-clock.Time(last) >= tellEvery) && s.told.CompareAndSwap(last, int64(now)) {
+	if s.Log != nil && clock.Seldom(&s.told, now, tellEvery) {
 		s.Log("The target %v of a relay cannot be reached: %s", s.Target, why)
 	}
 }

@@ -2,9 +2,9 @@ package session
 
 // How a session goes on: what is under way, then what has come, until it needs its driver.
 //
-// What must not be done: no step may call another one, so that the order in which things are looked
-// at stands in run alone. What a handler's code does is called by protect, since a panic in it must
-// end one connection and not the server.
+// The order in which things are looked at stands in run alone. What must not be done: nothing that
+// run calls may go on with what comes next by itself, and a handler's code is called by protect
+// only, since a panic in it must end one connection and not the server.
 
 import (
 	"fourways/shared/chain"

@@ -26,7 +26,6 @@ package spill
 import (
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"fourways/shared/bufpool"
 	"fourways/shared/chain"
@@ -37,14 +36,14 @@ import (
 
 // Bounds that nobody needs to change.
 const (
-	BlockSize  = chain.ChunkSize  // bytes of a block of memory
-	writeBytes = 256 << 10        // written to the file at once
-	backPieces = 2                // in the back of a queue before it is full: one is written, one collects
-	feedBytes  = 256 << 10        // of memory that Feed hands on at most
-	copyBelow  = 2 << 10          // smaller pieces are copied into the chain, and go out with what is there
-	restAfter  = 1 * clock.Second // after the disk has failed, before a queue tries again
-	tellEvery  = time.Minute      // between two reports of a failing disk
-	keepBlocks = 128              // blocks without memory that a thread keeps for reuse
+	BlockSize  = chain.ChunkSize   // bytes of a block of memory
+	writeBytes = 256 << 10         // written to the file at once
+	backPieces = 2                 // in the back of a queue before it is full: one is written, one collects
+	feedBytes  = 256 << 10         // of memory that Feed hands on at most
+	copyBelow  = 2 << 10           // smaller pieces are copied into the chain, and go out with what is there
+	restAfter  = 1 * clock.Second  // after the disk has failed, before a queue tries again
+	tellEvery  = 60 * clock.Second // between two reports of a failing disk
+	keepBlocks = 128               // blocks without memory that a thread keeps for reuse
 
 	// leastBytes is what a queue has in memory in any case, in its front and in each piece that is
 	// written: so much, and little more, where all of them together have as much as they may.
@@ -179,8 +178,7 @@ func (s *Spill) giveFile() { s.files.Add(-1) }
 
 // failed reports what is wrong with the disk, unless it was reported within the last minute.
 func (s *Spill) failed(err error) {
-	last, now := s.told.Load(), int64(sysnet.Now()) // and not the wall clock, which may be set back
-	if s.cfg.Failed != nil && (last == 0 || now-last >= int64(tellEvery)) && s.told.CompareAndSwap(last, now) {
+	if s.cfg.Failed != nil && clock.Seldom(&s.told, sysnet.Now(), tellEvery) { // and not by the wall clock, which may be set back
 		s.cfg.Failed(err)
 	}
 }

@@ -50,8 +50,7 @@ func (s *State) succeeded() {
 // failed notes that the target has failed, and tells why, now and then. random is any number: it
 // spreads the ends of the rests, so that not all threads of all servers come back at once.
 func (s *State) failed(now clock.Time, random uint64, why Loss, detail any) {
-	last := s.row.told.Load()
-	if (last == 0 || now-clock.Time(last) >= tellEvery) && s.row.told.CompareAndSwap(last, int64(now)) {
+	if clock.Seldom(&s.row.told, now, tellEvery) {
 		text := why.Fault().Reason.String()
 		if detail != nil {
 			text += fmt.Sprintf(" (%v)", detail)
